@@ -1,0 +1,72 @@
+//! One file a service: which operations exist and what each does to the world.
+//!
+//! An operation is a plain function from (world, input) to output. Input and output are JSON objects whose
+//! members are named as in the official service model of the service; validation of required members, types
+//! and ranges has happened before (see [`crate::protocol`]).
+
+pub mod autoscaling;
+pub mod ecs;
+pub mod elbv2;
+pub mod ssm;
+pub mod sts;
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// The services that the emulator answers for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Service {
+    /// Amazon ECS (AWS JSON 1.1).
+    Ecs,
+    /// Elastic Load Balancing v2 (Query, XML).
+    Elbv2,
+    /// Systems Manager (AWS JSON 1.1).
+    Ssm,
+    /// Application Auto Scaling (AWS JSON 1.1).
+    AutoScaling,
+    /// Security Token Service (Query, XML).
+    Sts,
+}
+
+/// One API call, decoded and validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Which service.
+    pub service: Service,
+    /// The operation's name in the service model, for example `ModifyRule`.
+    pub operation: String,
+    /// The input, members named as in the service model.
+    pub input: Value,
+}
+
+/// A refusal as AWS gives it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct AwsError {
+    /// The error's *shape* name in the service model (for example `TargetGroupNotFoundException`) or a common code (`ThrottlingException`).
+    pub code: String,
+    /// AWS's text.
+    pub message: String,
+}
+
+impl AwsError {
+    /// An error with this code and text.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+}
+
+/// Carries out one call at the world's present time.
+///
+/// # Errors
+/// The refusal that AWS would give.
+pub fn call(world: &mut World, call: &Call) -> Result<Value, AwsError> {
+    match call.service {
+        Service::Ecs => ecs::call(world, &call.operation, &call.input),
+        Service::Elbv2 => elbv2::call(world, &call.operation, &call.input),
+        Service::Ssm => ssm::call(world, &call.operation, &call.input),
+        Service::AutoScaling => autoscaling::call(world, &call.operation, &call.input),
+        Service::Sts => sts::call(world, &call.operation, &call.input),
+    }
+}

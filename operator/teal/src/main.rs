@@ -1,0 +1,2 @@
+//! Teal.
+fn main() {}
