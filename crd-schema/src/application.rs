@@ -1,0 +1,147 @@
+//! The Application after validation: checked once, and then nobody looks into the raw document.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
+
+/// One application: what is released, where traffic comes from, and how a release goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Application {
+    /// Unique among the applications of one operator.
+    pub name: ApplicationName,
+    /// ECS cluster, short name or ARN.
+    pub cluster: String,
+    /// User tags on everything that the operator creates.
+    pub tags: BTreeMap<String, String>,
+    /// What a release is rendered from.
+    pub template: Template,
+    /// The container port that takes traffic, and the rules that bring it there.
+    pub route: Route,
+    /// How traffic moves from blue to green.
+    pub strategy: Strategy,
+    /// How long green serves everything before blue is removed.
+    pub bake_time: Duration,
+    /// Waits while blue is removed.
+    pub clean_up: CleanUp,
+    /// How long each stage may take.
+    pub deadlines: Deadlines,
+    /// What happens when a release fails.
+    pub on_failure: OnFailure,
+    /// What happens when a newer release is desired while one is on its way.
+    pub on_new_release: OnNewRelease,
+    /// What happens to weights that somebody else changed while settled.
+    pub drift: Drift,
+}
+
+/// What a release is rendered from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    /// The base task definition.
+    pub task_definition: BaseTaskDefinition,
+    /// Container name to image with `{version}` in place of the tag.
+    pub images: BTreeMap<String, String>,
+    /// AWS's own CreateService JSON less what the operator owns; `desiredCount` is taken out into [`Template::desired_count`].
+    pub service: Map<String, Value>,
+    /// Tasks of a first release; afterwards the live count counts. At least 1.
+    pub desired_count: u32,
+}
+
+/// Where the base task definition comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BaseTaskDefinition {
+    /// A family (or `family:revision`) that infrastructure code registers.
+    Family(String),
+    /// AWS's own RegisterTaskDefinition JSON, written in the Application.
+    Inline(Map<String, Value>),
+}
+
+/// One container port behind a fixed pair of target groups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// The container that listens.
+    pub container: String,
+    /// The container port, 1–65535.
+    pub port: u16,
+    /// The two groups, for life; two different ones.
+    pub pair: [TargetGroupArn; 2],
+    /// Rules that carry users; at least one.
+    pub production: Vec<RuleTarget>,
+    /// Rules that carry tests; may be empty.
+    pub test: Vec<RuleTarget>,
+}
+
+/// A place that forwards: a listener's default action, or a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RuleTarget {
+    /// The default rule of this listener (changed by ModifyListener).
+    Listener(ListenerArn),
+    /// A rule with conditions (changed by ModifyRule).
+    Rule(RuleArn),
+}
+
+/// How traffic moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// All at once.
+    BlueGreen,
+}
+
+/// Waits while blue is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CleanUp {
+    /// From weight 0 read back on every rule until the group counts as without traffic.
+    pub settle: Duration,
+    /// How long blue stays, at full size and weight 0, after that.
+    pub keep_blue: Duration,
+}
+
+/// How long each stage may take before it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Green up and healthy.
+    pub scale_up: Duration,
+    /// Tests passed.
+    pub validate: Duration,
+    /// All traffic on green.
+    pub shift: Duration,
+    /// Blue gone.
+    pub clean_up: Duration,
+}
+
+/// What happens when a release fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Traffic back to blue, green removed, the generation rejected.
+    RollBack,
+    /// Everything stays as it is until a person or a new release decides.
+    Hold,
+}
+
+/// What happens when a newer release is desired while one is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnNewRelease {
+    /// During Bake; during Shift it is always back to blue first.
+    pub during_bake: DuringBake,
+}
+
+/// A newer release arrives during Bake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuringBake {
+    /// Bake ends early, blue is cleaned up, then the newest starts.
+    Finish,
+    /// Back to blue first, then the newest starts.
+    RollBack,
+}
+
+/// What happens to weights that somebody else changed while settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drift {
+    /// Put back.
+    Heal,
+    /// Reported and left (dead traffic is repaired all the same).
+    Hold,
+}

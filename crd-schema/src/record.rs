@@ -1,0 +1,155 @@
+//! The operator's durable memory of one application: only what AWS cannot tell.
+//!
+//! A lost record makes a rollout slower, never unsafe. At most 2 KB when written (a property test at maximal
+//! lengths holds that): texts are cut, lists are bounded.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Rejected generations that are remembered.
+pub const KEPT_REJECTIONS: usize = 3;
+/// Finished releases that are remembered.
+pub const KEPT_HISTORY: usize = 5;
+
+/// One application's record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Record {
+    /// The last operator stopped between two steps and knew the outcome of each write it had sent.
+    pub clean: bool,
+    /// The rollout on its way, or the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+    /// Generations not to be tried again, newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<Rejection>,
+    /// The last release that completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<Release>,
+    /// Ended rollouts, newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Ended>,
+}
+
+/// The wish: which write of `desired` is meant. Ordered by date, then by version: a re-created parameter
+/// starts again at version 1 with a later date; an earlier date is a stale read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Generation {
+    /// `LastModifiedDate` of the parameter, Unix milliseconds.
+    pub date: i64,
+    /// `Version` of the parameter, from 1.
+    pub version: i64,
+}
+
+/// What is or was released: enough to create it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    /// Content digest, 16 hex digits.
+    pub digest: String,
+    /// The version as people write it.
+    pub version: String,
+    /// The wish that led to it.
+    pub generation: Generation,
+    /// Task definition `family:revision`, once known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_definition: Option<String>,
+}
+
+/// The rollout on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// What is rolled out.
+    pub release: Release,
+    /// Counts creations of green's service in this rollout, so that a name never repeats.
+    pub attempt: u32,
+    /// The stage that was last written down.
+    pub stage: Stage,
+    /// When each stage was first entered.
+    pub entered: BTreeMap<Stage, Timestamp>,
+    /// Blue's live count when ScaleUp ended: what 100 % of traffic needs.
+    pub reference: u32,
+    /// Base task definition revision that is pinned for this rollout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+}
+
+/// The stages of a rollout, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Stage {
+    /// Green is created and becomes healthy, at weight 0.
+    ScaleUp,
+    /// Green is tested on the test route.
+    Validate,
+    /// Production traffic moves to green.
+    Shift,
+    /// Green serves everything; blue stands by at full size.
+    Bake,
+    /// Blue is drained and removed.
+    CleanUp,
+    /// Traffic goes back to blue; green is drained and removed.
+    RollBack,
+    /// The desired release serves alone.
+    Settled,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Self; 7] =
+        [Self::ScaleUp, Self::Validate, Self::Shift, Self::Bake, Self::CleanUp, Self::RollBack, Self::Settled];
+
+    /// The name as in documents, labels and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ScaleUp => "ScaleUp",
+            Self::Validate => "Validate",
+            Self::Shift => "Shift",
+            Self::Bake => "Bake",
+            Self::CleanUp => "CleanUp",
+            Self::RollBack => "RollBack",
+            Self::Settled => "Settled",
+        }
+    }
+}
+
+/// A generation that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// Which wish.
+    pub generation: Generation,
+    /// The version as people write it.
+    pub version: String,
+    /// Why, at most 200 characters.
+    pub reason: String,
+}
+
+/// How a rollout ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The release serves alone.
+    Succeeded,
+    /// It failed and the last good one serves.
+    RolledBack,
+    /// A person or a change back to what serves ended it.
+    Aborted,
+    /// A newer release took its place.
+    Superseded,
+}
+
+/// A rollout that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which wish.
+    pub generation: Generation,
+    /// The version as people write it.
+    pub version: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+}
