@@ -2,7 +2,8 @@
 //!
 //! An operation is a plain function from (world, input) to output. Input and output are JSON objects whose
 //! members are named as in the official service model of the service; validation of required members, types
-//! and ranges has happened before (see [`crate::protocol`]).
+//! and ranges has happened before (see [`crate::protocol`]). Timestamps are numbers: Unix time in seconds, with
+//! a fraction; the codec renders them as the protocol of the service wants them. No member is `null`.
 
 pub mod autoscaling;
 pub mod ecs;
@@ -53,7 +54,19 @@ pub struct AwsError {
 impl AwsError {
     /// An error with this code and text.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into() }
+        Self {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
+    /// AWS knows the operation, or may know it; the emulator does not.
+    #[must_use]
+    pub fn not_emulated(operation: &str) -> Self {
+        Self::new(
+            "UnknownOperationException",
+            format!("The operation {operation} is not emulated."),
+        )
     }
 }
 

@@ -1,0 +1,57 @@
+//! What is due when: the queue of timed transitions.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::Millis;
+
+/// A transition that becomes due. Its handler looks at the state first: an entry may have been overtaken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Event {
+    /// A task (by ARN) leaves its present state.
+    Task(String),
+    /// A container of a modelled task (by ARN) exits by itself.
+    TaskExits(String),
+    /// A stopped task (by ARN) is forgotten.
+    TaskForgotten(String),
+    /// The scheduler looks at a service (by ARN).
+    Service(String),
+    /// A target (group ARN, target) is checked.
+    Check(String, String),
+    /// A target (group ARN, target) has drained.
+    Drained(String, String),
+    /// A stream of modelled requests (by index) sends its next request.
+    Request(usize),
+    /// A modelled request (by number) ends.
+    RequestEnds(u64),
+}
+
+/// Entries in order of time, and of insertion within one instant.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Agenda {
+    entries: BTreeSet<(Millis, u64, Event)>,
+    sequence: u64,
+}
+
+impl Agenda {
+    /// Enters an event.
+    pub fn at(&mut self, at: Millis, event: Event) {
+        self.sequence += 1;
+        self.entries.insert((at, self.sequence, event));
+    }
+
+    /// The earliest entry's instant.
+    #[must_use]
+    pub fn next(&self) -> Option<Millis> {
+        self.entries.first().map(|(at, _, _)| *at)
+    }
+
+    /// Takes the earliest entry that is due at `now`.
+    pub fn take_due(&mut self, now: Millis) -> Option<(Millis, Event)> {
+        if self.next()? > now {
+            return None;
+        }
+        self.entries.pop_first().map(|(at, _, event)| (at, event))
+    }
+}
