@@ -11,12 +11,14 @@ pub mod elbv2;
 pub mod ssm;
 pub mod sts;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::world::World;
 
 /// The services that the emulator answers for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Service {
     /// Amazon ECS (AWS JSON 1.1).
     Ecs,
