@@ -1,1 +1,37 @@
-//! Under construction.
+//! Decides. From what is desired, what runs and what is remembered, one next step.
+//!
+//! [`plan`] is pure, synchronous and total: no tokio, no AWS, no clock, no randomness. The way through the room:
+//!
+//! - [`world`]: what was read, each part with when; "could not read" is a value.
+//! - [`memory`]: what only this process can know, updated by [`Memory::absorb`].
+//! - `view`: the facts that decisions are made of (who is alive, who has weight, who is blue).
+//! - `target`: which release should serve now.
+//! - `rollout`: the stages that lead there, one write at a time.
+//! - `bookkeeping`: the record that goes with it.
+//! - [`safety`]: what may never happen, checked apart from the planner on every write.
+//! - [`write`], [`report`]: what comes out.
+
+#[cfg(test)]
+mod lab;
+
+mod bookkeeping;
+pub mod memory;
+pub mod plan;
+pub mod release;
+pub mod report;
+mod rollout;
+pub mod safety;
+mod target;
+pub mod time;
+pub mod tuning;
+mod view;
+pub mod world;
+pub mod write;
+
+pub use memory::Memory;
+pub use plan::{Plan, plan};
+pub use report::{Hold, Report, WaitingOn};
+pub use time::{Mono, Now};
+pub use tuning::Tuning;
+pub use world::{Read, Side, World};
+pub use write::{Weights, Write};

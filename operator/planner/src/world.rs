@@ -1,0 +1,327 @@
+//! What one round of reads saw.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crd_schema::application::RuleTarget;
+use crd_schema::desired::Desired;
+use crd_schema::record::{Generation, Record};
+use crd_schema::{ListenerArn, TargetGroupArn};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::time::Mono;
+
+/// A part of the world, or why it could not be read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Read<T> {
+    /// What was read.
+    Known {
+        /// The value.
+        value: T,
+        /// When the read *began*.
+        at: Mono,
+    },
+    /// It could not be read: unknown is unsafe.
+    Unread {
+        /// Category and text of the error, for people.
+        reason: String,
+    },
+}
+
+impl<T> Read<T> {
+    /// A value that was read at `at`.
+    pub fn known(value: T, at: Mono) -> Self {
+        Self::Known { value, at }
+    }
+
+    /// The value, when there is one.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Known { value, .. } => Some(value),
+            Self::Unread { .. } => None,
+        }
+    }
+
+    /// When it was read, when it was.
+    pub fn at(&self) -> Option<Mono> {
+        match self {
+            Self::Known { at, .. } => Some(*at),
+            Self::Unread { .. } => None,
+        }
+    }
+}
+
+/// One of the two target groups of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// The first group of the pair.
+    A,
+    /// The second.
+    B,
+}
+
+impl Side {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
+    /// Position in a pair.
+    pub fn index(self) -> usize {
+        match self {
+            Self::A => 0,
+            Self::B => 1,
+        }
+    }
+}
+
+/// Everything that a decision about one application needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct World {
+    /// The Application's parameter is there. False: it was not found twice, a sweep apart.
+    pub spec_present: bool,
+    /// The desired value.
+    pub desired: Read<DesiredParameter>,
+    /// The operator's record.
+    pub record: Read<RecordParameter>,
+    /// Services of the cluster that carry this application's tag or are bound to one of the groups, DRAINING and INACTIVE ones as far as they are still shown.
+    pub services: Read<Vec<Service>>,
+    /// Every rule of the load balancer that names one of the groups, and every rule that the spec lists.
+    pub rules: Read<Vec<Rule>>,
+    /// The pair, by [`Side::index`].
+    pub groups: [Read<Group>; 2],
+    /// The base task definition: the pinned revision, or else the newest.
+    pub base: Read<Base>,
+    /// ACTIVE revisions of the family `<application>-teal`, newest first.
+    pub revisions: Read<Vec<Revision>>,
+    /// Names of services of this application that have a registered scalable target.
+    pub autoscaled: Read<BTreeSet<String>>,
+    /// What another application of this operator claims as well, in words; empty when nothing.
+    pub conflicts: Vec<String>,
+}
+
+/// The `desired` parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DesiredParameter {
+    /// There is no such parameter.
+    Missing,
+    /// It is there and cannot be used.
+    Invalid {
+        /// Which write of it.
+        generation: Generation,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A wish.
+    Set {
+        /// Which write of it.
+        generation: Generation,
+        /// Its content.
+        desired: Desired,
+    },
+}
+
+/// The `record` parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RecordParameter {
+    /// There is none: never written, or lost.
+    Missing,
+    /// It is there and cannot be read as a record: as good as lost.
+    Garbled {
+        /// Which write of it.
+        generation: Generation,
+    },
+    /// A record.
+    Set {
+        /// Which write of it.
+        generation: Generation,
+        /// Its content.
+        record: Record,
+    },
+}
+
+/// One ECS service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// `serviceName`.
+    pub name: String,
+    /// ARN.
+    pub arn: String,
+    /// Life cycle.
+    pub status: ServiceStatus,
+    /// Which group of the pair it is bound to; none when it is bound to neither.
+    pub side: Option<Side>,
+    /// `desiredCount`.
+    pub desired: u32,
+    /// `runningCount`.
+    pub running: u32,
+    /// `pendingCount`.
+    pub pending: u32,
+    /// Task definition ARN.
+    pub task_definition: String,
+    /// Our tags.
+    pub tags: Tags,
+    /// `createdAt`.
+    pub created: Timestamp,
+    /// One deployment only, and it is not failed.
+    pub steady: bool,
+    /// The deployment circuit breaker gave up on the primary deployment.
+    pub deployment_failed: bool,
+    /// `address:port` of its RUNNING tasks at the routed container port.
+    pub addresses: BTreeSet<String>,
+    /// The newest cause of trouble as AWS tells it (stop code and reason, exit code, health-check answer, placement event).
+    pub trouble: Option<String>,
+}
+
+/// An ECS service's `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceStatus {
+    /// ACTIVE.
+    Active,
+    /// DRAINING: deleted, tasks still stop, the name is locked.
+    Draining,
+    /// INACTIVE: gone, still shown.
+    Inactive,
+}
+
+/// The operator's tags on a service (`teal:…`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// `teal:managed-by` is `teal` and `teal:application` names this application.
+    pub ours: bool,
+    /// `teal:release`: content digest.
+    pub release: Option<String>,
+    /// `teal:version`: for people.
+    pub version: Option<String>,
+    /// `teal:generation`: the wish that led to it.
+    pub generation: Option<Generation>,
+    /// `teal:blue`: name of the service that served when it was created.
+    pub blue: Option<String>,
+    /// `teal:rejected`: newest generation that was rejected while this service served.
+    pub rejected: Option<Generation>,
+}
+
+/// One place that forwards.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Which one.
+    pub target: RuleTarget,
+    /// The listener it belongs to.
+    pub listener: ListenerArn,
+    /// What the spec says of it.
+    pub role: Role,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What the spec says of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Stands in `production`.
+    Production,
+    /// Stands in `test`.
+    Test,
+    /// Names one of the groups and stands in neither list.
+    Unlisted,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Exactly one forward.
+    Forward {
+        /// Weight of each group of the pair; `None` when the forward does not name it (absent is not 0).
+        weights: [Option<u32>; 2],
+        /// Other groups that the same forward names.
+        others: Vec<TargetGroupArn>,
+        /// Group stickiness is on.
+        sticky: bool,
+    },
+    /// Anything else: redirect, fixed response, authenticate before forward.
+    Other {
+        /// AWS's action types in order, for people.
+        kinds: String,
+    },
+    /// The spec lists it, and the load balancer does not have it.
+    Missing,
+}
+
+/// One target group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// ARN of the load balancer that it belongs to, if any.
+    pub load_balancer: Option<String>,
+    /// Target type is `ip`.
+    pub by_address: bool,
+    /// Target-level stickiness is on.
+    pub sticky: bool,
+    /// `load_balancing.cross_zone.enabled` is `false`.
+    pub single_zone: bool,
+    /// Health-check interval.
+    pub interval: Duration,
+    /// Registered targets, draining ones too.
+    pub targets: Vec<Target>,
+}
+
+/// One registered target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `address:port`.
+    pub address: String,
+    /// Availability zone, when known.
+    pub zone: Option<String>,
+    /// Health.
+    pub state: TargetState,
+    /// ELB's reason and description, when it gives one.
+    pub reason: Option<String>,
+}
+
+/// ELB's target health states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetState {
+    /// `initial`.
+    Initial,
+    /// `healthy`.
+    Healthy,
+    /// `unhealthy`.
+    Unhealthy,
+    /// `unused`.
+    Unused,
+    /// `draining` or `unhealthy.draining`.
+    Draining,
+    /// `unavailable`.
+    Unavailable,
+}
+
+/// The base task definition.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Base {
+    /// AWS's own JSON, as described or as written inline.
+    Found {
+        /// `family:revision`, or `inline`.
+        revision: String,
+        /// RegisterTaskDefinition's members.
+        definition: Map<String, Value>,
+    },
+    /// There is no such family or revision.
+    Missing {
+        /// What was asked for.
+        asked: String,
+    },
+}
+
+/// A task definition revision of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// ARN.
+    pub arn: String,
+    /// `teal:digest`.
+    pub digest: Option<String>,
+}

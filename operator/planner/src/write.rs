@@ -1,0 +1,184 @@
+//! What the operator may write: one of these a reconcile.
+
+use crd_schema::application::RuleTarget;
+use crd_schema::record::Record;
+use serde_json::{Map, Value};
+
+use crate::time::Mono;
+use crate::world::Side;
+
+/// One mutating AWS call, complete: the executor has no choices left.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// SSM PutParameter of the record.
+    PutRecord(Box<Record>),
+    /// ECS RegisterTaskDefinition.
+    RegisterTaskDefinition {
+        /// Content digest of the release it renders.
+        digest: String,
+        /// The request, AWS's own JSON.
+        body: Map<String, Value>,
+    },
+    /// ECS CreateService.
+    CreateService {
+        /// `serviceName`.
+        name: String,
+        /// The group it is bound to.
+        side: Side,
+        /// The request, AWS's own JSON.
+        body: Map<String, Value>,
+    },
+    /// ECS UpdateService with a desired count.
+    ScaleService {
+        /// `serviceName`.
+        name: String,
+        /// The count that the plan saw.
+        from: u32,
+        /// The count to set.
+        to: u32,
+    },
+    /// ELB ModifyListener or ModifyRule: the forward's groups and weights; all else is sent as read.
+    SetWeights {
+        /// Which rule.
+        rule: RuleTarget,
+        /// The weights that the plan saw.
+        seen: [Option<u32>; 2],
+        /// The weights to set.
+        weights: Weights,
+        /// Health of each group whose weight rises.
+        evidence: Vec<Evidence>,
+    },
+    /// ECS TagResource on a service.
+    TagService {
+        /// `serviceName`.
+        name: String,
+        /// ARN.
+        arn: String,
+        /// Tag key.
+        key: String,
+        /// Tag value.
+        value: String,
+    },
+    /// ECS DeleteService without force.
+    DeleteService {
+        /// `serviceName`.
+        name: String,
+    },
+    /// ECS DeregisterTaskDefinition.
+    DeregisterTaskDefinition {
+        /// ARN.
+        arn: String,
+    },
+}
+
+impl Write {
+    /// The AWS operation, as in IAM and in metrics.
+    pub fn operation(&self) -> &'static str {
+        match self {
+            Self::PutRecord(_) => "PutParameter",
+            Self::RegisterTaskDefinition { .. } => "RegisterTaskDefinition",
+            Self::CreateService { .. } => "CreateService",
+            Self::ScaleService { .. } => "UpdateService",
+            Self::SetWeights { rule: RuleTarget::Listener(_), .. } => "ModifyListener",
+            Self::SetWeights { rule: RuleTarget::Rule(_), .. } => "ModifyRule",
+            Self::TagService { .. } => "TagResource",
+            Self::DeleteService { .. } => "DeleteService",
+            Self::DeregisterTaskDefinition { .. } => "DeregisterTaskDefinition",
+        }
+    }
+
+    /// Something that runs is taken away: waits for Q∞ after an unknown outcome.
+    pub fn is_destructive(&self) -> bool {
+        match self {
+            Self::ScaleService { from, to, .. } => to < from,
+            Self::DeleteService { .. } | Self::DeregisterTaskDefinition { .. } => true,
+            Self::PutRecord(_)
+            | Self::RegisterTaskDefinition { .. }
+            | Self::CreateService { .. }
+            | Self::SetWeights { .. }
+            | Self::TagService { .. } => false,
+        }
+    }
+
+    /// For people: what it does, in one line.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::PutRecord(record) => match &record.rollout {
+                Some(rollout) => format!("write down: {} of {}", rollout.stage.as_str(), rollout.release.version),
+                None => "write down: settled".to_owned(),
+            },
+            Self::RegisterTaskDefinition { digest, .. } => format!("register the task definition of release {digest}"),
+            Self::CreateService { name, side, .. } => format!("create service {name} on group {side:?}"),
+            Self::ScaleService { name, from, to } => format!("scale service {name} from {from} to {to}"),
+            Self::SetWeights { rule, weights, .. } => {
+                let [a, b] = weights.get();
+                let show = |weight: Option<u32>| weight.map_or_else(|| "-".to_owned(), |w| w.to_string());
+                let place = match rule {
+                    RuleTarget::Listener(arn) => arn.as_str(),
+                    RuleTarget::Rule(arn) => arn.as_str(),
+                };
+                format!("set weights A={} B={} on {place}", show(a), show(b))
+            }
+            Self::TagService { name, key, value, .. } => format!("tag service {name} with {key}={value}"),
+            Self::DeleteService { name } => format!("delete service {name}"),
+            Self::DeregisterTaskDefinition { arn } => format!("deregister task definition {arn}"),
+        }
+    }
+}
+
+/// Weights of the pair in one forward. Cannot say "nothing", nor a sum of zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weights([Option<u32>; 2]);
+
+impl Weights {
+    /// AWS's largest weight.
+    pub const MAX: u32 = 999;
+
+    /// These weights; `None` when the sum is zero or one is above [`Weights::MAX`].
+    pub fn new(weights: [Option<u32>; 2]) -> Option<Self> {
+        let sum: u32 = weights.iter().flatten().sum();
+        (sum > 0 && weights.iter().flatten().all(|w| *w <= Self::MAX)).then_some(Self(weights))
+    }
+
+    /// Everything to `side`, the other group named at 0.
+    pub fn all_to(side: Side) -> Self {
+        let mut weights = [Some(0); 2];
+        weights[side.index()] = Some(100);
+        Self(weights)
+    }
+
+    /// Everything to `side`, the other group not named.
+    pub fn only(side: Side) -> Self {
+        let mut weights = [None; 2];
+        weights[side.index()] = Some(100);
+        Self(weights)
+    }
+
+    /// `percent` (1–100) to `side`, the rest to the other.
+    pub fn split(side: Side, percent: u32) -> Self {
+        let percent = percent.clamp(1, 100);
+        let mut weights = [Some(100 - percent); 2];
+        weights[side.index()] = Some(percent);
+        Self(weights)
+    }
+
+    /// By [`Side::index`].
+    pub fn get(self) -> [Option<u32>; 2] {
+        self.0
+    }
+}
+
+/// Why a weight may rise: health that was seen twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evidence {
+    /// Whose weight rises.
+    pub side: Side,
+    /// Healthy targets of the service's own tasks, the fewest of the readings.
+    pub healthy: u32,
+    /// How many the new weight needs.
+    pub need: u32,
+    /// When the older of the two readings was taken.
+    pub first: Mono,
+    /// When the newest was taken.
+    pub last: Mono,
+}
