@@ -44,7 +44,7 @@ pub struct Call {
 }
 
 /// A refusal as AWS gives it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{code}: {message}")]
 pub struct AwsError {
     /// The error's *shape* name in the service model (for example `TargetGroupNotFoundException`) or a common code (`ThrottlingException`).
