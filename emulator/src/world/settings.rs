@@ -78,6 +78,8 @@ pub struct Settings {
     pub target_registration_ms: u64,
     /// Whether a forward whose weights sum to 0 is accepted (and answers 503) or refused. Not known of AWS.
     pub accept_zero_weights: bool,
+    /// Pages of Parameter Store's lists come short or empty, with a token for more, as AWS reserves the right to.
+    pub short_pages: bool,
 
     /// Quotas of the account.
     pub quotas: Quotas,
@@ -146,6 +148,7 @@ impl Default for Settings {
             propagation_max_ms: 1_000,
             target_registration_ms: 1_000,
             accept_zero_weights: true,
+            short_pages: false,
             quotas: Quotas::default(),
             behaviours: BTreeMap::new(),
             default_behaviour: Behaviour::default(),
