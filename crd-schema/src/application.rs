@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -113,7 +114,8 @@ pub struct Deadlines {
 }
 
 /// What happens when a release fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub enum OnFailure {
     /// Traffic back to blue, green removed, the generation rejected.
     RollBack,
@@ -129,7 +131,8 @@ pub struct OnNewRelease {
 }
 
 /// A newer release arrives during Bake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub enum DuringBake {
     /// Bake ends early, blue is cleaned up, then the newest starts.
     Finish,
@@ -138,7 +141,8 @@ pub enum DuringBake {
 }
 
 /// What happens to weights that somebody else changed while settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub enum Drift {
     /// Put back.
     Heal,

@@ -7,9 +7,16 @@
 //! This room knows documents: no AWS client, no clock, no decision.
 
 pub mod application;
+pub mod desired;
 pub mod identity;
+mod image;
 pub mod record;
+pub mod spec;
+pub mod status;
+mod text;
 
 pub use application::Application;
+pub use desired::{Desired, DesiredError};
 pub use identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
 pub use record::Record;
+pub use status::Status;

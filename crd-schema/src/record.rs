@@ -3,10 +3,15 @@
 //! A lost record makes a rollout slower, never unsafe. At most 2 KB when written (a property test at maximal
 //! lengths holds that): texts are cut, lists are bounded.
 
+mod json;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use json::{MAX_BYTES, RecordError};
 
 /// Rejected generations that are remembered.
 pub const KEPT_REJECTIONS: usize = 3;
@@ -19,7 +24,10 @@ pub const KEPT_HISTORY: usize = 5;
 pub struct Record {
     /// The last operator stopped between two steps and knew the outcome of each write it had sent.
     pub clean: bool,
-    /// The rollout on its way, or the last one.
+    /// Services created so far: part of each new service's name, so that a name never repeats.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub created: u32,
+    /// The rollout on its way; none while settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
     /// Generations not to be tried again, newest last.
@@ -33,9 +41,15 @@ pub struct Record {
     pub history: Vec<Ended>,
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// The wish: which write of `desired` is meant. Ordered by date, then by version: a re-created parameter
 /// starts again at version 1 with a later date; an earlier date is a stale read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Generation {
     /// `LastModifiedDate` of the parameter, Unix milliseconds.
     pub date: i64,
@@ -64,8 +78,6 @@ pub struct Release {
 pub struct Rollout {
     /// What is rolled out.
     pub release: Release,
-    /// Counts creations of green's service in this rollout, so that a name never repeats.
-    pub attempt: u32,
     /// The stage that was last written down.
     pub stage: Stage,
     /// When each stage was first entered.
@@ -78,7 +90,9 @@ pub struct Rollout {
 }
 
 /// The stages of a rollout, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Stage {
     /// Green is created and becomes healthy, at weight 0.
     ScaleUp,
@@ -98,8 +112,15 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Self; 7] =
-        [Self::ScaleUp, Self::Validate, Self::Shift, Self::Bake, Self::CleanUp, Self::RollBack, Self::Settled];
+    pub const ALL: [Self; 7] = [
+        Self::ScaleUp,
+        Self::Validate,
+        Self::Shift,
+        Self::Bake,
+        Self::CleanUp,
+        Self::RollBack,
+        Self::Settled,
+    ];
 
     /// The name as in documents, labels and messages.
     pub fn as_str(self) -> &'static str {
@@ -127,7 +148,7 @@ pub struct Rejection {
 }
 
 /// How a rollout ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Outcome {
     /// The release serves alone.
     Succeeded,
@@ -140,7 +161,7 @@ pub enum Outcome {
 }
 
 /// A rollout that ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ended {
     /// Which wish.
     pub generation: Generation,

@@ -1,0 +1,109 @@
+//! The record as text: bounded when written, tolerant when read.
+
+use super::{KEPT_HISTORY, KEPT_REJECTIONS, Record, Release};
+use crate::text::cut;
+
+/// Bytes that a written record may have.
+pub const MAX_BYTES: usize = 2 * 1024;
+/// Bytes of a record that are looked at: a newer operator may write more than this one.
+const MAX_READ: usize = 8 * 1024;
+/// Characters of a reason that are kept.
+const REASON: usize = 200;
+/// Characters of a version: the longest tag of an image.
+const VERSION: usize = 128;
+/// Characters of `family:revision`.
+const TASK_DEFINITION: usize = 275;
+
+/// Why a text is no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Larger than anything that an operator writes.
+    #[error("the record has {bytes} bytes; at most {MAX_READ} are read")]
+    TooLong {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Not the JSON of a record.
+    #[error("the record cannot be read: {reason}")]
+    Unreadable {
+        /// What the JSON reader says, with line and column.
+        reason: String,
+    },
+}
+
+impl Record {
+    /// The record as JSON of at most [`MAX_BYTES`].
+    ///
+    /// Of what does not fit, history goes first (the oldest first), then the reasons of rejections are shortened, then
+    /// their versions. What a release needs is never cut, as long as it is within AWS's own limits: a version of 128,
+    /// a `family:revision` of 275 characters.
+    pub fn to_json(&self) -> String {
+        let budgets = [
+            (KEPT_HISTORY, REASON, VERSION),
+            (3, REASON, VERSION),
+            (1, REASON, VERSION),
+            (0, REASON, VERSION),
+            (0, 40, VERSION),
+            (0, 10, 10),
+        ];
+        let mut json = String::new();
+        for (history, reason, version) in budgets {
+            json =
+                serde_json::to_string(&self.bounded(history, reason, version)).unwrap_or_default();
+            if json.len() <= MAX_BYTES {
+                break;
+            }
+        }
+        json
+    }
+
+    /// Reads a record. Unknown fields are passed over: a newer operator may have written them.
+    ///
+    /// # Errors
+    ///
+    /// Anything else that is not a record: the caller then knows that memory was lost, which is slower, not unsafe.
+    pub fn from_json(text: &str) -> Result<Self, RecordError> {
+        if text.len() > MAX_READ {
+            return Err(RecordError::TooLong { bytes: text.len() });
+        }
+        serde_json::from_str(text).map_err(|error| RecordError::Unreadable {
+            reason: cut(&error.to_string(), REASON),
+        })
+    }
+
+    fn bounded(&self, history: usize, reason: usize, version: usize) -> Self {
+        let mut record = self.clone();
+        if let Some(rollout) = &mut record.rollout {
+            bound_release(&mut rollout.release);
+            rollout.base = rollout
+                .base
+                .as_deref()
+                .map(|base| cut(base, TASK_DEFINITION));
+        }
+        record.last_good.iter_mut().for_each(bound_release);
+        keep_newest(&mut record.rejected, KEPT_REJECTIONS);
+        for rejection in &mut record.rejected {
+            rejection.version = cut(&rejection.version, version);
+            rejection.reason = cut(&rejection.reason, reason);
+        }
+        keep_newest(&mut record.history, history);
+        for ended in &mut record.history {
+            ended.version = cut(&ended.version, VERSION);
+        }
+        record
+    }
+}
+
+fn bound_release(release: &mut Release) {
+    release.digest = cut(&release.digest, 16);
+    release.version = cut(&release.version, VERSION);
+    release.task_definition = release
+        .task_definition
+        .as_deref()
+        .map(|name| cut(name, TASK_DEFINITION));
+}
+
+/// Of a list whose newest is last.
+fn keep_newest<T>(list: &mut Vec<T>, count: usize) {
+    list.drain(..list.len().saturating_sub(count));
+}

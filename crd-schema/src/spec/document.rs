@@ -1,0 +1,286 @@
+//! The document, field for field as people write it. Doc comments here are the descriptions in the JSON Schema.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{format, refused};
+use crate::application::{Drift, DuringBake, OnFailure};
+use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
+
+/// An application that Teal releases blue/green on Amazon ECS.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Teal Application")]
+pub(super) struct Document {
+    /// Version of this document's format.
+    #[expect(dead_code, reason = "its only value is checked by its type")]
+    pub(super) api_version: ApiVersion,
+    /// Kind of this document.
+    #[expect(dead_code, reason = "its only value is checked by its type")]
+    pub(super) kind: Kind,
+    /// Who this is.
+    pub(super) metadata: Metadata,
+    /// What is released, where traffic comes from, and how a release goes.
+    pub(super) spec: Spec,
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub(super) enum ApiVersion {
+    #[serde(rename = "teal/v1alpha1")]
+    V1Alpha1,
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub(super) enum Kind {
+    Application,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metadata {
+    /// Unique among the applications of one operator: 1 to 40 small letters, digits and `-`, a letter or digit at both ends.
+    pub(super) name: ApplicationName,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = refused::in_spec)]
+pub(super) struct Spec {
+    /// ECS cluster, short name or ARN.
+    #[schemars(length(min = 1, max = 512))]
+    pub(super) cluster: String,
+    /// Tags on everything that the operator creates. Keys that start with `aws:` or `teal:` are taken.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 40), transform = refused::tag_keys)]
+    pub(super) tags: BTreeMap<String, String>,
+    /// What a release is rendered from.
+    pub(super) template: Template,
+    /// Where users come from.
+    pub(super) traffic: Traffic,
+    /// How traffic moves from blue to green.
+    #[serde(default = "Spec::strategy")]
+    pub(super) strategy: Strategy,
+    /// How long green serves everything, with blue standing by at full size, before blue is removed.
+    #[serde(default = "Spec::bake_time")]
+    pub(super) bake_time: Period,
+    /// Waits while blue is removed.
+    #[serde(default)]
+    pub(super) clean_up: CleanUp,
+    /// How long each stage may take before the release fails.
+    #[serde(default)]
+    pub(super) deadlines: Deadlines,
+    /// What happens when a release fails.
+    #[serde(default = "Spec::on_failure")]
+    pub(super) on_failure: OnFailure,
+    /// What happens when a newer release is desired while one is on its way.
+    #[serde(default)]
+    pub(super) on_new_release: OnNewRelease,
+    /// What happens to weights that somebody else changed while no release is on its way. Traffic that goes to a dead group is repaired all the same.
+    #[serde(default = "Spec::drift")]
+    pub(super) drift: Drift,
+}
+
+impl Spec {
+    fn strategy() -> Strategy {
+        Strategy::BlueGreen {}
+    }
+
+    fn bake_time() -> Period {
+        seconds(10 * 60)
+    }
+
+    fn on_failure() -> OnFailure {
+        OnFailure::RollBack
+    }
+
+    fn drift() -> Drift {
+        Drift::Heal
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Template {
+    /// The base task definition: a family (or `family:revision`) that your infrastructure code registers, or `inline:` with AWS's own RegisterTaskDefinition JSON.
+    pub(super) task_definition: TaskDefinition,
+    /// Container name to its image, with `{version}` as the tag. The other containers keep the image of the base.
+    #[schemars(extend("minProperties" = 1, "maxProperties" = 10))]
+    pub(super) images: BTreeMap<String, ImageTemplate>,
+    /// AWS's own CreateService JSON, less what the operator owns. What is not named here is passed on unchanged.
+    pub(super) service: Service,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum TaskDefinition {
+    Family(String),
+    Inline { inline: Map<String, Value> },
+}
+
+/// Image with `{version}` as the tag, for example `123456789012.dkr.ecr.eu-west-1.amazonaws.com/blog:{version}`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("format" = "image-template", "pattern" = r"^[A-Za-z0-9._/:-]+:\{version\}$"))]
+pub(super) struct ImageTemplate(pub(super) String);
+
+#[derive(Deserialize)]
+pub(super) struct Service {
+    #[serde(rename = "desiredCount")]
+    pub(super) desired_count: u32,
+    #[serde(flatten)]
+    pub(super) rest: Map<String, Value>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Traffic {
+    /// The container port that takes traffic and the rules that bring it there; one for now.
+    #[schemars(extend("errorMessage" = "write exactly one route; more than one is not supported yet"))]
+    pub(super) routes: [Route; 1],
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Route {
+    /// The container that listens.
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) container: String,
+    /// The container port.
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) port: u16,
+    /// The target groups that blue and green take turns on.
+    pub(super) target_groups: TargetGroups,
+    /// Listeners and rules that carry users.
+    #[schemars(length(min = 1, max = 20))]
+    pub(super) production: Vec<Target>,
+    /// Listeners and rules that carry tests. They follow green first.
+    #[serde(default)]
+    #[schemars(length(max = 20))]
+    pub(super) test: Vec<Target>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = refused::in_target_groups)]
+pub(super) struct TargetGroups {
+    /// Two different target groups, for life.
+    #[schemars(extend("errorMessage" = "write exactly two target-group ARNs: one serves, the other waits for the next release"))]
+    pub(super) pair: [TargetGroupArn; 2],
+}
+
+/// A place that forwards to the target groups.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Target {
+    Listener(ListenerArn),
+    Rule(RuleArn),
+}
+
+/// Exactly one strategy.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Strategy {
+    BlueGreen {},
+}
+
+/// A length of time such as `30s`, `5m` or `1h30m`, at most `336h`.
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(extend("format" = "period", "pattern" = r"^[0-9]"))]
+pub(super) struct Period(pub(super) Duration);
+
+impl TryFrom<String> for Period {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        format::period(&text).map(Self)
+    }
+}
+
+impl From<Period> for String {
+    fn from(period: Period) -> Self {
+        jiff::fmt::friendly::SpanPrinter::new().unsigned_duration_to_string(&period.0)
+    }
+}
+
+/// A length of time such as `30s`, `5m` or `1h30m`, from `1s` to `336h`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("format" = "deadline"))]
+pub(super) struct Deadline(pub(super) Period);
+
+const fn seconds(seconds: u64) -> Period {
+    Period(Duration::from_secs(seconds))
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct CleanUp {
+    /// From weight 0 read back on every rule until blue counts as without traffic.
+    pub(super) settle: Period,
+    /// How long blue stays after that, at full size and weight 0.
+    pub(super) keep_blue: Period,
+}
+
+impl Default for CleanUp {
+    fn default() -> Self {
+        Self {
+            settle: seconds(30),
+            keep_blue: seconds(0),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Deadlines {
+    /// Green up and healthy.
+    pub(super) scale_up: Deadline,
+    /// Tests passed.
+    pub(super) validate: Deadline,
+    /// All traffic on green.
+    pub(super) shift: Deadline,
+    /// Blue gone.
+    pub(super) clean_up: Deadline,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        let minutes = |minutes: u64| Deadline(seconds(minutes * 60));
+        Self {
+            scale_up: minutes(10),
+            validate: minutes(10),
+            shift: minutes(120),
+            clean_up: minutes(30),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct OnNewRelease {
+    /// While traffic moves: always back to blue first.
+    pub(super) during_shift: DuringShift,
+    /// While green serves everything and blue stands by.
+    pub(super) during_bake: DuringBake,
+}
+
+impl Default for OnNewRelease {
+    fn default() -> Self {
+        Self {
+            during_shift: DuringShift::RollBack,
+            during_bake: DuringBake::Finish,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum DuringShift {
+    /// Back to blue first, then the newest starts.
+    RollBack,
+}

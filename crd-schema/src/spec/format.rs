@@ -1,0 +1,172 @@
+//! Checks of single texts, by the name that `format` gives them in the schema.
+
+use std::time::Duration;
+
+use jiff::fmt::friendly::SpanParser;
+
+use crate::image;
+
+/// The longest length of time that may be written.
+const LONGEST: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// `Err` says what would be right. Formats that are not known here allow everything.
+pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
+    match format {
+        "application-name" => application_name(text),
+        "target-group-arn" => arn(text, ArnKind::TargetGroup),
+        "listener-arn" => arn(text, ArnKind::Listener),
+        "rule-arn" => arn(text, ArnKind::Rule),
+        "family" => family(text),
+        "image-template" => image::Template::parse(text).map(|_| ()),
+        "period" => period(text).map(|_| ()),
+        "deadline" if period(text)? < Duration::from_secs(1) => Err("write at least `1s`".into()),
+        "tag-key" if text.starts_with("aws:") || text.starts_with("teal:") => {
+            Err("keys that start with `aws:` or `teal:` are taken; choose another".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A length of time such as `30s`, `5m` or `1h30m`.
+pub(super) fn period(text: &str) -> Result<Duration, String> {
+    let right =
+        || "write a length of time such as `30s`, `5m` or `1h30m`, at most `336h`".to_owned();
+    let starts_with_digit = text.starts_with(|c: char| c.is_ascii_digit());
+    let parsed = SpanParser::new()
+        .parse_unsigned_duration(text)
+        .ok()
+        .filter(|_| starts_with_digit);
+    parsed.filter(|period| *period <= LONGEST).ok_or_else(right)
+}
+
+fn application_name(text: &str) -> Result<(), String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let right = (1..=40).contains(&text.len())
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    right.then_some(()).ok_or_else(|| {
+        "write 1 to 40 small letters, digits and `-`, with a letter or digit at both ends"
+            .to_owned()
+    })
+}
+
+/// A task definition family, or one revision of it.
+fn family(text: &str) -> Result<(), String> {
+    let (family, revision) = text.split_once(':').unwrap_or((text, "1"));
+    let right = (1..=255).contains(&family.len())
+        && family
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && !revision.is_empty()
+        && revision.chars().all(|c| c.is_ascii_digit());
+    right.then_some(()).ok_or_else(|| {
+        "write a task definition's `family` or `family:revision`, not an ARN".to_owned()
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ArnKind {
+    TargetGroup,
+    Listener,
+    Rule,
+}
+
+impl ArnKind {
+    /// Resource type and number of parts that follow it.
+    /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_awselasticloadbalancingv2.html>)
+    fn shape(self) -> (&'static str, usize) {
+        match self {
+            Self::TargetGroup => ("targetgroup", 2),
+            Self::Listener => ("listener", 4),
+            Self::Rule => ("listener-rule", 5),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::TargetGroup => {
+                "a target group's ARN (arn:aws:elasticloadbalancing:…:targetgroup/NAME/ID)"
+            }
+            Self::Listener => {
+                "an application load balancer listener's ARN (arn:aws:elasticloadbalancing:…:listener/app/NAME/ID/ID)"
+            }
+            Self::Rule => {
+                "a listener rule's ARN (arn:aws:elasticloadbalancing:…:listener-rule/app/NAME/ID/ID/ID)"
+            }
+        }
+    }
+}
+
+fn arn(text: &str, wanted: ArnKind) -> Result<(), String> {
+    let kinds = [ArnKind::TargetGroup, ArnKind::Listener, ArnKind::Rule];
+    match kinds.into_iter().find(|kind| is_arn(text, *kind)) {
+        Some(found) if found == wanted => Ok(()),
+        Some(ArnKind::Rule) if wanted == ArnKind::Listener => {
+            Err("this is the ARN of a rule; write it as `rule:`".into())
+        }
+        Some(ArnKind::Listener) if wanted == ArnKind::Rule => {
+            Err("this is the ARN of a listener; write it as `listener:`".into())
+        }
+        Some(found) => Err(format!(
+            "this is {}; write {}",
+            found.words(),
+            wanted.words()
+        )),
+        None if text.contains(":loadbalancer/") => Err(format!(
+            "this is a load balancer's ARN; write {}",
+            wanted.words()
+        )),
+        None if text.contains("/net/") => Err(format!(
+            "network load balancers are not supported; write {}",
+            wanted.words()
+        )),
+        None => Err(format!("write {}", wanted.words())),
+    }
+}
+
+fn is_arn(text: &str, kind: ArnKind) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let [
+        "arn",
+        partition,
+        "elasticloadbalancing",
+        region,
+        account,
+        resource,
+    ] = parts.as_slice()
+    else {
+        return false;
+    };
+    let name = |text: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    let id = |text: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    let resource_name = |text: &str| {
+        (1..=32).contains(&text.len())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    let (resource_type, following) = kind.shape();
+    let mut resource = resource.split('/');
+    if !(name(partition)
+        && name(region)
+        && account.len() == 12
+        && account.chars().all(|c| c.is_ascii_digit()))
+        || resource.next() != Some(resource_type)
+    {
+        return false;
+    }
+    let mut rest: Vec<&str> = resource.collect();
+    if rest.len() != following || kind != ArnKind::TargetGroup && rest.remove(0) != "app" {
+        return false;
+    }
+    resource_name(rest[0]) && rest[1..].iter().all(|part| id(part))
+}

@@ -1,0 +1,197 @@
+//! From text to a validated Application.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::check::check;
+use super::document::{self, Document, Route, Spec, Target, TaskDefinition};
+use super::node::{self, Node, Place};
+use super::path::Path;
+use super::problem::{Finding, Invalid};
+use super::schema;
+use crate::application::{self, Application, BaseTaskDefinition, RuleTarget};
+
+/// Bytes that a document may have: an advanced SSM parameter holds no more.
+pub const MAX_BYTES: usize = 8 * 1024;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(schema);
+
+/// Reads an Application from YAML or JSON.
+///
+/// `source` is a file's or a parameter's name, for messages only.
+///
+/// # Errors
+///
+/// Every problem of structure at once; when there is none, every contradiction between fields.
+pub fn load(text: &str, source: &str) -> Result<Application, Invalid> {
+    let invalid = |findings| Invalid::new(source, text, findings);
+    let start = Place {
+        line: 1,
+        column: 1,
+        length: 1,
+    };
+    let about_all = |place, found: String, right: String| Finding {
+        path: Path::default(),
+        place,
+        found,
+        right,
+    };
+    if text.len() > MAX_BYTES {
+        let found = format!("{} bytes", text.len());
+        return Err(invalid(vec![about_all(
+            start,
+            found,
+            format!("write at most {MAX_BYTES} bytes"),
+        )]));
+    }
+    let node = node::parse(text).map_err(|unreadable| {
+        let place = unreadable.place.unwrap_or(start);
+        invalid(vec![about_all(
+            place,
+            "no readable YAML or JSON".into(),
+            unreadable.reason,
+        )])
+    })?;
+    let findings = check(&node, &SCHEMA);
+    if !findings.is_empty() {
+        return Err(invalid(findings));
+    }
+    // The schema is made from `Document`, so what passed it can be read; if not, the document is refused all the same.
+    let document: Document = serde_json::from_value(node.to_json()).map_err(|error| {
+        invalid(vec![about_all(
+            start,
+            "a document that cannot be read".into(),
+            error.to_string(),
+        )])
+    })?;
+    let findings = contradictions(&document, &node);
+    if findings.is_empty() {
+        Ok(application(document))
+    } else {
+        Err(invalid(findings))
+    }
+}
+
+/// What is right field by field and wrong together.
+fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, route) in document.spec.traffic.routes.iter().enumerate() {
+        let path = Path::default()
+            .key("spec")
+            .key("traffic")
+            .key("routes")
+            .index(index);
+        let mut report = |path: Path, found: String, right: String| {
+            findings.push(Finding {
+                place: node.place_of(&path),
+                path,
+                found,
+                right,
+            });
+        };
+        let [one, other] = &route.target_groups.pair;
+        if one == other {
+            let path = path.key("targetGroups").key("pair").index(1);
+            report(
+                path,
+                "the same target group twice".into(),
+                "write two different target groups".into(),
+            );
+        }
+        let mut seen = BTreeMap::new();
+        for (list, targets) in [("production", &route.production), ("test", &route.test)] {
+            for (index, target) in targets.iter().enumerate() {
+                let path = path.key(list).index(index);
+                if let Some(before) = seen.insert(rule_target(target), path.clone()) {
+                    let found = format!("the same rule as in {before}");
+                    report(
+                        path,
+                        found,
+                        "name each listener and rule once, in `production` or in `test`".into(),
+                    );
+                }
+            }
+        }
+    }
+    findings
+}
+
+fn application(document: Document) -> Application {
+    let Document { metadata, spec, .. } = document;
+    let Spec {
+        cluster,
+        tags,
+        template,
+        traffic,
+        strategy,
+        bake_time,
+        clean_up,
+        deadlines,
+        on_failure,
+        on_new_release,
+        drift,
+    } = spec;
+    let [
+        Route {
+            container,
+            port,
+            target_groups,
+            production,
+            test,
+        },
+    ] = traffic.routes;
+    let task_definition = match template.task_definition {
+        TaskDefinition::Family(family) => BaseTaskDefinition::Family(family),
+        TaskDefinition::Inline { inline } => BaseTaskDefinition::Inline(inline),
+    };
+    Application {
+        name: metadata.name,
+        cluster,
+        tags,
+        template: application::Template {
+            task_definition,
+            images: template
+                .images
+                .into_iter()
+                .map(|(container, image)| (container, image.0))
+                .collect(),
+            service: template.service.rest,
+            desired_count: template.service.desired_count,
+        },
+        route: application::Route {
+            container,
+            port,
+            pair: target_groups.pair,
+            production: production.iter().map(rule_target).collect(),
+            test: test.iter().map(rule_target).collect(),
+        },
+        strategy: match strategy {
+            document::Strategy::BlueGreen {} => application::Strategy::BlueGreen,
+        },
+        bake_time: bake_time.0,
+        clean_up: application::CleanUp {
+            settle: clean_up.settle.0,
+            keep_blue: clean_up.keep_blue.0,
+        },
+        deadlines: application::Deadlines {
+            scale_up: deadlines.scale_up.0.0,
+            validate: deadlines.validate.0.0,
+            shift: deadlines.shift.0.0,
+            clean_up: deadlines.clean_up.0.0,
+        },
+        on_failure,
+        on_new_release: application::OnNewRelease {
+            during_bake: on_new_release.during_bake,
+        },
+        drift,
+    }
+}
+
+fn rule_target(target: &Target) -> RuleTarget {
+    match target {
+        Target::Listener(arn) => RuleTarget::Listener(arn.clone()),
+        Target::Rule(arn) => RuleTarget::Rule(arn.clone()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Fields that are refused by name: known to AWS or to the design, but owned by the operator or not supported yet.
+//!
+//! Each stands in the schema as a property that nothing satisfies (`not: {}`), with the reason as its text.
+
+use schemars::{Schema, json_schema};
+use serde_json::{Map, Value, json};
+
+pub(super) fn in_spec(schema: &mut Schema) {
+    let unsupported = |what: &str| format!("{what} is not supported yet; leave it out");
+    refuse(
+        schema,
+        "gates",
+        &unsupported("a gate (a test that a release must pass)"),
+    );
+    refuse(schema, "alarms", &unsupported("watching CloudWatch alarms"));
+    refuse(schema, "analysis", &unsupported("analysis of metrics"));
+    refuse(schema, "schedule", &unsupported("a schedule for releases"));
+    refuse(
+        schema,
+        "region",
+        "`region` is reserved and not supported yet: the operator works in its own region; leave it out",
+    );
+    refuse(
+        schema,
+        "roleArn",
+        "`roleArn` is reserved and not supported yet: the operator works with its own role; leave it out",
+    );
+}
+
+pub(super) fn in_strategy(schema: &mut Schema) {
+    for (name, what) in [
+        ("canary", "moving traffic in canary steps"),
+        ("linear", "moving traffic in equal steps"),
+        ("rolling", "a rolling update"),
+        ("preset", "CodeDeploy's presets"),
+    ] {
+        refuse(
+            schema,
+            name,
+            &format!("`{name}` ({what}) is not supported yet; write `blueGreen: {{}}`"),
+        );
+    }
+}
+
+pub(super) fn in_target_groups(schema: &mut Schema) {
+    refuse(
+        schema,
+        "perRelease",
+        "a new target group for each release is not supported yet; write `pair:` with two target-group ARNs",
+    );
+}
+
+pub(super) fn in_service(schema: &mut Schema) {
+    for (name, instead) in [
+        (
+            "serviceName",
+            "it is made from the application's name and the version",
+        ),
+        ("cluster", "write `spec.cluster`"),
+        ("taskDefinition", "write `spec.template.taskDefinition`"),
+        ("loadBalancers", "write `spec.traffic.routes`"),
+        ("clientToken", "it is made for each release"),
+    ] {
+        refuse(
+            schema,
+            name,
+            &format!("the operator owns `{name}`: {instead}; remove it here"),
+        );
+    }
+    for name in ["serviceRegistries", "vpcLatticeConfigurations"] {
+        refuse(schema, name, &past_the_load_balancer(name));
+    }
+    if let Some(connect) = schema
+        .pointer_mut("/properties/serviceConnectConfiguration")
+        .and_then(Value::as_object_mut)
+    {
+        let text = past_the_load_balancer("serviceConnectConfiguration.services");
+        connect.insert("properties".into(), json!({ "services": refusal(&text) }));
+    }
+}
+
+/// Tag keys that AWS and the operator keep for themselves.
+pub(super) fn tag_keys(schema: &mut Schema) {
+    schema.insert(
+        "propertyNames".into(),
+        json!({
+            "pattern": "^(?!aws:|teal:)",
+            "format": "tag-key",
+            "minLength": 1,
+            "maxLength": 128
+        }),
+    );
+}
+
+fn past_the_load_balancer(name: &str) -> String {
+    format!(
+        "`{name}` is not supported yet: it carries traffic past the load balancer, where no weight holds; remove it"
+    )
+}
+
+fn refuse(schema: &mut Schema, name: &str, text: &str) {
+    let properties = schema
+        .ensure_object()
+        .entry("properties")
+        .or_insert_with(|| Map::new().into());
+    if let Some(properties) = properties.as_object_mut() {
+        properties.insert(name.to_owned(), refusal(text));
+    }
+}
+
+fn refusal(text: &str) -> Value {
+    json_schema!({ "description": text, "not": {}, "errorMessage": text, "doNotSuggest": true })
+        .to_value()
+}

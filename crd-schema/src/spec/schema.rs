@@ -1,0 +1,142 @@
+//! The JSON Schema of the document.
+
+use std::borrow::Cow;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
+
+use super::document::{Document, Service, Strategy, Target, TaskDefinition};
+use super::refused;
+use crate::identity::{ListenerArn, RuleArn};
+
+/// The JSON Schema (draft 2020-12) of the Application document, without references.
+///
+/// `errorMessage` says what would be right (editors that know the keyword show it), `default` what holds when a
+/// field is left out.
+pub fn schema() -> Value {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings
+        .into_generator()
+        .into_root_schema_for::<Document>()
+        .to_value()
+}
+
+impl JsonSchema for TaskDefinition {
+    fn schema_name() -> Cow<'static, str> {
+        "TaskDefinition".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "object"],
+            "minLength": 1,
+            "maxLength": 266,
+            "format": "family",
+            "pattern": "^[A-Za-z0-9_-]{1,255}(:[0-9]+)?$",
+            "properties": {
+                "inline": {
+                    "description": "AWS's own RegisterTaskDefinition JSON.",
+                    "type": "object",
+                    "minProperties": 1
+                }
+            },
+            "required": ["inline"],
+            "additionalProperties": false
+        })
+    }
+}
+
+impl JsonSchema for Service {
+    fn schema_name() -> Cow<'static, str> {
+        "Service".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = json_schema!({
+            "type": "object",
+            "properties": {
+                "desiredCount": {
+                    "description": "Tasks of a first release; afterwards the live count counts.",
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 5000
+                },
+                "schedulingStrategy": {
+                    "const": "REPLICA",
+                    "errorMessage": "only `REPLICA` is supported; leave it out"
+                },
+                "deploymentController": {
+                    "type": "object",
+                    "properties": {
+                        "type": {
+                            "const": "ECS",
+                            "errorMessage": "only `ECS` is supported, since the operator itself moves traffic; leave it out"
+                        }
+                    }
+                },
+                "deploymentConfiguration": {
+                    "type": "object",
+                    "properties": {
+                        "strategy": {
+                            "const": "ROLLING",
+                            "errorMessage": "only `ROLLING` is supported, since the operator itself moves traffic; leave it out"
+                        }
+                    }
+                },
+                "serviceConnectConfiguration": { "type": "object" }
+            },
+            "required": ["desiredCount"]
+        });
+        refused::in_service(&mut schema);
+        schema
+    }
+}
+
+impl JsonSchema for Target {
+    fn schema_name() -> Cow<'static, str> {
+        "Target".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A place that forwards to the target groups: `{listener: ARN}` for a listener's default action, or `{rule: ARN}` for a rule with conditions.",
+            "type": "object",
+            "properties": {
+                "listener": generator.subschema_for::<ListenerArn>(),
+                "rule": generator.subschema_for::<RuleArn>()
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": false,
+            "errorMessage": "write exactly one of `listener: ARN` and `rule: ARN` in each entry"
+        })
+    }
+}
+
+impl JsonSchema for Strategy {
+    fn schema_name() -> Cow<'static, str> {
+        "Strategy".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = json_schema!({
+            "type": "object",
+            "properties": {
+                "blueGreen": {
+                    "description": "All traffic at once, after green is healthy.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "errorMessage": "write `blueGreen: {}`"
+                }
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": false,
+            "errorMessage": "write `blueGreen: {}`"
+        });
+        refused::in_strategy(&mut schema);
+        schema
+    }
+}
