@@ -1,3 +1,8 @@
 //! The loop around the planner. No SDK: AWS is behind the traits in [`cloud`].
+//!
+//! - [`queue`]: which application may run now; pure. [`delay`]: how long after failures.
 
+pub mod clock;
 pub mod cloud;
+pub mod delay;
+pub mod queue;
