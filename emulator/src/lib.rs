@@ -6,12 +6,21 @@
 //! - [`api`]: one file a service: which operations exist and what each does to the world.
 //! - [`protocol`]: the wire: AWS JSON and Query/XML, driven by the official service models.
 //! - [`faults`]: throttling, errors before and after effect, read lag.
+//! - [`emulator`]: the handle that holds them together: world, clock, faults.
+//! - [`server`], [`admin`]: AWS's API and the emulator's own on one port; [`seed`]: the stage, set from a file.
 //! - [`dataplane`]: real sockets: the weighted load balancer and the tasks behind it.
 //!
-//! Arrows: `dataplane`, `protocol`, `faults` -> `api` -> `world`. The world names none of the others.
+//! Arrows: `server`, `dataplane` -> `emulator` -> `protocol`, `faults` -> `api` -> `world`. The world names none
+//! of the others.
 
+pub mod admin;
 pub mod api;
 pub mod dataplane;
+pub mod emulator;
 pub mod faults;
 pub mod protocol;
+pub mod seed;
+pub mod server;
 pub mod world;
+
+pub use emulator::{ConnectionLost, Emulator};

@@ -1,6 +1,6 @@
-//! Placeholder until its owner writes it.
+//! Security Token Service: who the caller is.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::AwsError;
 use crate::world::World;
@@ -9,6 +9,13 @@ use crate::world::World;
 ///
 /// # Errors
 /// The refusal that AWS would give.
-pub fn call(_world: &mut World, operation: &str, _input: &Value) -> Result<Value, AwsError> {
-    Err(AwsError::not_emulated(operation))
+pub fn call(world: &mut World, operation: &str, _input: &Value) -> Result<Value, AwsError> {
+    match operation {
+        "GetCallerIdentity" => {
+            let account = &world.settings.account;
+            let arn = format!("arn:aws:iam::{account}:user/emulator");
+            Ok(json!({"UserId": "AIDAEMULATOR000000000", "Account": account, "Arn": arn}))
+        }
+        _ => Err(AwsError::not_emulated(operation)),
+    }
 }

@@ -226,12 +226,21 @@ impl Model {
     /// The service's name in the scope of a signature.
     #[must_use]
     pub fn signing_name(&self) -> &str {
-        self.metadata.signing_name.as_deref().unwrap_or(&self.metadata.endpoint_prefix)
+        self.metadata
+            .signing_name
+            .as_deref()
+            .unwrap_or(&self.metadata.endpoint_prefix)
     }
 }
 
 /// Every service, in the order of [`Service`].
-pub const SERVICES: [Service; 5] = [Service::Ecs, Service::Elbv2, Service::Ssm, Service::AutoScaling, Service::Sts];
+pub const SERVICES: [Service; 5] = [
+    Service::Ecs,
+    Service::Elbv2,
+    Service::Ssm,
+    Service::AutoScaling,
+    Service::Sts,
+];
 
 /// The model of `service`.
 #[must_use]
@@ -239,7 +248,8 @@ pub fn of(service: Service) -> &'static Model {
     static ECS: LazyLock<Model> = LazyLock::new(|| load(include_str!("../../models/ecs.json")));
     static ELBV2: LazyLock<Model> = LazyLock::new(|| load(include_str!("../../models/elbv2.json")));
     static SSM: LazyLock<Model> = LazyLock::new(|| load(include_str!("../../models/ssm.json")));
-    static SCALING: LazyLock<Model> = LazyLock::new(|| load(include_str!("../../models/application-autoscaling.json")));
+    static SCALING: LazyLock<Model> =
+        LazyLock::new(|| load(include_str!("../../models/application-autoscaling.json")));
     static STS: LazyLock<Model> = LazyLock::new(|| load(include_str!("../../models/sts.json")));
     match service {
         Service::Ecs => &ECS,
@@ -250,18 +260,25 @@ pub fn of(service: Service) -> &'static Model {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the text is compiled in and a test loads every model")]
+#[expect(
+    clippy::expect_used,
+    reason = "the text is compiled in and a test loads every model"
+)]
 fn load(text: &str) -> Model {
     serde_json::from_str(text).expect("a compiled-in service model is well formed")
 }
 
 /// Reads an object's entries in the order of the text.
-fn in_order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Reference)>, D::Error> {
+fn in_order<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(String, Reference)>, D::Error> {
     let members: Map<String, Value> = Map::deserialize(deserializer)?;
     members
         .into_iter()
         .map(|(name, reference)| {
-            serde_json::from_value(reference).map(|reference| (name, reference)).map_err(serde::de::Error::custom)
+            serde_json::from_value(reference)
+                .map(|reference| (name, reference))
+                .map_err(serde::de::Error::custom)
         })
         .collect()
 }
@@ -285,14 +302,26 @@ mod tests {
             }
             for shape in model.shapes.values() {
                 let references: Vec<&Reference> = match shape {
-                    Shape::Structure(structure) => structure.members.iter().map(|(_, reference)| reference).collect(),
+                    Shape::Structure(structure) => structure
+                        .members
+                        .iter()
+                        .map(|(_, reference)| reference)
+                        .collect(),
                     Shape::List(list) => vec![&list.member],
                     Shape::Map(map) => vec![&map.key, &map.value],
-                    Shape::String(_) | Shape::Integer(_) | Shape::Long(_) | Shape::Float(_) | Shape::Double(_) => vec![],
+                    Shape::String(_)
+                    | Shape::Integer(_)
+                    | Shape::Long(_)
+                    | Shape::Float(_)
+                    | Shape::Double(_) => vec![],
                     Shape::Boolean | Shape::Timestamp | Shape::Blob => vec![],
                 };
                 for reference in references {
-                    assert!(model.shapes.contains_key(&reference.shape), "{}", reference.shape);
+                    assert!(
+                        model.shapes.contains_key(&reference.shape),
+                        "{}",
+                        reference.shape
+                    );
                 }
             }
         }
@@ -300,7 +329,9 @@ mod tests {
 
     #[test]
     fn members_keep_the_order_of_the_model() {
-        let Shape::Structure(rule) = of(Service::Elbv2).shape("Rule") else { unreachable!("Rule is a structure") };
+        let Shape::Structure(rule) = of(Service::Elbv2).shape("Rule") else {
+            unreachable!("Rule is a structure")
+        };
         let names: Vec<&str> = rule.members.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names[..4], ["RuleArn", "Priority", "Conditions", "Actions"]);
     }

@@ -42,14 +42,24 @@ fn value(model: &Model, shape: &str, node: &Node) -> Value {
             }
             for (name, part) in &node.parts {
                 if !members.contains_key(name) {
-                    members.insert(name.clone(), part.text.clone().map_or_else(|| Value::Object(Map::new()), Value::String));
+                    members.insert(
+                        name.clone(),
+                        part.text
+                            .clone()
+                            .map_or_else(|| Value::Object(Map::new()), Value::String),
+                    );
                 }
             }
             Value::Object(members)
         }
         Shape::List(list) => {
             let items = node.parts.get("member").map(numbered).unwrap_or_default();
-            Value::Array(items.into_iter().map(|item| value(model, &list.member.shape, item)).collect())
+            Value::Array(
+                items
+                    .into_iter()
+                    .map(|item| value(model, &list.member.shape, item))
+                    .collect(),
+            )
         }
         Shape::Map(map) => {
             let entries = node.parts.get("entry").map(numbered).unwrap_or_default();
@@ -60,10 +70,14 @@ fn value(model: &Model, shape: &str, node: &Node) -> Value {
             };
             Value::Object(entries.into_iter().filter_map(pair).collect())
         }
-        Shape::Integer(_) | Shape::Long(_) => text().parse::<i64>().map_or_else(|_| Value::String(text()), Value::from),
-        Shape::Float(_) | Shape::Double(_) => {
-            text().parse().ok().and_then(Number::from_f64).map_or_else(|| Value::String(text()), Value::Number)
-        }
+        Shape::Integer(_) | Shape::Long(_) => text()
+            .parse::<i64>()
+            .map_or_else(|_| Value::String(text()), Value::from),
+        Shape::Float(_) | Shape::Double(_) => text()
+            .parse()
+            .ok()
+            .and_then(Number::from_f64)
+            .map_or_else(|| Value::String(text()), Value::Number),
         Shape::Boolean => match text().as_str() {
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
@@ -79,8 +93,11 @@ fn value(model: &Model, shape: &str, node: &Node) -> Value {
 
 /// The parts `1`, `2`, … in the order of their numbers.
 fn numbered(node: &Node) -> Vec<&Node> {
-    let mut items: Vec<(u64, &Node)> =
-        node.parts.iter().filter_map(|(number, item)| Some((number.parse().ok()?, item))).collect();
+    let mut items: Vec<(u64, &Node)> = node
+        .parts
+        .iter()
+        .filter_map(|(number, item)| Some((number.parse().ok()?, item)))
+        .collect();
     items.sort_by_key(|(number, _)| *number);
     items.into_iter().map(|(_, item)| item).collect()
 }
@@ -102,7 +119,9 @@ mod tests {
             &Actions.member.1.ForwardConfig.TargetGroups.member.1.Weight=100\
             &Actions.member.1.ForwardConfig.TargetGroupStickinessConfig.Enabled=false\
             &Actions.member.1.Order=first&Colour=green";
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes())
+            .into_owned()
+            .collect();
         assert_eq!(
             decode(model::of(Service::Elbv2), "ModifyRuleInput", &pairs),
             json!({
@@ -126,7 +145,17 @@ mod tests {
     #[test]
     fn an_empty_list_is_an_empty_list() {
         let pairs = [("Names".to_owned(), String::new())];
-        assert_eq!(decode(model::of(Service::Elbv2), "DescribeRulesInput", &[]), json!({}));
-        assert_eq!(decode(model::of(Service::Elbv2), "DescribeTargetGroupsInput", &pairs), json!({"Names": []}));
+        assert_eq!(
+            decode(model::of(Service::Elbv2), "DescribeRulesInput", &[]),
+            json!({})
+        );
+        assert_eq!(
+            decode(
+                model::of(Service::Elbv2),
+                "DescribeTargetGroupsInput",
+                &pairs
+            ),
+            json!({"Names": []})
+        );
     }
 }

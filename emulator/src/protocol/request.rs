@@ -6,9 +6,9 @@ use http::{HeaderMap, Request};
 use serde_json::{Map, Value};
 
 use super::model::{self, Model, Operation, Protocol};
+use super::query;
 use super::response::Dialect;
 use super::validate::{self, Direction, Violation};
-use super::query;
 use crate::api::{AwsError, Service};
 
 /// A request of which it is known what it asks for, but not yet whether it is well formed.
@@ -48,7 +48,10 @@ enum Body {
 /// # Errors
 /// The operation is not emulated (which is logged), or the request carries no credentials.
 pub fn recognise(request: &Request<Bytes>) -> Result<Received, Refused> {
-    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
+    let target = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
     match target {
         Some(target) => recognise_json(request, target),
         None => recognise_query(request),
@@ -61,13 +64,25 @@ fn recognise_json(request: &Request<Bytes>, target: &str) -> Result<Received, Re
         .into_iter()
         .find(|service| model::of(*service).metadata.target_prefix.as_deref() == Some(prefix));
     let dialect = service.map_or(Dialect::Json { version: "1.1" }, Dialect::of);
-    let refused = |error| Refused { service, operation: name.to_owned(), dialect, error };
+    let refused = |error| Refused {
+        service,
+        operation: name.to_owned(),
+        dialect,
+        error,
+    };
     if !is_signed(request) {
-        return Err(refused(AwsError::new("MissingAuthenticationTokenException", "Missing Authentication Token")));
+        return Err(refused(AwsError::new(
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token",
+        )));
     }
     let operation = service.and_then(|service| model::of(service).operations.get(name));
     match (service, operation) {
-        (Some(service), Some(operation)) => Ok(Received { service, operation, body: Body::Json(request.body().clone()) }),
+        (Some(service), Some(operation)) => Ok(Received {
+            service,
+            operation,
+            body: Body::Json(request.body().clone()),
+        }),
         (Some(_), None) | (None, _) => {
             tracing::warn!(target, "not emulated");
             Err(refused(AwsError::not_emulated(target)))
@@ -77,7 +92,9 @@ fn recognise_json(request: &Request<Bytes>, target: &str) -> Result<Received, Re
 
 fn recognise_query(request: &Request<Bytes>) -> Result<Received, Refused> {
     let in_url = request.uri().query().unwrap_or_default();
-    let mut pairs: Vec<(String, String)> = form_urlencoded::parse(in_url.as_bytes()).into_owned().collect();
+    let mut pairs: Vec<(String, String)> = form_urlencoded::parse(in_url.as_bytes())
+        .into_owned()
+        .collect();
     pairs.extend(form_urlencoded::parse(request.body()).into_owned());
     let mut take = |name: &str| {
         let at = pairs.iter().position(|(key, _)| key == name)?;
@@ -90,18 +107,32 @@ fn recognise_query(request: &Request<Bytes>) -> Result<Received, Refused> {
     let speaks = |model: &Model| model.metadata.protocol == Protocol::Query;
     let service = model::SERVICES.into_iter().find(|service| {
         let model = model::of(*service);
-        let by_version = version.as_ref().is_some_and(|version| *version == model.metadata.api_version);
+        let by_version = version
+            .as_ref()
+            .is_some_and(|version| *version == model.metadata.api_version);
         let by_scope = version.is_none() && scope == Some(model.signing_name());
         speaks(model) && (by_version || by_scope)
     });
     let dialect = service.map_or(Dialect::Query { namespace: "" }, Dialect::of);
-    let refused = |error| Refused { service, operation: action.clone(), dialect, error };
+    let refused = |error| Refused {
+        service,
+        operation: action.clone(),
+        dialect,
+        error,
+    };
     if !is_signed(request) {
-        return Err(refused(AwsError::new("MissingAuthenticationToken", "Request is missing Authentication Token")));
+        return Err(refused(AwsError::new(
+            "MissingAuthenticationToken",
+            "Request is missing Authentication Token",
+        )));
     }
     let operation = service.and_then(|service| model::of(service).operations.get(&action));
     match (service, operation) {
-        (Some(service), Some(operation)) => Ok(Received { service, operation, body: Body::Form(pairs) }),
+        (Some(service), Some(operation)) => Ok(Received {
+            service,
+            operation,
+            body: Body::Form(pairs),
+        }),
         (Some(_), None) | (None, _) => {
             tracing::warn!(action, version, scope, "not emulated");
             Err(refused(AwsError::not_emulated(&action)))
@@ -116,11 +147,19 @@ impl Received {
     /// `SerializationException` when the JSON or a type is wrong, else the service's validation error.
     pub fn decode(&self) -> Result<Value, AwsError> {
         let model = model::of(self.service);
-        let shape = self.operation.input.as_ref().map_or("", |input| input.shape.as_str());
+        let shape = self
+            .operation
+            .input
+            .as_ref()
+            .map_or("", |input| input.shape.as_str());
         let mut input = match &self.body {
             Body::Json(bytes) if bytes.is_empty() => Value::Object(Map::new()),
-            Body::Json(bytes) => serde_json::from_slice(bytes)
-                .map_err(|error| AwsError::new("SerializationException", format!("The body is not JSON: {error}")))?,
+            Body::Json(bytes) => serde_json::from_slice(bytes).map_err(|error| {
+                AwsError::new(
+                    "SerializationException",
+                    format!("The body is not JSON: {error}"),
+                )
+            })?,
             Body::Form(pairs) => query::decode(model, shape, pairs),
         };
         validate::drop_nulls(&mut input);
@@ -139,10 +178,15 @@ pub fn check(service: Service, shape: &str, input: &Value) -> Result<(), AwsErro
         return Ok(());
     }
     let json = model::of(service).metadata.protocol == Protocol::Json;
-    if let Some(mistyped) = found.iter().find(|violation| matches!(violation, Violation::Type { .. }))
+    if let Some(mistyped) = found
+        .iter()
+        .find(|violation| matches!(violation, Violation::Type { .. }))
         && json
     {
-        return Err(AwsError::new("SerializationException", mistyped.to_string()));
+        return Err(AwsError::new(
+            "SerializationException",
+            mistyped.to_string(),
+        ));
     }
     let code = match service {
         Service::Ecs => "InvalidParameterException",
@@ -151,12 +195,22 @@ pub fn check(service: Service, shape: &str, input: &Value) -> Result<(), AwsErro
     };
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
     let plural = if texts.len() == 1 { "" } else { "s" };
-    Err(AwsError::new(code, format!("{} validation error{plural} detected: {}", texts.len(), texts.join("; "))))
+    Err(AwsError::new(
+        code,
+        format!(
+            "{} validation error{plural} detected: {}",
+            texts.len(),
+            texts.join("; ")
+        ),
+    ))
 }
 
 /// Whether credentials came along, in a header or in the URL.
 fn is_signed(request: &Request<Bytes>) -> bool {
-    let in_url = request.uri().query().is_some_and(|query| query.contains("X-Amz-Credential="));
+    let in_url = request
+        .uri()
+        .query()
+        .is_some_and(|query| query.contains("X-Amz-Credential="));
     in_url || request.headers().contains_key(AUTHORIZATION)
 }
 
@@ -176,26 +230,44 @@ mod tests {
     const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=key/20260101/eu-west-1/elasticloadbalancing/aws4_request, SignedHeaders=host, Signature=0";
 
     fn json_request(target: &str, body: &'static str) -> Request<Bytes> {
-        let request = Request::post("/").header("x-amz-target", target).header("authorization", SIGNATURE);
+        let request = Request::post("/")
+            .header("x-amz-target", target)
+            .header("authorization", SIGNATURE);
         request.body(Bytes::from_static(body.as_bytes())).unwrap()
     }
 
     fn form(body: &'static str) -> Request<Bytes> {
-        Request::post("/").header("authorization", SIGNATURE).body(Bytes::from_static(body.as_bytes())).unwrap()
+        Request::post("/")
+            .header("authorization", SIGNATURE)
+            .body(Bytes::from_static(body.as_bytes()))
+            .unwrap()
     }
 
     #[test]
     fn a_target_names_service_and_operation() {
-        let received = recognise(&json_request("AmazonSSM.GetParameter", r#"{"Name":"/a","WithDecryption":null}"#)).unwrap();
-        assert_eq!((received.service, received.operation.name.as_str()), (Service::Ssm, "GetParameter"));
+        let received = recognise(&json_request(
+            "AmazonSSM.GetParameter",
+            r#"{"Name":"/a","WithDecryption":null}"#,
+        ))
+        .unwrap();
+        assert_eq!(
+            (received.service, received.operation.name.as_str()),
+            (Service::Ssm, "GetParameter")
+        );
         assert_eq!(received.decode().unwrap(), json!({"Name": "/a"}));
     }
 
     #[test]
     fn a_version_or_a_scope_names_the_query_service() {
-        for body in ["Action=DescribeRules&Version=2015-12-01&PageSize=7", "Action=DescribeRules&PageSize=7"] {
+        for body in [
+            "Action=DescribeRules&Version=2015-12-01&PageSize=7",
+            "Action=DescribeRules&PageSize=7",
+        ] {
             let received = recognise(&form(body)).unwrap();
-            assert_eq!((received.service, received.operation.name.as_str()), (Service::Elbv2, "DescribeRules"));
+            assert_eq!(
+                (received.service, received.operation.name.as_str()),
+                (Service::Elbv2, "DescribeRules")
+            );
             assert_eq!(received.decode().unwrap(), json!({"PageSize": 7}));
         }
         let received = recognise(&form("Action=GetCallerIdentity&Version=2011-06-15")).unwrap();
@@ -204,31 +276,66 @@ mod tests {
 
     #[test]
     fn what_is_not_emulated_is_refused_as_unknown() {
-        for target in ["AmazonSSM.StartSession", "DynamoDB_20120810.GetItem", "nonsense"] {
+        for target in [
+            "AmazonSSM.StartSession",
+            "DynamoDB_20120810.GetItem",
+            "nonsense",
+        ] {
             let refused = recognise(&json_request(target, "{}")).unwrap_err();
             assert_eq!(refused.error.code, "UnknownOperationException");
         }
         let refused = recognise(&form("Action=CreateUser&Version=2010-05-08")).unwrap_err();
-        assert_eq!((refused.service, refused.error.code.as_str()), (None, "UnknownOperationException"));
+        assert_eq!(
+            (refused.service, refused.error.code.as_str()),
+            (None, "UnknownOperationException")
+        );
     }
 
     #[test]
     fn a_request_without_credentials_is_refused() {
-        let request = Request::post("/").header("x-amz-target", "AmazonSSM.GetParameter").body(Bytes::new()).unwrap();
-        assert_eq!(recognise(&request).unwrap_err().error.code, "MissingAuthenticationTokenException");
-        let presigned = Request::get("/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Credential=key");
-        assert!(recognise(&presigned.body(Bytes::new()).unwrap()).unwrap().decode().is_ok());
+        let request = Request::post("/")
+            .header("x-amz-target", "AmazonSSM.GetParameter")
+            .body(Bytes::new())
+            .unwrap();
+        assert_eq!(
+            recognise(&request).unwrap_err().error.code,
+            "MissingAuthenticationTokenException"
+        );
+        let presigned =
+            Request::get("/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Credential=key");
+        assert!(
+            recognise(&presigned.body(Bytes::new()).unwrap())
+                .unwrap()
+                .decode()
+                .is_ok()
+        );
     }
 
     #[test]
     fn each_service_refuses_in_its_own_words() {
-        let code = |request: &Request<Bytes>| recognise(request).unwrap().decode().unwrap_err().code;
-        assert_eq!(code(&json_request("AmazonSSM.GetParameter", "{")), "SerializationException");
-        assert_eq!(code(&json_request("AmazonSSM.GetParameter", r#"{"Name":1}"#)), "SerializationException");
-        assert_eq!(code(&json_request("AmazonSSM.GetParameter", "{}")), "ValidationException");
+        let code =
+            |request: &Request<Bytes>| recognise(request).unwrap().decode().unwrap_err().code;
+        assert_eq!(
+            code(&json_request("AmazonSSM.GetParameter", "{")),
+            "SerializationException"
+        );
+        assert_eq!(
+            code(&json_request("AmazonSSM.GetParameter", r#"{"Name":1}"#)),
+            "SerializationException"
+        );
+        assert_eq!(
+            code(&json_request("AmazonSSM.GetParameter", "{}")),
+            "ValidationException"
+        );
         let ecs = "AmazonEC2ContainerServiceV20141113.CreateService";
         assert_eq!(code(&json_request(ecs, "{}")), "InvalidParameterException");
-        assert_eq!(code(&form("Action=DescribeRules&PageSize=401")), "ValidationError");
-        assert_eq!(code(&form("Action=DescribeRules&PageSize=many")), "ValidationError");
+        assert_eq!(
+            code(&form("Action=DescribeRules&PageSize=401")),
+            "ValidationError"
+        );
+        assert_eq!(
+            code(&form("Action=DescribeRules&PageSize=many")),
+            "ValidationError"
+        );
     }
 }

@@ -31,8 +31,12 @@ impl Dialect {
     pub fn of(service: Service) -> Self {
         let metadata = &model::of(service).metadata;
         match metadata.protocol {
-            Protocol::Json => Self::Json { version: metadata.json_version.as_deref().unwrap_or("1.1") },
-            Protocol::Query => Self::Query { namespace: metadata.xml_namespace.as_deref().unwrap_or_default() },
+            Protocol::Json => Self::Json {
+                version: metadata.json_version.as_deref().unwrap_or("1.1"),
+            },
+            Protocol::Query => Self::Query {
+                namespace: metadata.xml_namespace.as_deref().unwrap_or_default(),
+            },
         }
     }
 }
@@ -58,14 +62,22 @@ pub struct OutputError {
 ///
 /// # Errors
 /// The output is not what the model says.
-pub fn success(service: Service, operation: &Operation, output: &Value, envelope: &Envelope) -> Result<Response<Bytes>, OutputError> {
+pub fn success(
+    service: Service,
+    operation: &Operation,
+    output: &Value,
+    envelope: &Envelope,
+) -> Result<Response<Bytes>, OutputError> {
     let model = model::of(service);
     let side = operation.output.as_ref();
     if let Some(side) = side {
         let found = validate::violations(model, &side.shape, output, Direction::Output);
         if !found.is_empty() {
             let violations: Vec<String> = found.iter().map(ToString::to_string).collect();
-            return Err(OutputError { operation: operation.name.clone(), violations: violations.join("; ") });
+            return Err(OutputError {
+                operation: operation.name.clone(),
+                violations: violations.join("; "),
+            });
         }
     }
     let dialect = Dialect::of(service);
@@ -95,7 +107,12 @@ pub fn success(service: Service, operation: &Operation, output: &Value, envelope
 
 /// Encodes a refusal. `service` is none where the request reached no service.
 #[must_use]
-pub fn failure(service: Option<Service>, dialect: Dialect, error: &AwsError, envelope: &Envelope) -> Response<Bytes> {
+pub fn failure(
+    service: Option<Service>,
+    dialect: Dialect,
+    error: &AwsError,
+    envelope: &Envelope,
+) -> Response<Bytes> {
     let (code, status) = on_the_wire(service, dialect, &error.code);
     match dialect {
         Dialect::Json { .. } => {
@@ -112,7 +129,15 @@ pub fn failure(service: Option<Service>, dialect: Dialect, error: &AwsError, env
                 namespace => format!("<ErrorResponse xmlns=\"{namespace}\">"),
             };
             xml::open("Error", &mut body);
-            xml::text("Type", if status.is_server_error() { "Receiver" } else { "Sender" }, &mut body);
+            xml::text(
+                "Type",
+                if status.is_server_error() {
+                    "Receiver"
+                } else {
+                    "Sender"
+                },
+                &mut body,
+            );
             xml::text("Code", &code, &mut body);
             xml::text("Message", &error.message, &mut body);
             xml::close("Error", &mut body);
@@ -127,10 +152,15 @@ pub fn failure(service: Option<Service>, dialect: Dialect, error: &AwsError, env
 fn on_the_wire(service: Option<Service>, dialect: Dialect, code: &str) -> (String, StatusCode) {
     if let Some(shape) = service.and_then(|service| model::of(service).error(code)) {
         let traits = shape.error.as_ref();
-        let wire = traits.and_then(|traits| traits.code.as_deref()).unwrap_or(code);
+        let wire = traits
+            .and_then(|traits| traits.code.as_deref())
+            .unwrap_or(code);
         let status = traits.and_then(|traits| traits.http_status_code);
         let status = status.unwrap_or(if shape.fault { 500 } else { 400 });
-        return (wire.to_owned(), StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST));
+        return (
+            wire.to_owned(),
+            StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
+        );
     }
     let query = matches!(dialect, Dialect::Query { .. });
     let (wire, status) = match (code, query) {
@@ -143,10 +173,18 @@ fn on_the_wire(service: Option<Service>, dialect: Dialect, code: &str) -> (Strin
         ("ServiceUnavailable" | "ServiceUnavailableException", _) => (code, 503),
         (other, _) => (other, 400),
     };
-    (wire.to_owned(), StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST))
+    (
+        wire.to_owned(),
+        StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
+    )
 }
 
-fn respond(status: StatusCode, dialect: Dialect, body: String, envelope: &Envelope) -> Response<Bytes> {
+fn respond(
+    status: StatusCode,
+    dialect: Dialect,
+    body: String,
+    envelope: &Envelope,
+) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -168,7 +206,9 @@ fn respond(status: StatusCode, dialect: Dialect, body: String, envelope: &Envelo
 /// `Sat, 21 Nov 2026 21:49:38 GMT`.
 fn http_date(unix_ms: u64) -> Option<HeaderValue> {
     let instant = jiff::Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()?;
-    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&instant).ok()?;
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&instant)
+        .ok()?;
     HeaderValue::from_str(&text).ok()
 }
 
@@ -177,7 +217,10 @@ mod tests {
     use super::*;
 
     fn envelope() -> Envelope {
-        Envelope { request_id: "id-1".into(), unix_ms: 1_795_298_978_000 }
+        Envelope {
+            request_id: "id-1".into(),
+            unix_ms: 1_795_298_978_000,
+        }
     }
 
     fn text(response: &Response<Bytes>) -> &str {
@@ -187,9 +230,18 @@ mod tests {
     #[test]
     fn json_outputs_and_common_headers() {
         let operation = &model::of(Service::Ssm).operations["PutParameter"];
-        let response = success(Service::Ssm, operation, &json!({"Version": 1, "Tier": "Standard"}), &envelope()).unwrap();
+        let response = success(
+            Service::Ssm,
+            operation,
+            &json!({"Version": 1, "Tier": "Standard"}),
+            &envelope(),
+        )
+        .unwrap();
         assert_eq!(text(&response), r#"{"Version":1,"Tier":"Standard"}"#);
-        assert_eq!(response.headers()["content-type"], "application/x-amz-json-1.1");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/x-amz-json-1.1"
+        );
         assert_eq!(response.headers()["x-amzn-requestid"], "id-1");
         assert_eq!(response.headers()["date"], "Sat, 21 Nov 2026 22:09:38 GMT");
     }
@@ -209,8 +261,17 @@ mod tests {
     #[test]
     fn an_output_that_the_model_does_not_allow_is_our_bug() {
         let operation = &model::of(Service::Ssm).operations["PutParameter"];
-        let error = success(Service::Ssm, operation, &json!({"Version": "1", "Colour": 1}), &envelope()).unwrap_err();
-        assert!(error.to_string().contains("'version'") && error.to_string().contains("'colour'"), "{error}");
+        let error = success(
+            Service::Ssm,
+            operation,
+            &json!({"Version": "1", "Colour": 1}),
+            &envelope(),
+        )
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("'version'") && error.to_string().contains("'colour'"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -218,9 +279,16 @@ mod tests {
         for service in model::SERVICES {
             for operation in model::of(service).operations.values() {
                 for shape in &operation.errors {
-                    let response = failure(Some(service), Dialect::of(service), &AwsError::new(shape, "why"), &envelope());
+                    let response = failure(
+                        Some(service),
+                        Dialect::of(service),
+                        &AwsError::new(shape, "why"),
+                        &envelope(),
+                    );
                     let expected = match shape.as_str() {
-                        "ServerException" | "InternalServerError" | "HealthUnavailableException" => 500,
+                        "ServerException"
+                        | "InternalServerError"
+                        | "HealthUnavailableException" => 500,
                         "PriorRequestNotCompleteException" => 429,
                         _ => 400,
                     };
@@ -228,9 +296,14 @@ mod tests {
                     match service {
                         Service::Ecs | Service::Ssm | Service::AutoScaling => {
                             assert_eq!(response.headers()["x-amzn-errortype"], shape.as_str());
-                            assert_eq!(text(&response), json!({"__type": shape, "message": "why"}).to_string());
+                            assert_eq!(
+                                text(&response),
+                                json!({"__type": shape, "message": "why"}).to_string()
+                            );
                         }
-                        Service::Elbv2 | Service::Sts => assert!(!text(&response).contains("Exception</Code>"), "{shape}"),
+                        Service::Elbv2 | Service::Sts => {
+                            assert!(!text(&response).contains("Exception</Code>"), "{shape}")
+                        }
                     }
                 }
             }
@@ -243,10 +316,25 @@ mod tests {
             let (code, status) = on_the_wire(Some(service), Dialect::of(service), code);
             (code, status.as_u16())
         };
-        assert_eq!(wire(Service::Ecs, "ThrottlingException"), ("ThrottlingException".into(), 400));
-        assert_eq!(wire(Service::Elbv2, "ThrottlingException"), ("Throttling".into(), 400));
-        assert_eq!(wire(Service::Elbv2, "AccessDeniedException"), ("AccessDenied".into(), 403));
-        assert_eq!(wire(Service::Elbv2, "UnknownOperationException"), ("InvalidAction".into(), 400));
-        assert_eq!(wire(Service::Elbv2, "InternalFailure"), ("InternalFailure".into(), 500));
+        assert_eq!(
+            wire(Service::Ecs, "ThrottlingException"),
+            ("ThrottlingException".into(), 400)
+        );
+        assert_eq!(
+            wire(Service::Elbv2, "ThrottlingException"),
+            ("Throttling".into(), 400)
+        );
+        assert_eq!(
+            wire(Service::Elbv2, "AccessDeniedException"),
+            ("AccessDenied".into(), 403)
+        );
+        assert_eq!(
+            wire(Service::Elbv2, "UnknownOperationException"),
+            ("InvalidAction".into(), 400)
+        );
+        assert_eq!(
+            wire(Service::Elbv2, "InternalFailure"),
+            ("InternalFailure".into(), 500)
+        );
     }
 }

@@ -55,8 +55,18 @@ pub enum Direction {
 
 /// Everything that is wrong with `value` as the structure `shape`; members that are `null` count as absent.
 #[must_use]
-pub fn violations(model: &Model, shape: &str, value: &Value, direction: Direction) -> Vec<Violation> {
-    let mut check = Check { model, direction, path: Vec::new(), found: Vec::new() };
+pub fn violations(
+    model: &Model,
+    shape: &str,
+    value: &Value,
+    direction: Direction,
+) -> Vec<Violation> {
+    let mut check = Check {
+        model,
+        direction,
+        path: Vec::new(),
+        found: Vec::new(),
+    };
     check.value(shape, value);
     check.found
 }
@@ -110,7 +120,9 @@ impl<'a> Check<'a> {
             (Shape::Float(range) | Shape::Double(range), Value::Number(number)) => {
                 self.range(range, number.as_f64().unwrap_or(f64::NAN));
             }
-            (Shape::Boolean, Value::Bool(_)) | (Shape::Timestamp, Value::Number(_)) | (Shape::Blob, Value::String(_)) => {}
+            (Shape::Boolean, Value::Bool(_))
+            | (Shape::Timestamp, Value::Number(_))
+            | (Shape::Blob, Value::String(_)) => {}
             (Shape::Structure(_), _) => self.mistyped("Structure"),
             (Shape::List(_), _) => self.mistyped("List"),
             (Shape::Map(_), _) => self.mistyped("Map"),
@@ -125,7 +137,9 @@ impl<'a> Check<'a> {
     }
 
     fn structure(&mut self, structure: &'a Structure, value: &Value) {
-        let Value::Object(members) = value else { return };
+        let Value::Object(members) = value else {
+            return;
+        };
         for name in &structure.required {
             if members.get(name).is_none_or(Value::is_null) {
                 self.path.push(name.clone());
@@ -161,7 +175,10 @@ impl<'a> Check<'a> {
     fn text(&mut self, text: &Text, given: &str) {
         if !text.values.is_empty() && !text.values.iter().any(|value| value == given) {
             let allowed = text.values.join(", ");
-            self.constraint(given, format!("Member must satisfy enum value set: [{allowed}]"));
+            self.constraint(
+                given,
+                format!("Member must satisfy enum value set: [{allowed}]"),
+            );
         }
         if self.direction == Direction::Output {
             return;
@@ -169,16 +186,25 @@ impl<'a> Check<'a> {
         let length = given.chars().count();
         if text.min.is_some_and(|min| length < min) {
             let min = text.min.unwrap_or_default();
-            self.constraint(given, format!("Member must have length greater than or equal to {min}"));
+            self.constraint(
+                given,
+                format!("Member must have length greater than or equal to {min}"),
+            );
         }
         if text.max.is_some_and(|max| length > max) {
             let max = text.max.unwrap_or_default();
-            self.constraint(given, format!("Member must have length less than or equal to {max}"));
+            self.constraint(
+                given,
+                format!("Member must have length less than or equal to {max}"),
+            );
         }
         if let Some(pattern) = &text.pattern
             && !matches_whole(pattern, given)
         {
-            self.constraint(given, format!("Member must satisfy regular expression pattern: {pattern}"));
+            self.constraint(
+                given,
+                format!("Member must satisfy regular expression pattern: {pattern}"),
+            );
         }
     }
 
@@ -189,12 +215,18 @@ impl<'a> Check<'a> {
         if let Some(min) = range.min
             && given < min
         {
-            self.constraint(&given.to_string(), format!("Member must have value greater than or equal to {min}"));
+            self.constraint(
+                &given.to_string(),
+                format!("Member must have value greater than or equal to {min}"),
+            );
         }
         if let Some(max) = range.max
             && given > max
         {
-            self.constraint(&given.to_string(), format!("Member must have value less than or equal to {max}"));
+            self.constraint(
+                &given.to_string(),
+                format!("Member must have value less than or equal to {max}"),
+            );
         }
     }
 
@@ -205,12 +237,18 @@ impl<'a> Check<'a> {
         if let Some(min) = min
             && length < min
         {
-            self.constraint(&format!("{what} of {length}"), format!("Member must have length greater than or equal to {min}"));
+            self.constraint(
+                &format!("{what} of {length}"),
+                format!("Member must have length greater than or equal to {min}"),
+            );
         }
         if let Some(max) = max
             && length > max
         {
-            self.constraint(&format!("{what} of {length}"), format!("Member must have length less than or equal to {max}"));
+            self.constraint(
+                &format!("{what} of {length}"),
+                format!("Member must have length less than or equal to {max}"),
+            );
         }
     }
 
@@ -221,7 +259,11 @@ impl<'a> Check<'a> {
 
     fn constraint(&mut self, value: &str, constraint: String) {
         let path = self.at();
-        self.found.push(Violation::Constraint { path, value: value.to_owned(), constraint });
+        self.found.push(Violation::Constraint {
+            path,
+            value: value.to_owned(),
+            constraint,
+        });
     }
 
     /// The path as AWS writes it: every member begins with a small letter.
@@ -231,7 +273,9 @@ impl<'a> Check<'a> {
             .iter()
             .map(|segment| {
                 let mut letters = segment.chars();
-                letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+                letters.next().map_or_else(String::new, |first| {
+                    first.to_lowercase().chain(letters).collect()
+                })
             })
             .collect();
         segments.join(".")
@@ -259,30 +303,57 @@ mod tests {
     use crate::protocol::model;
 
     fn texts(service: Service, shape: &str, value: Value) -> Vec<String> {
-        violations(model::of(service), shape, &value, Direction::Input).iter().map(ToString::to_string).collect()
+        violations(model::of(service), shape, &value, Direction::Input)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn a_good_input_has_no_violation() {
-        assert!(texts(Service::Ssm, "GetParameterRequest", json!({"Name": "/a", "WithDecryption": null})).is_empty());
+        assert!(
+            texts(
+                Service::Ssm,
+                "GetParameterRequest",
+                json!({"Name": "/a", "WithDecryption": null})
+            )
+            .is_empty()
+        );
     }
 
     #[test]
     fn violations_read_as_aws_writes_them() {
         assert_eq!(
-            texts(Service::Ssm, "GetParametersByPathRequest", json!({"MaxResults": 11})),
+            texts(
+                Service::Ssm,
+                "GetParametersByPathRequest",
+                json!({"MaxResults": 11})
+            ),
             [
                 "Value null at 'path' failed to satisfy constraint: Member must not be null",
                 "Value '11' at 'maxResults' failed to satisfy constraint: Member must have value less than or equal to 10",
             ]
         );
         assert_eq!(
-            texts(Service::Ecs, "CreateServiceRequest", json!({"serviceName": "a", "launchType": "MOON"})),
-            ["Value 'MOON' at 'launchType' failed to satisfy constraint: Member must satisfy enum value set: [EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES]"]
+            texts(
+                Service::Ecs,
+                "CreateServiceRequest",
+                json!({"serviceName": "a", "launchType": "MOON"})
+            ),
+            [
+                "Value 'MOON' at 'launchType' failed to satisfy constraint: Member must satisfy enum value set: [EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES]"
+            ]
         );
         assert_eq!(
-            texts(Service::Ecs, "DescribeServicesRequest", json!({"services": ["a", 7], "colour": "green"})),
-            ["'services.2.member' can not be converted to String", "Unknown parameter in input: 'colour'"]
+            texts(
+                Service::Ecs,
+                "DescribeServicesRequest",
+                json!({"services": ["a", 7], "colour": "green"})
+            ),
+            [
+                "'services.2.member' can not be converted to String",
+                "Unknown parameter in input: 'colour'"
+            ]
         );
     }
 
@@ -290,7 +361,12 @@ mod tests {
     fn outputs_are_checked_for_members_types_and_enumerations() {
         let model = model::of(Service::Ecs);
         let output = json!({"services": [{"status": 1, "launchType": "MOON", "color": ""}], "failures": null});
-        let found = violations(model, "DescribeServicesResponse", &output, Direction::Output);
+        let found = violations(
+            model,
+            "DescribeServicesResponse",
+            &output,
+            Direction::Output,
+        );
         assert_eq!(found.len(), 4, "{found:?}");
     }
 

@@ -7,7 +7,9 @@ use super::model::{Model, Shape};
 
 /// Appends the members of `value`, which is the structure `shape`, to `out`. What the model does not have is left out.
 pub fn members(model: &Model, shape: &str, value: &Value, out: &mut String) {
-    let Shape::Structure(structure) = model.shape(shape) else { return };
+    let Shape::Structure(structure) = model.shape(shape) else {
+        return;
+    };
     for (name, reference) in &structure.members {
         if let Some(member) = value.get(name)
             && !member.is_null()
@@ -62,7 +64,9 @@ fn element(model: &Model, name: &str, shape: &str, value: &Value, out: &mut Stri
             }
             close(name, out);
         }
-        (Shape::Timestamp, Value::Number(seconds)) => text(name, &iso(seconds.as_f64().unwrap_or_default()), out),
+        (Shape::Timestamp, Value::Number(seconds)) => {
+            text(name, &iso(seconds.as_f64().unwrap_or_default()), out)
+        }
         (_, Value::String(given)) => text(name, given, out),
         (_, other) => text(name, &other.to_string(), out),
     }
@@ -70,7 +74,8 @@ fn element(model: &Model, name: &str, shape: &str, value: &Value, out: &mut Stri
 
 /// `2026-11-21T21:49:38.123Z`.
 fn iso(seconds: f64) -> String {
-    let instant = jiff::Timestamp::from_millisecond((seconds * 1000.0).round() as i64).unwrap_or_default();
+    let instant =
+        jiff::Timestamp::from_millisecond((seconds * 1000.0).round() as i64).unwrap_or_default();
     format!("{instant:.3}")
 }
 
@@ -86,7 +91,12 @@ mod tests {
     fn members_come_in_model_order_and_lists_have_member_elements() {
         let mut out = String::new();
         let output = json!({"Rules": [{"IsDefault": false, "Priority": "10", "RuleArn": "a&b", "Actions": []}]});
-        members(model::of(Service::Elbv2), "DescribeRulesOutput", &output, &mut out);
+        members(
+            model::of(Service::Elbv2),
+            "DescribeRulesOutput",
+            &output,
+            &mut out,
+        );
         assert_eq!(
             out,
             "<Rules><member><RuleArn>a&amp;b</RuleArn><Priority>10</Priority><Actions></Actions>\
@@ -97,7 +107,12 @@ mod tests {
     #[test]
     fn timestamps_are_iso() {
         let mut out = String::new();
-        members(model::of(Service::Elbv2), "LoadBalancer", &json!({"CreatedTime": 1.5}), &mut out);
+        members(
+            model::of(Service::Elbv2),
+            "LoadBalancer",
+            &json!({"CreatedTime": 1.5}),
+            &mut out,
+        );
         assert_eq!(out, "<CreatedTime>1970-01-01T00:00:01.500Z</CreatedTime>");
     }
 }
