@@ -1,6 +1,7 @@
 //! What is due when: the queue of timed transitions.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddrV4;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +14,16 @@ pub enum Event {
     Task(String),
     /// A container of a modelled task (by ARN) exits by itself.
     TaskExits(String),
+    /// A modelled task (by ARN) has exited after SIGTERM with this code.
+    TaskTerminated(String, i32),
     /// A stopped task (by ARN) is forgotten.
     TaskForgotten(String),
     /// The scheduler looks at a service (by ARN).
     Service(String),
     /// A target (group ARN, target) is checked.
-    Check(String, String),
+    Check(String, SocketAddrV4),
     /// A target (group ARN, target) has drained.
-    Drained(String, String),
+    Drained(String, SocketAddrV4),
     /// A stream of modelled requests (by index) sends its next request.
     Request(usize),
     /// A modelled request (by number) ends.

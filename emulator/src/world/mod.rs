@@ -8,12 +8,17 @@ pub mod autoscaling;
 pub mod behaviour;
 pub mod ecs;
 pub mod elb;
+pub mod hash;
 pub mod settings;
 pub mod ssm;
+pub mod traffic;
 pub mod view;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use agenda::Event;
 pub use settings::{Settings, TaskMode};
 
 /// Milliseconds since the emulator's epoch ([`World::epoch_unix_ms`]).
@@ -30,6 +35,8 @@ pub struct World {
     pub now: Millis,
     /// Counter behind every generated identifier, so that a seed and a call sequence replay bit for bit.
     pub next_id: u64,
+    /// How many things were created under each name, behind the identifiers that a name decides.
+    created: BTreeMap<String, u64>,
     /// What is due when.
     pub agenda: agenda::Agenda,
     /// Amazon ECS.
@@ -40,6 +47,8 @@ pub struct World {
     pub ssm: ssm::Ssm,
     /// Application Auto Scaling.
     pub autoscaling: autoscaling::AutoScaling,
+    /// Modelled users.
+    pub traffic: traffic::Traffic,
 }
 
 impl World {
@@ -51,11 +60,13 @@ impl World {
             epoch_unix_ms,
             now: 0,
             next_id: 1,
+            created: BTreeMap::new(),
             agenda: agenda::Agenda::default(),
             ecs: ecs::Ecs::default(),
             elb: elb::Elb::default(),
             ssm: ssm::Ssm::default(),
             autoscaling: autoscaling::AutoScaling::default(),
+            traffic: traffic::Traffic::default(),
         }
     }
 
@@ -63,9 +74,23 @@ impl World {
     pub fn advance(&mut self, now: Millis) {
         while let Some((at, event)) = self.agenda.take_due(now) {
             self.now = self.now.max(at);
-            let _ = event;
+            self.happen(event);
         }
         self.now = self.now.max(now);
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Task(task) => ecs::task::step(self, &task),
+            Event::TaskExits(task) => ecs::task::exits(self, &task),
+            Event::TaskTerminated(task, code) => ecs::task::exited(self, &task, code, None),
+            Event::TaskForgotten(task) => ecs::task::forget(self, &task),
+            Event::Service(service) => ecs::scheduler::look(self, &service),
+            Event::Check(group, target) => elb::health::check(self, &group, target),
+            Event::Drained(group, target) => elb::target_group::drained(self, &group, target),
+            Event::Request(stream) => traffic::send(self, stream),
+            Event::RequestEnds(number) => traffic::end(self, number),
+        }
     }
 
     /// The next instant at which [`World::advance`] may change something, if any.
@@ -78,5 +103,39 @@ impl World {
     #[must_use]
     pub fn unix_seconds(&self, at: Millis) -> f64 {
         (self.epoch_unix_ms + at) as f64 / 1000.0
+    }
+
+    /// The next number of the account's one counter.
+    pub fn fresh_number(&mut self) -> u64 {
+        let number = self.next_id;
+        self.next_id += 1;
+        number
+    }
+
+    /// 64 bits that no other call returns (for identifiers; the same in every replay).
+    pub fn fresh_bits(&mut self) -> u64 {
+        let number = self.fresh_number();
+        hash::mix(&[self.settings.seed, number])
+    }
+
+    /// A fresh UUID.
+    pub fn fresh_uuid(&mut self) -> String {
+        let (high, low) = (self.fresh_bits(), self.fresh_bits());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xffff,
+            high & 0xfff,
+            low >> 48 & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff
+        )
+    }
+
+    /// 64 bits decided by a name and by how many things of that name were created before: the same in every run
+    /// that creates the same things.
+    pub fn stable_bits(&mut self, name: &str) -> u64 {
+        let count = self.created.entry(name.to_owned()).or_insert(0);
+        *count += 1;
+        hash::mix(&[hash::text(name), *count])
     }
 }

@@ -2,7 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::{Millis, World};
+use super::ecs::task::{self, Status};
+use super::elb::health;
+use super::{Millis, TaskMode, World};
 
 pub use super::elb::routing::{RequestHead, Route, route};
 
@@ -82,8 +84,17 @@ pub struct ContainerSpec {
 /// Every listener of every load balancer.
 #[must_use]
 pub fn listeners(world: &World) -> Vec<ListenerView> {
-    let _ = world;
-    Vec::new()
+    world
+        .elb
+        .listeners
+        .values()
+        .map(|listener| ListenerView {
+            arn: listener.arn.clone(),
+            load_balancer_arn: listener.load_balancer_arn.clone(),
+            port: listener.port,
+            protocol: listener.protocol.clone(),
+        })
+        .collect()
 }
 
 /// Nodes of each load balancer, at least 1.
@@ -94,20 +105,61 @@ pub fn node_count(world: &World) -> usize {
 
 /// Notes a request that was answered, for CloudWatch's per-group counts.
 pub fn count_request(world: &mut World, target_group_arn: &str, status: u16, latency_ms: u64) {
-    let _ = (world, target_group_arn, status, latency_ms);
+    let minute = (world.epoch_unix_ms + world.now) / 60_000;
+    if let Some(group) = world.elb.target_groups.get_mut(target_group_arn) {
+        group.count(minute, status, latency_ms);
+    }
 }
 
 /// The checks that are due: each is handed out once, the next one an interval later. Empty when tasks are modelled.
 pub fn checks_due(world: &mut World) -> Vec<Check> {
-    let _ = world;
-    Vec::new()
+    if world.settings.tasks == TaskMode::Modelled {
+        return Vec::new();
+    }
+    let now = world.now;
+    let mut due = Vec::new();
+    for group in world.elb.target_groups.values_mut() {
+        let interval_ms = world
+            .settings
+            .declared_ms(group.health_check.interval_seconds)
+            .max(1);
+        let timeout_ms = world
+            .settings
+            .declared_ms(group.health_check.timeout_seconds)
+            .max(1);
+        let fixed_port: Option<u16> = group.health_check.port.parse().ok();
+        for (target, entry) in &mut group.targets {
+            if entry.next_check.is_none_or(|at| at > now) {
+                continue;
+            }
+            entry.next_check = Some(now + interval_ms);
+            due.push(Check {
+                target_group_arn: group.arn.clone(),
+                address: SocketAddrV4::new(*target.ip(), fixed_port.unwrap_or(target.port())),
+                target: *target,
+                path: group.health_check.path.clone(),
+                matcher: group.health_check.matcher.clone(),
+                interval_ms,
+                timeout_ms,
+            });
+        }
+    }
+    due
 }
 
 /// When [`checks_due`] will next have something.
 #[must_use]
 pub fn next_check(world: &World) -> Option<Millis> {
-    let _ = world;
-    None
+    if world.settings.tasks == TaskMode::Modelled {
+        return None;
+    }
+    world
+        .elb
+        .target_groups
+        .values()
+        .flat_map(|group| group.targets.values())
+        .filter_map(|target| target.next_check)
+        .min()
 }
 
 /// Notes the result of a check. One of a target that is gone is dropped.
@@ -117,30 +169,65 @@ pub fn report_check(
     target: SocketAddrV4,
     result: CheckResult,
 ) {
-    let _ = (world, target_group_arn, target, result);
+    health::record(world, target_group_arn, target, result);
 }
 
 /// The tasks whose containers should live now: from PENDING until SIGTERM. Empty when tasks are modelled.
 #[must_use]
 pub fn tasks_to_run(world: &World) -> Vec<TaskSpec> {
-    let _ = world;
-    Vec::new()
+    if world.settings.tasks == TaskMode::Modelled {
+        return Vec::new();
+    }
+    world
+        .ecs
+        .tasks
+        .values()
+        .filter(|task| {
+            (Status::Pending..=Status::Deactivating).contains(&task.status)
+                && task.exited_at.is_none()
+        })
+        .map(|task| TaskSpec {
+            id: task.arn.clone(),
+            address: task.address,
+            family: task.family.clone(),
+            revision: task.revision,
+            containers: task
+                .containers
+                .iter()
+                .map(|container| ContainerSpec {
+                    name: container.name.clone(),
+                    image: container.image.clone(),
+                    command: container.command.clone(),
+                    environment: container.environment.clone(),
+                    ports: container.ports.clone(),
+                })
+                .collect(),
+        })
+        .collect()
 }
 
 /// The tasks to end: id, and milliseconds between SIGTERM (now) and SIGKILL.
 #[must_use]
 pub fn tasks_to_stop(world: &World) -> Vec<(String, u64)> {
-    let _ = world;
-    Vec::new()
+    if world.settings.tasks == TaskMode::Modelled {
+        return Vec::new();
+    }
+    world
+        .ecs
+        .tasks
+        .values()
+        .filter(|task| task.status == Status::Stopping && task.exited_at.is_none())
+        .map(|task| (task.arn.clone(), task::stop_timeout_ms(world, task)))
+        .collect()
 }
 
 /// The containers of a task run (they need not listen yet).
 pub fn report_task_started(world: &mut World, id: &str) {
-    let _ = (world, id);
+    task::containers_started(world, id);
 }
 
 /// An essential container of a task has exited, or could not start (`reason` then says why, for example
 /// `CannotPullContainerError: …`).
 pub fn report_task_exited(world: &mut World, id: &str, code: i32, reason: Option<String>) {
-    let _ = (world, id, code, reason);
+    task::exited(world, id, code, reason);
 }

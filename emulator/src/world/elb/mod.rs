@@ -1,9 +1,44 @@
-//! Elastic Load Balancing v2.
+//! Elastic Load Balancing v2: load balancers, target groups, listeners, rules, health and routing.
 
+pub mod condition;
+pub mod health;
+pub mod listener;
+pub mod load_balancer;
 pub mod routing;
+pub mod rule;
+pub mod target_group;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Load balancers, target groups, listeners and rules.
+use super::{World, hash};
+
+pub use listener::Listener;
+pub use load_balancer::LoadBalancer;
+pub use rule::Rule;
+pub use target_group::{Target, TargetGroup};
+
+/// Load balancers, target groups, listeners and rules, each by ARN.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Elb {}
+pub struct Elb {
+    /// Load balancers.
+    pub load_balancers: BTreeMap<String, LoadBalancer>,
+    /// Target groups.
+    pub target_groups: BTreeMap<String, TargetGroup>,
+    /// Listeners.
+    pub listeners: BTreeMap<String, Listener>,
+    /// Rules, default rules too.
+    pub rules: BTreeMap<String, Rule>,
+}
+
+/// How long after a change of configuration a node adopts it.
+#[must_use]
+pub fn propagation_ms(world: &World, change: u64, node: usize) -> u64 {
+    let (min, max) = (
+        world.settings.propagation_min_ms,
+        world.settings.propagation_max_ms,
+    );
+    let span = max.saturating_sub(min) + 1;
+    min + hash::mix(&[world.settings.seed, change, node as u64]) % span
+}

@@ -2,7 +2,11 @@
 
 use std::net::{IpAddr, SocketAddrV4};
 
-use crate::world::World;
+use super::health::Health;
+use super::propagation_ms;
+use super::rule::{Compiled, Outcome, Redirect};
+use super::target_group::{Target, TargetGroup};
+use crate::world::{World, hash};
 
 /// What routing looks at of a request.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +66,11 @@ pub enum Route {
     NoListener,
 }
 
+/// The cookie of group stickiness.
+const GROUP_COOKIE: &str = "AWSALBTG";
+/// The cookie of target stickiness.
+const TARGET_COOKIE: &str = "AWSALB";
+
 /// Routes one request by the configuration that `node` (0 to [`crate::world::view::node_count`]) has adopted at
 /// the world's present time. `dice` is any number: randomness is the caller's.
 #[must_use]
@@ -72,6 +81,210 @@ pub fn route(
     head: &RequestHead<'_>,
     dice: u64,
 ) -> Route {
-    let _ = (world, node, listener_arn, head, dice);
-    Route::NoListener
+    let Some(listener) = world.elb.listeners.get(listener_arn) else {
+        return Route::NoListener;
+    };
+    let Some(rules) = listener.adopted(world, node) else {
+        return Route::NoListener;
+    };
+    let Some(rule) = rules.iter().find(|rule| {
+        rule.conditions
+            .iter()
+            .all(|condition| condition.holds(head))
+    }) else {
+        return Route::NoListener;
+    };
+    match &rule.outcome {
+        Outcome::Forward {
+            groups,
+            sticky_seconds,
+        } => forward(world, node, rule, groups, *sticky_seconds, head, dice),
+        Outcome::Fixed {
+            status,
+            content_type,
+            body,
+        } => Route::Fixed {
+            status: *status,
+            content_type: content_type.clone(),
+            body: body.clone(),
+        },
+        Outcome::Redirect(redirect) => Route::Redirect {
+            status: redirect.status,
+            location: location(redirect, &listener.protocol, listener.port, head),
+        },
+        Outcome::None => Route::NoListener,
+    }
+}
+
+fn forward(
+    world: &World,
+    node: usize,
+    rule: &Compiled,
+    groups: &[(String, u32)],
+    sticky_seconds: Option<u64>,
+    head: &RequestHead<'_>,
+    dice: u64,
+) -> Route {
+    let sticky = sticky_seconds.and_then(|_| {
+        let wanted = cookie(world, head, GROUP_COOKIE)?;
+        groups
+            .iter()
+            .map(|(arn, _)| arn)
+            .find(|arn| hash::text(arn) == wanted)
+    });
+    let Some(arn) = sticky.or_else(|| draw(groups, dice)) else {
+        return Route::Unavailable {
+            rule_arn: rule.arn.clone(),
+            target_group_arn: None,
+        };
+    };
+    let unavailable = || Route::Unavailable {
+        rule_arn: rule.arn.clone(),
+        target_group_arn: Some(arn.clone()),
+    };
+    let Some(group) = world.elb.target_groups.get(arn) else {
+        return unavailable();
+    };
+    let mut targets = serving(world, node, group);
+    if targets.is_empty() {
+        return unavailable();
+    }
+    let mut cookies = Vec::new();
+    if let Some(seconds) = sticky_seconds
+        && groups.len() > 1
+    {
+        cookies.push(set_cookie(world, GROUP_COOKIE, hash::text(arn), seconds));
+    }
+    let target_sticky = group.is_sticky()
+        && group
+            .attributes
+            .get("stickiness.type")
+            .is_some_and(|kind| kind == "lb_cookie");
+    let kept = target_sticky
+        .then(|| cookie(world, head, TARGET_COOKIE))
+        .flatten()
+        .and_then(|wanted| {
+            targets
+                .iter()
+                .position(|target| hash::text(&target.to_string()) == wanted)
+        });
+    let chosen = kept.unwrap_or_else(|| choose(world, group, &targets, hash::mix(&[dice])));
+    targets.swap(0, chosen);
+    if target_sticky {
+        let seconds = group.number("stickiness.lb_cookie.duration_seconds");
+        cookies.push(set_cookie(
+            world,
+            TARGET_COOKIE,
+            hash::text(&targets[0].to_string()),
+            seconds,
+        ));
+    }
+    Route::Forward {
+        rule_arn: rule.arn.clone(),
+        target_group_arn: arn.clone(),
+        targets,
+        cookies,
+    }
+}
+
+/// Draws a group by weight; none when all weights are 0.
+fn draw(groups: &[(String, u32)], dice: u64) -> Option<&String> {
+    let sum: u64 = groups.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    let mut left = dice.checked_rem(sum)?;
+    for (arn, weight) in groups {
+        let weight = u64::from(*weight);
+        if left < weight {
+            return Some(arn);
+        }
+        left -= weight;
+    }
+    None
+}
+
+/// The targets of a group that this node sends requests to: the healthy ones, or all when none is (fail-open).
+fn serving(world: &World, node: usize, group: &TargetGroup) -> Vec<SocketAddrV4> {
+    let known = |target: &Target| {
+        let registered =
+            target.registered_at + propagation_ms(world, target.change, node) <= world.now;
+        let draining = target.draining.as_ref().is_some_and(|draining| {
+            draining.since + propagation_ms(world, draining.change, node) <= world.now
+        });
+        registered && !draining
+    };
+    let mut all = Vec::new();
+    let mut healthy = Vec::new();
+    for (address, target) in group.targets.iter().filter(|(_, target)| known(target)) {
+        all.push(*address);
+        if target.health == Health::Healthy {
+            healthy.push(*address);
+        }
+    }
+    if healthy.is_empty() { all } else { healthy }
+}
+
+/// Chooses among targets evenly; one in its slow start gets the share of a turn that its age has earned.
+fn choose(world: &World, group: &TargetGroup, targets: &[SocketAddrV4], dice: u64) -> usize {
+    let even = (dice % targets.len() as u64) as usize;
+    let slow = world
+        .settings
+        .declared_ms(group.number("slow_start.duration_seconds"));
+    if slow == 0 {
+        return even;
+    }
+    let shares: Vec<f64> = targets
+        .iter()
+        .map(|address| {
+            let age = group.targets.get(address).map_or(slow, |target| {
+                world.now.saturating_sub(target.registered_at)
+            });
+            (age as f64 / slow as f64).clamp(0.01, 1.0)
+        })
+        .collect();
+    let mut left = hash::share(dice) * shares.iter().sum::<f64>();
+    for (index, share) in shares.iter().enumerate() {
+        left -= share;
+        if left < 0.0 {
+            return index;
+        }
+    }
+    even
+}
+
+/// `Set-Cookie` for `what`, which lasts `seconds` as declared.
+fn set_cookie(world: &World, name: &str, what: u64, seconds: u64) -> String {
+    let until = world.now + world.settings.declared_ms(seconds);
+    format!("{name}={what:016x}.{until}; Max-Age={seconds}; Path=/")
+}
+
+/// What a cookie of ours stands for, unless it has expired.
+fn cookie(world: &World, head: &RequestHead<'_>, name: &str) -> Option<u64> {
+    head.headers
+        .iter()
+        .filter(|(header, _)| header.eq_ignore_ascii_case("cookie"))
+        .flat_map(|(_, value)| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(key, _)| *key == name)
+        .filter_map(|(_, value)| value.split_once('.'))
+        .find(|(_, until)| until.parse::<u64>().is_ok_and(|until| world.now < until))
+        .and_then(|(what, _)| u64::from_str_radix(what, 16).ok())
+}
+
+fn location(redirect: &Redirect, protocol: &str, port: u16, head: &RequestHead<'_>) -> String {
+    let fill = |template: &str| {
+        template
+            .replace("#{protocol}", protocol)
+            .replace("#{host}", head.host)
+            .replace("#{port}", &port.to_string())
+            .replace("#{path}", head.path.trim_start_matches('/'))
+            .replace("#{query}", head.query)
+    };
+    let protocol = fill(&redirect.protocol).to_lowercase();
+    let query = fill(&redirect.query);
+    let question = if query.is_empty() { "" } else { "?" };
+    format!(
+        "{protocol}://{}:{}{}{question}{query}",
+        fill(&redirect.host),
+        fill(&redirect.port),
+        fill(&redirect.path)
+    )
 }
