@@ -8,6 +8,7 @@
 pub mod autoscaling;
 pub mod ecs;
 pub mod elbv2;
+mod json;
 pub mod ssm;
 pub mod sts;
 

@@ -32,6 +32,8 @@ pub struct Ecs {
     pub tasks: BTreeMap<String, Task>,
     /// Who holds which address.
     pub addresses: BTreeMap<Ipv4Addr, String>,
+    /// Requests of RunTask by their token, with the tasks they started.
+    pub run_tokens: BTreeMap<String, (Value, Vec<String>)>,
     /// How many addresses were ever asked for.
     next_address: u32,
 }
