@@ -65,7 +65,11 @@ pub struct FoundSpec {
 pub trait Cloud: Send + Sync + 'static {
     /// One round of reads for one application. Never fails as a whole: each part says for itself that it could not
     /// be read. Implementations join calls that arrive together into batched AWS calls.
-    fn observe(&self, application: &Application, focus: &Focus) -> impl Future<Output = World> + Send;
+    fn observe(
+        &self,
+        application: &Application,
+        focus: &Focus,
+    ) -> impl Future<Output = World> + Send;
 
     /// Every spec under the prefixes, all pages.
     ///
@@ -89,10 +93,18 @@ pub trait CloudWriter: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Changed`] when it no longer holds or could not be read.
-    fn still_holds(&self, application: &Application, write: &Write) -> impl Future<Output = Result<(), Changed>> + Send;
+    fn still_holds(
+        &self,
+        application: &Application,
+        write: &Write,
+    ) -> impl Future<Output = Result<(), Changed>> + Send;
 
     /// Sends one write once, bounded in time and never retried, and says what became of it.
-    fn write(&self, application: &Application, write: &Write) -> impl Future<Output = WriteOutcome> + Send;
+    fn write(
+        &self,
+        application: &Application,
+        write: &Write,
+    ) -> impl Future<Output = WriteOutcome> + Send;
 
     /// Writes the status document.
     ///

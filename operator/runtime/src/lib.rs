@@ -5,4 +5,6 @@
 pub mod clock;
 pub mod cloud;
 pub mod delay;
+pub mod metrics;
+pub mod outcome;
 pub mod queue;
