@@ -11,10 +11,8 @@
 //! - [`safety`]: what may never happen, checked apart from the planner on every write.
 //! - [`write`], [`report`]: what comes out.
 
-#[cfg(test)]
-mod lab;
-
 mod bookkeeping;
+mod holds;
 pub mod memory;
 pub mod plan;
 pub mod release;

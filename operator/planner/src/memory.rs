@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crd_schema::application::RuleTarget;
+use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record};
 
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
 use crate::world::{
-    Action, DesiredParameter, Group, Read, RecordParameter, Rule, ServiceStatus, Side, TargetState, World,
+    Action, DesiredParameter, Group, Read, RecordParameter, Role, Rule, ServiceStatus, Side, TargetState, World,
 };
 use crate::write::Write;
 
@@ -19,26 +20,34 @@ pub struct Memory {
     pub leading_since: Mono,
     /// What the first readable record said of an earlier process: it handed over cleanly.
     pub clean_start: Option<bool>,
-    /// The newest record seen or written.
-    pub record: Option<(Generation, Record)>,
-    /// A record write was refused since the last one that succeeded.
+    /// The newest record known, seen or written.
+    pub record: Record,
+    /// Which write of the record parameter that is; none while there is none.
+    pub record_generation: Option<Generation>,
+    /// When this process last wrote the record.
+    pub record_written: Option<Mono>,
+    /// The last attempt to write the record was refused.
     pub record_refused: bool,
-    /// The newest desired parameter seen.
+    /// The newest `desired` parameter seen.
     pub desired: Option<DesiredParameter>,
-    /// The newest usable desired parameter seen.
-    pub wish: Option<(Generation, crd_schema::desired::Desired)>,
+    /// The newest usable wish seen: what stays in force while `desired` cannot be read.
+    pub wish: Option<(Generation, Desired)>,
     /// Health readings of each group, by [`Side::index`].
     pub health: [Health; 2],
     /// Since when every rule that was read shows no weight for the group, without interruption, by [`Side::index`].
     pub zero_since: [Option<Mono>; 2],
-    /// Weights as they were last seen or written by us.
+    /// Production weights as they were last seen or written by us.
     pub weights: BTreeMap<RuleTarget, [Option<u32>; 2]>,
-    /// How often somebody else changed production weights in this rollout.
+    /// How often somebody else changed production weights in the present rollout.
     pub foreign_changes: u32,
     /// A write whose outcome is not known.
     pub outstanding: Option<Outstanding>,
-    /// Own writes that reads may not show yet, by what they changed.
+    /// Nothing is scaled down or deleted before this: an unknown outcome may still land.
+    pub destructive_after: Option<Mono>,
+    /// Own writes that reads may not show yet, by what they change.
     pub barriers: BTreeMap<String, Barrier>,
+    /// Which group each service was last seen on.
+    sides: BTreeMap<String, Side>,
 }
 
 /// The two latest health readings that lie far enough apart, and a fresher one if there is.
@@ -66,8 +75,10 @@ pub struct Reading {
 pub struct Outstanding {
     /// The write.
     pub write: Write,
-    /// When its sending ended without an answer.
+    /// When it was sent, or when its sending ended without an answer.
     pub since: Mono,
+    /// [`Memory::destructive_after`] as it was before.
+    destructive_before: Option<Mono>,
 }
 
 /// An own write that reads must show before they are trusted.
@@ -99,4 +110,365 @@ pub enum WriteOutcome {
         /// Category and text.
         reason: String,
     },
+}
+
+impl Memory {
+    /// Nothing is known yet; safety waits count from `leading_since`, the start of this process or of its leadership.
+    pub fn new(leading_since: Mono) -> Self {
+        Self {
+            leading_since,
+            clean_start: None,
+            record: Record::default(),
+            record_generation: None,
+            record_written: None,
+            record_refused: false,
+            desired: None,
+            wish: None,
+            health: [Health::default(), Health::default()],
+            zero_since: [None; 2],
+            weights: BTreeMap::new(),
+            foreign_changes: 0,
+            outstanding: None,
+            destructive_after: None,
+            barriers: BTreeMap::new(),
+            sides: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in one round of reads.
+    pub fn absorb(&mut self, world: &World, tuning: &Tuning, now: Now) {
+        self.absorb_record(&world.record, tuning, now);
+        self.absorb_desired(&world.desired);
+        for side in Side::BOTH {
+            if let Read::Known { value, at } = &world.groups[side.index()] {
+                self.health[side.index()].absorb(value, *at, tuning);
+            }
+        }
+        if let Read::Known { value, .. } = &world.services {
+            self.sides = value.iter().filter_map(|s| s.side.map(|side| (s.name.clone(), side))).collect();
+        }
+        self.settle_writes(world, tuning, now);
+        if let Read::Known { value, at } = &world.rules {
+            self.absorb_rules(value, *at);
+        }
+    }
+
+    /// A write is about to be sent: until [`Memory::note`] says more, its outcome is unknown.
+    pub fn sending(&mut self, write: &Write, tuning: &Tuning, now: Now) {
+        if let Write::SetWeights { weights, .. } = write {
+            for side in Side::BOTH {
+                if weights.get()[side.index()].is_some_and(|w| w > 0) {
+                    self.zero_since[side.index()] = None;
+                }
+            }
+        }
+        if let Some(side) = self.side_of(write) {
+            // Target health read before an own ECS write says nothing of the tasks after it (addresses are reused).
+            self.health[side.index()] = Health::default();
+        }
+        self.outstanding =
+            Some(Outstanding { write: write.clone(), since: now.mono, destructive_before: self.destructive_after });
+        self.block_destructive(tuning, now);
+    }
+
+    /// What became of the write that was sent last.
+    pub fn note(&mut self, write: &Write, outcome: &WriteOutcome, tuning: &Tuning, now: Now) {
+        let destructive_before = self.outstanding.take().and_then(|sent| sent.destructive_before);
+        if matches!(write, Write::PutRecord(_)) {
+            self.record_refused = !matches!(outcome, WriteOutcome::Applied);
+        }
+        match outcome {
+            WriteOutcome::Applied => {
+                self.destructive_after = destructive_before;
+                self.applied(write, now);
+            }
+            WriteOutcome::NotSent { .. } | WriteOutcome::Refused { .. } => self.destructive_after = destructive_before,
+            WriteOutcome::Unknown { .. } => {
+                if let Write::SetWeights { rule, .. } = write {
+                    self.weights.remove(rule);
+                }
+                self.outstanding = Some(Outstanding { write: write.clone(), since: now.mono, destructive_before });
+                self.block_destructive(tuning, now);
+            }
+        }
+    }
+
+    /// What the next round of reads should look at besides what the Application names: the pinned base revision, and
+    /// services by name that lists may hide.
+    pub fn focus(&self) -> (Option<String>, Vec<String>) {
+        let base = self.record.rollout.as_ref().and_then(|rollout| rollout.base.clone());
+        let mut services: BTreeSet<String> = self.sides.keys().cloned().collect();
+        services.extend(self.barriers.values().filter_map(|barrier| service_name(&barrier.write)));
+        services.extend(self.outstanding.iter().filter_map(|sent| service_name(&sent.write)));
+        (base, services.into_iter().collect())
+    }
+
+    /// At a graceful stop: the write that tells the next process that nothing is outstanding; none when that is not
+    /// so, or already said.
+    pub fn hand_over(&self) -> Option<Write> {
+        let known = self.outstanding.is_none() && self.destructive_after.is_none() && self.record_generation.is_some();
+        (known && !self.record.clean)
+            .then(|| Write::PutRecord(Box::new(Record { clean: true, ..self.record.clone() })))
+    }
+
+    /// The first own write that this world should show and does not.
+    pub fn unseen_write(&self, world: &World) -> Option<&Write> {
+        self.barriers.values().map(|barrier| &barrier.write).find(|write| !shows(world, write))
+    }
+
+    fn block_destructive(&mut self, tuning: &Tuning, now: Now) {
+        let until = now.mono + tuning.quiescence_destructive;
+        self.destructive_after = Some(self.destructive_after.map_or(until, |before| before.max(until)));
+    }
+
+    fn applied(&mut self, write: &Write, now: Now) {
+        match write {
+            Write::PutRecord(record) => {
+                self.record = (**record).clone();
+                let before = self.record_generation.unwrap_or(Generation { date: 0, version: 0 });
+                self.record_generation = Some(Generation { version: before.version + 1, ..before });
+                self.record_written = Some(now.mono);
+                return;
+            }
+            Write::SetWeights { rule, weights, .. } => {
+                self.weights.insert(rule.clone(), weights.get());
+            }
+            Write::RegisterTaskDefinition { .. }
+            | Write::CreateService { .. }
+            | Write::ScaleService { .. }
+            | Write::TagService { .. }
+            | Write::DeleteService { .. }
+            | Write::DeregisterTaskDefinition { .. } => {}
+        }
+        self.barriers.insert(barrier_key(write), Barrier { write: write.clone(), since: now.mono });
+    }
+
+    /// Outstanding writes and barriers end when the world shows them, or when their bound has passed.
+    fn settle_writes(&mut self, world: &World, tuning: &Tuning, now: Now) {
+        if let Some(sent) = &self.outstanding {
+            let read_after = read_at(world, &sent.write).is_some_and(|at| at >= sent.since);
+            if read_after && shows(world, &sent.write) {
+                self.destructive_after = sent.destructive_before;
+                let write = sent.write.clone();
+                self.outstanding = None;
+                self.applied(&write, now);
+            } else if now.mono.since(sent.since) >= tuning.quiescence {
+                self.outstanding = None;
+            }
+        }
+        if self.destructive_after.is_some_and(|until| now.mono >= until) {
+            self.destructive_after = None;
+        }
+        self.barriers.retain(|_, barrier| {
+            let bound = if is_ecs(&barrier.write) { tuning.ecs_staleness } else { tuning.staleness };
+            read_at(world, &barrier.write).is_none_or(|at| at < barrier.since + bound)
+        });
+    }
+
+    fn absorb_record(&mut self, read: &Read<RecordParameter>, tuning: &Tuning, now: Now) {
+        let Read::Known { value, .. } = read else { return };
+        let fresh_write = self.record_written.is_some_and(|at| now.mono.since(at) < tuning.staleness);
+        match value {
+            RecordParameter::Set { generation, record } => {
+                self.clean_start.get_or_insert(record.clean);
+                let version = self.record_generation.map_or(0, |known| known.version);
+                if !fresh_write || generation.version >= version {
+                    self.record = record.clone();
+                    self.record_generation = Some(*generation);
+                }
+            }
+            RecordParameter::Missing | RecordParameter::Garbled { .. } => {
+                self.clean_start.get_or_insert(false);
+                if !fresh_write {
+                    self.record_generation = None;
+                }
+            }
+        }
+    }
+
+    fn absorb_desired(&mut self, read: &Read<DesiredParameter>) {
+        let Read::Known { value, .. } = read else { return };
+        let newer = match (generation_of(value), self.desired.as_ref().and_then(generation_of)) {
+            (Some(read), Some(known)) => read >= known,
+            (Some(_), None) => true,
+            // A parameter that vanished is not a change of the wish.
+            (None, known) => known.is_none(),
+        };
+        if !newer {
+            return;
+        }
+        self.desired = Some(value.clone());
+        if let DesiredParameter::Set { generation, desired } = value {
+            self.wish = Some((*generation, desired.clone()));
+        }
+    }
+
+    fn absorb_rules(&mut self, rules: &[Rule], at: Mono) {
+        for side in Side::BOTH {
+            let any = rules.iter().any(|rule| weight(rule, side) > 0);
+            let since = &mut self.zero_since[side.index()];
+            *since = if any { None } else { Some(since.unwrap_or(at)) };
+        }
+        let mut foreign = false;
+        for rule in rules.iter().filter(|rule| rule.role == Role::Production) {
+            let Action::Forward { weights, .. } = &rule.action else { continue };
+            let ours = |write: &Write| matches!(write, Write::SetWeights { rule: target, .. } if *target == rule.target);
+            let in_doubt = self.outstanding.as_ref().is_some_and(|sent| ours(&sent.write))
+                || self.barriers.values().any(|barrier| ours(&barrier.write) && at < barrier.since);
+            if in_doubt {
+                continue;
+            }
+            let before = self.weights.insert(rule.target.clone(), *weights);
+            foreign |= before.is_some_and(|before| positive(before) != positive(*weights));
+        }
+        if self.record.rollout.is_none() {
+            self.foreign_changes = 0;
+        } else if foreign {
+            self.foreign_changes += 1;
+        }
+    }
+
+    fn side_of(&self, write: &Write) -> Option<Side> {
+        match write {
+            Write::CreateService { side, .. } => Some(*side),
+            Write::ScaleService { name, .. } | Write::DeleteService { name } => self.sides.get(name).copied(),
+            Write::PutRecord(_)
+            | Write::RegisterTaskDefinition { .. }
+            | Write::SetWeights { .. }
+            | Write::TagService { .. }
+            | Write::DeregisterTaskDefinition { .. } => None,
+        }
+    }
+}
+
+impl Health {
+    fn absorb(&mut self, group: &Group, at: Mono, tuning: &Tuning) {
+        let healthy = group.targets.iter().filter(|t| t.state == TargetState::Healthy).map(|t| t.address.clone());
+        let reading = Reading { at, healthy: healthy.collect() };
+        let gap = tuning.health_gap.min(group.interval);
+        match &self.second {
+            Some(second) if at < second.at => {}
+            Some(second) if at.since(second.at) < gap => self.fresh = Some(reading),
+            Some(_) => {
+                self.first = self.second.replace(reading);
+                self.fresh = None;
+            }
+            None => self.second = Some(reading),
+        }
+    }
+
+    /// The readings that count, oldest first; none until there are two that lie far enough apart.
+    pub fn readings(&self) -> Option<impl Iterator<Item = &Reading> + Clone> {
+        let (first, second) = (self.first.as_ref()?, self.second.as_ref()?);
+        Some([first, second].into_iter().chain(self.fresh.as_ref()))
+    }
+
+    /// The newest reading.
+    pub fn newest(&self) -> Option<&Reading> {
+        self.fresh.as_ref().or(self.second.as_ref())
+    }
+}
+
+/// The weight that `rule` gives to `side`: 0 when it does not name it.
+pub fn weight(rule: &Rule, side: Side) -> u32 {
+    match &rule.action {
+        Action::Forward { weights, .. } => weights[side.index()].unwrap_or(0),
+        Action::Other { .. } | Action::Missing => 0,
+    }
+}
+
+fn positive(weights: [Option<u32>; 2]) -> [u32; 2] {
+    weights.map(|weight| weight.unwrap_or(0))
+}
+
+fn generation_of(desired: &DesiredParameter) -> Option<Generation> {
+    match desired {
+        DesiredParameter::Missing => None,
+        DesiredParameter::Invalid { generation, .. } | DesiredParameter::Set { generation, .. } => Some(*generation),
+    }
+}
+
+fn service_name(write: &Write) -> Option<String> {
+    match write {
+        Write::CreateService { name, .. }
+        | Write::ScaleService { name, .. }
+        | Write::TagService { name, .. }
+        | Write::DeleteService { name } => Some(name.clone()),
+        Write::PutRecord(_)
+        | Write::RegisterTaskDefinition { .. }
+        | Write::SetWeights { .. }
+        | Write::DeregisterTaskDefinition { .. } => None,
+    }
+}
+
+fn is_ecs(write: &Write) -> bool {
+    match write {
+        Write::RegisterTaskDefinition { .. }
+        | Write::CreateService { .. }
+        | Write::ScaleService { .. }
+        | Write::TagService { .. }
+        | Write::DeleteService { .. }
+        | Write::DeregisterTaskDefinition { .. } => true,
+        Write::PutRecord(_) | Write::SetWeights { .. } => false,
+    }
+}
+
+/// What a write changes: a later write of the same thing takes the place of an earlier one's barrier.
+fn barrier_key(write: &Write) -> String {
+    match write {
+        Write::PutRecord(_) => "record".to_owned(),
+        Write::RegisterTaskDefinition { digest, .. } => format!("revision {digest}"),
+        Write::CreateService { name, .. } | Write::ScaleService { name, .. } | Write::DeleteService { name } => {
+            format!("service {name}")
+        }
+        Write::SetWeights { rule, .. } => format!("rule {rule:?}"),
+        Write::TagService { name, key, .. } => format!("tag {name} {key}"),
+        Write::DeregisterTaskDefinition { arn } => format!("revision {arn}"),
+    }
+}
+
+/// When the part of the world was read that would show `write`.
+fn read_at(world: &World, write: &Write) -> Option<Mono> {
+    match write {
+        Write::PutRecord(_) => world.record.at(),
+        Write::RegisterTaskDefinition { .. } | Write::DeregisterTaskDefinition { .. } => world.revisions.at(),
+        Write::CreateService { .. }
+        | Write::ScaleService { .. }
+        | Write::TagService { .. }
+        | Write::DeleteService { .. } => world.services.at(),
+        Write::SetWeights { .. } => world.rules.at(),
+    }
+}
+
+/// The world shows the effect of `write`.
+fn shows(world: &World, write: &Write) -> bool {
+    let service = |name: &str| world.services.value().map(|all| all.iter().find(|s| s.name == name));
+    match write {
+        Write::PutRecord(record) => matches!(
+            world.record.value(),
+            Some(RecordParameter::Set { record: read, .. }) if read == &**record
+        ),
+        Write::RegisterTaskDefinition { digest, .. } => {
+            world.revisions.value().is_some_and(|all| all.iter().any(|r| r.digest.as_ref() == Some(digest)))
+        }
+        Write::DeregisterTaskDefinition { arn } => {
+            world.revisions.value().is_some_and(|all| all.iter().all(|r| r.arn != *arn))
+        }
+        Write::CreateService { name, .. } => service(name).flatten().is_some(),
+        Write::ScaleService { name, to, .. } => {
+            service(name).is_some_and(|s| s.is_none_or(|s| s.desired == *to || s.status != ServiceStatus::Active))
+        }
+        Write::DeleteService { name } => {
+            service(name).is_some_and(|s| s.is_none_or(|s| s.status != ServiceStatus::Active))
+        }
+        Write::TagService { name, key, value, .. } => service(name).is_some_and(|s| {
+            s.is_none_or(|s| key != crate::release::TAG_REJECTED || s.tags.rejected.map(crate::release::show) == Some(value.clone()))
+        }),
+        Write::SetWeights { rule, weights, .. } => world.rules.value().is_some_and(|all| {
+            all.iter().any(|r| {
+                r.target == *rule
+                    && matches!(&r.action, Action::Forward { weights: read, .. } if *read == weights.get())
+            })
+        }),
+    }
 }

@@ -3,13 +3,20 @@
 use std::time::Duration;
 
 use crd_schema::Application;
+use crd_schema::record::{Record, Stage};
 
+use crate::bookkeeping;
+use crate::holds;
 use crate::memory::Memory;
-use crate::report::Report;
+use crate::release;
+use crate::report::{Hold, ReleaseReport, Report, RuleReport, ServiceReport, WaitingOn};
+use crate::rollout::{self, Decision};
+use crate::target::{Aim, aim};
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
-use crate::world::World;
-use crate::write::Write;
+use crate::view::{View, rule_name, runs, weights};
+use crate::world::{DesiredParameter, Read, ServiceStatus, Side, World};
+use crate::write::{Weights, Write};
 
 /// At most one write, what is waited for, and when to look again.
 #[must_use = "a plan that is not enacted or reported is lost"]
@@ -23,4 +30,239 @@ pub struct Plan {
     pub next_check: Duration,
     /// When it was made; the executor refuses old ones.
     pub made: Mono,
+}
+
+/// Decides the next step of one application.
+///
+/// Pure and total: the same arguments give the same plan, and every world has one. `memory` must have absorbed
+/// `world` ([`Memory::absorb`]).
+///
+/// # Guarantees
+/// At most one write. Unknown is unsafe: with a part unread, an own write unseen or an outcome unknown, it waits.
+pub fn plan(application: &Application, world: &World, memory: &Memory, tuning: &Tuning, now: Now) -> Plan {
+    let view = match view(application, world, memory, tuning, now) {
+        Ok(view) => view,
+        Err(waiting) => return blind(memory, tuning, now, waiting),
+    };
+    let aim = aim(&view);
+    let (decision, next) = decide(&view, &aim);
+    let decision = patient(&view, with_record(&view, decision, next));
+    let report = report(&view, &aim, &decision);
+    let next_check = next_check(&view, &decision);
+    Plan { step: decision.write, report, next_check, made: now.mono }
+}
+
+/// What can be decided on, or what is missing.
+fn view<'a>(
+    application: &'a Application,
+    world: &'a World,
+    memory: &'a Memory,
+    tuning: &'a Tuning,
+    now: Now,
+) -> Result<View<'a>, WaitingOn> {
+    let record_unread = match (&world.record, memory.clean_start) {
+        (Read::Unread { reason }, None) => Some(("record", reason)),
+        (Read::Unread { .. } | Read::Known { .. }, _) => None,
+    };
+    let desired_unread = match (&world.desired, &memory.desired) {
+        (Read::Unread { reason }, None) => Some(("desired value", reason)),
+        (Read::Unread { .. } | Read::Known { .. }, _) => None,
+    };
+    let missing = record_unread.or(desired_unread).or(unread("services", &world.services));
+    let missing = missing.or(unread("listener rules", &world.rules));
+    let missing = world.groups.iter().fold(missing, |missing, group| missing.or(unread("target groups", group)));
+    let (Some(services), Some(rules), [Some(a), Some(b)], None) =
+        (world.services.value(), world.rules.value(), [world.groups[0].value(), world.groups[1].value()], missing)
+    else {
+        let what = missing.map_or_else(|| "the world".to_owned(), |(part, reason)| format!("{part}: {reason}"));
+        return Err(WaitingOn::Observation { what });
+    };
+    let wanted = match &memory.wish {
+        Some((generation, desired)) => Some(
+            release::wanted(application, *generation, desired)
+                .map_err(|reason| WaitingOn::Hold(Hold::DesiredInvalid { reason }))?,
+        ),
+        None => None,
+    };
+    Ok(View { application, world, memory, tuning, now, rules, services, groups: [a, b], wanted })
+}
+
+fn unread<'a, T>(part: &'static str, read: &'a Read<T>) -> Option<(&'static str, &'a String)> {
+    match read {
+        Read::Unread { reason } => Some((part, reason)),
+        Read::Known { .. } => None,
+    }
+}
+
+/// Repair of dead traffic first, then what needs a person, then the aim.
+fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
+    let unchanged = || view.record().clone();
+    let stage = view.record().rollout.as_ref().map_or(Stage::Settled, |rollout| rollout.stage);
+    if let Some(hold) = holds::structure(view) {
+        return (Decision::hold(stage, hold), unchanged());
+    }
+    if let Some(repair) = rollout::repair(view) {
+        let record = if repair.reject.is_some() { bookkeeping::record(view, aim, &repair) } else { unchanged() };
+        return (repair, record);
+    }
+    if let Some(hold) = holds::person(view) {
+        return (Decision::hold(stage, hold), unchanged());
+    }
+    let decision = rollout::towards(view, aim);
+    if let Some(waiting) = holds::before(view, &decision) {
+        return (Decision::wait(stage, waiting), unchanged());
+    }
+    let record = bookkeeping::record(view, aim, &decision);
+    (decision, record)
+}
+
+/// The record is written before the write whose meaning depends on it; and before any write it no longer says that
+/// all is handed over.
+fn with_record(view: &View<'_>, decision: Decision, next: Record) -> Decision {
+    let differs = next != *view.record() || (view.memory.record_generation.is_none() && worth_writing(&next));
+    let claims_clean = view.record().clean && decision.write.is_some();
+    // Traffic first: a repair does not wait for a record that is refused.
+    let skip = view.memory.record_refused && matches!(decision.write, Some(Write::SetWeights { .. }));
+    if (differs || claims_clean) && !skip {
+        let write = Write::PutRecord(Box::new(Record { clean: false, ..next }));
+        return Decision { write: Some(write), waiting: WaitingOn::OwnStep, until: None, ..decision };
+    }
+    decision
+}
+
+fn worth_writing(record: &Record) -> bool {
+    *record != Record::default()
+}
+
+/// A step waits for what an earlier write may still do.
+fn patient(view: &View<'_>, decision: Decision) -> Decision {
+    let Some(write) = &decision.write else { return decision };
+    let wait = |waiting: WaitingOn, until: Option<Mono>| Decision { write: None, waiting, until, ..decision.clone() };
+    if let Some(unseen) = view.memory.unseen_write(view.world) {
+        return wait(WaitingOn::ReadYourWrites { what: unseen.describe() }, None);
+    }
+    if let Some(sent) = &view.memory.outstanding {
+        let until = sent.since + view.tuning.quiescence;
+        return wait(WaitingOn::OutstandingWrite { what: sent.write.describe() }, Some(until));
+    }
+    let start = start_bound(view.memory, view.tuning, write);
+    if view.now.mono < start {
+        return wait(WaitingOn::StartBound, Some(start));
+    }
+    if let Some(until) = view.memory.destructive_after.filter(|until| write.is_destructive() && view.now.mono < *until) {
+        return wait(WaitingOn::OutstandingWrite { what: "an earlier write".to_owned() }, Some(until));
+    }
+    decision
+}
+
+/// Before this, an earlier process's writes may still land or be unseen.
+pub(crate) fn start_bound(memory: &Memory, tuning: &Tuning, write: &Write) -> Mono {
+    let lag = tuning.staleness.max(tuning.ecs_staleness);
+    let quiescence = if memory.clean_start == Some(true) {
+        Duration::ZERO
+    } else if write.is_destructive() {
+        tuning.quiescence_destructive
+    } else {
+        tuning.quiescence
+    };
+    memory.leading_since + lag + quiescence
+}
+
+fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
+    if decision.write.is_some() {
+        return Duration::ZERO;
+    }
+    let settled = decision.stage == Stage::Settled
+        && view.memory.barriers.is_empty()
+        && matches!(decision.waiting, WaitingOn::Nothing | WaitingOn::Hold(_));
+    let poll = if settled { view.tuning.poll_settled } else { view.tuning.poll_moving };
+    let until = decision.until.map(|until| until.since(view.now.mono));
+    until.map_or(poll, |until| until.min(poll)).max(Duration::from_millis(50))
+}
+
+fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> Plan {
+    let report = Report {
+        stage: memory.record.rollout.as_ref().map_or(Stage::Settled, |rollout| rollout.stage),
+        waiting_on,
+        stage_since: None,
+        deadline: None,
+        until: None,
+        desired: None,
+        rejected: None,
+        converged: false,
+        drifted: false,
+        rules: Vec::new(),
+        services: Vec::new(),
+        notes: Vec::new(),
+    };
+    Plan { step: None, report, next_check: tuning.poll_moving, made: now.mono }
+}
+
+fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
+    let target = match aim {
+        Aim::Serve { service, .. } => Some(*service),
+        Aim::Create { .. } | Aim::MakeRoom { .. } | Aim::Hold(_) => None,
+    };
+    let asked = asked(view, target.and_then(|service| service.side), decision);
+    let rules = view.rules.iter().map(|rule| RuleReport {
+        rule: rule_name(&rule.target),
+        role: rule.role,
+        read: weights(rule).unwrap_or_default(),
+        asked: asked.map(Weights::get),
+    });
+    let services = view.services.iter().filter(|s| s.tags.ours && s.status != ServiceStatus::Inactive);
+    let services = services.map(|service| ServiceReport {
+        name: service.name.clone(),
+        side: service.side,
+        version: service.tags.version.clone(),
+        digest: service.tags.release.clone(),
+        is_target: target.is_some_and(|target| target.name == service.name),
+        serving: service.side.is_some_and(|side| view.production_weight(side) > 0),
+        desired: service.desired,
+        running: service.running,
+        healthy: view.healthy_now(service),
+        active: service.status == ServiceStatus::Active,
+    });
+    let serves_wish = |service: &&crate::world::Service| view.wanted.as_ref().is_some_and(|w| runs(service, &w.digest));
+    let record = view.record().rollout.as_ref();
+    let stage = decision.stage;
+    Report {
+        stage,
+        waiting_on: decision.waiting.clone(),
+        stage_since: record.and_then(|rollout| rollout.entered.get(&stage).copied()),
+        deadline: rollout::deadline(view, stage),
+        until: decision.until,
+        desired: view.wanted.as_ref().map(|wanted| ReleaseReport {
+            version: wanted.version.clone(),
+            digest: wanted.digest.clone(),
+            generation: wanted.generation,
+        }),
+        rejected: view.wanted.as_ref().and_then(|wanted| view.rejection(wanted.generation)),
+        converged: decision.waiting == WaitingOn::Nothing && target.as_ref().is_some_and(serves_wish),
+        drifted: stage == Stage::Settled && target.and_then(|s| s.side).is_some_and(|side| !view.all_on(side)),
+        rules: rules.collect(),
+        services: services.collect(),
+        notes: notes(view),
+    }
+}
+
+/// What production rules should say at this point.
+fn asked(view: &View<'_>, side: Option<Side>, decision: &Decision) -> Option<Weights> {
+    let serving = Side::BOTH.into_iter().find(|side| view.all_on(*side));
+    match decision.stage {
+        Stage::ScaleUp | Stage::Validate => serving.or(side).map(Weights::all_to),
+        Stage::Shift | Stage::Bake | Stage::CleanUp | Stage::RollBack | Stage::Settled => side.or(serving).map(Weights::all_to),
+    }
+}
+
+fn notes(view: &View<'_>) -> Vec<String> {
+    let invalid = match &view.memory.desired {
+        Some(DesiredParameter::Invalid { reason, .. }) => Some(format!("the newest desired value cannot be used: {reason}")),
+        Some(DesiredParameter::Missing | DesiredParameter::Set { .. }) | None => None,
+    };
+    let unread = match &view.world.desired {
+        Read::Unread { reason } => Some(format!("the desired value could not be read: {reason}")),
+        Read::Known { .. } => None,
+    };
+    invalid.into_iter().chain(unread).collect()
 }

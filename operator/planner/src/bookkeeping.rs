@@ -1,0 +1,169 @@
+//! The record that goes with a decision: written before the write whose meaning depends on it.
+
+use std::collections::BTreeMap;
+
+use crd_schema::record::{Ended, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, Rejection, Release, Rollout, Stage};
+
+use crate::release::{Wanted, service_name};
+use crate::rollout::Decision;
+use crate::target::{Aim, Course, ToCreate};
+use crate::view::{View, runs};
+use crate::world::{Base, Service};
+
+/// Longest reason that is kept, in characters.
+const REASON: usize = 200;
+
+/// What the record should say now.
+pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Record {
+    let mut record = view.record().clone();
+    if let (Some(reason), Some(wanted)) = (&decision.reject, &view.wanted) {
+        reject(&mut record, wanted, reason);
+        return record;
+    }
+    match aim {
+        Aim::Hold(_) | Aim::MakeRoom { .. } => {}
+        Aim::Create { what: ToCreate::Wanted, .. } => {
+            begin_or_go_on(view, &mut record, decision.stage, None);
+            never_the_same_name(view, &mut record);
+        }
+        Aim::Create { what: ToCreate::LastGood, .. } => enter(view, &mut record, Stage::RollBack),
+        Aim::Serve { service, .. } if decision.stage == Stage::Settled => end(view, &mut record, service),
+        Aim::Serve { service, course: Course::Forward } => {
+            begin_or_go_on(view, &mut record, decision.stage, Some(service));
+        }
+        Aim::Serve { service, course: Course::Back | Course::Finish } => {
+            remember_what_leaves(view, &mut record, service);
+            enter(view, &mut record, decision.stage);
+        }
+    }
+    record
+}
+
+fn reject(record: &mut Record, wanted: &Wanted, reason: &str) {
+    let reason: String = reason.chars().take(REASON).collect();
+    record.rejected.retain(|rejection| rejection.generation != wanted.generation);
+    record.rejected.push(Rejection { generation: wanted.generation, version: wanted.version.clone(), reason });
+    let surplus = record.rejected.len().saturating_sub(KEPT_REJECTIONS);
+    record.rejected.drain(..surplus);
+}
+
+/// A rollout of the wish is on its way, in this stage.
+fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: Option<&Service>) {
+    let Some(wanted) = &view.wanted else { return };
+    let same = record.rollout.as_ref().is_some_and(|rollout| {
+        rollout.release.digest == wanted.digest && rollout.release.generation == wanted.generation
+    });
+    if !same {
+        close(view, record);
+        record.created += u32::from(service.is_none());
+        record.rollout = Some(Rollout {
+            release: release(wanted),
+            stage,
+            entered: BTreeMap::new(),
+            reference: 0,
+            base: pinned_base(view),
+        });
+    }
+    let blue = view.live().into_iter().find(|s| !runs(s, &wanted.digest) && s.desired > 0);
+    if let Some(rollout) = &mut record.rollout {
+        rollout.reference = view.reference(blue);
+    }
+    enter(view, record, stage);
+}
+
+fn release(wanted: &Wanted) -> Release {
+    Release {
+        digest: wanted.digest.clone(),
+        version: wanted.version.clone(),
+        generation: wanted.generation,
+        task_definition: None,
+    }
+}
+
+fn pinned_base(view: &View<'_>) -> Option<String> {
+    match view.world.base.value()? {
+        Base::Found { revision, .. } => Some(revision.clone()),
+        Base::Missing { .. } => None,
+    }
+}
+
+/// Later stages than this one start their clocks anew when they come; earlier ones keep theirs.
+fn enter(view: &View<'_>, record: &mut Record, stage: Stage) {
+    let Some(rollout) = &mut record.rollout else { return };
+    rollout.stage = stage;
+    if stage != Stage::RollBack {
+        rollout.entered.retain(|entered, _| *entered <= stage);
+    }
+    rollout.entered.entry(stage).or_insert(view.now.wall);
+}
+
+/// The name that would be created next is one that AWS has not shown yet, in any state.
+fn never_the_same_name(view: &View<'_>, record: &mut Record) {
+    let Some(wanted) = &view.wanted else { return };
+    let taken = |created: u32| {
+        let name = service_name(view.application, &wanted.version, &wanted.digest, wanted.generation, created);
+        view.services.iter().any(|service| service.name == name)
+    };
+    let before = record.created;
+    while taken(record.created) {
+        record.created += 1;
+    }
+    if record.created != before {
+        if let Some(rollout) = &mut record.rollout {
+            rollout.entered = BTreeMap::from([(Stage::ScaleUp, view.now.wall)]);
+        }
+    }
+}
+
+/// A lost record of a rollout that is being undone: what leaves is what was rolled out.
+fn remember_what_leaves(view: &View<'_>, record: &mut Record, stays: &Service) {
+    if record.rollout.is_some() {
+        return;
+    }
+    let Some(leaves) = view.live().into_iter().find(|service| service.name != stays.name) else { return };
+    record.rollout = released(leaves).map(|release| Rollout {
+        release,
+        stage: Stage::RollBack,
+        entered: BTreeMap::new(),
+        reference: 0,
+        base: None,
+    });
+}
+
+fn released(service: &Service) -> Option<Release> {
+    Some(Release {
+        digest: service.tags.release.clone()?,
+        version: service.tags.version.clone().unwrap_or_default(),
+        generation: service.tags.generation?,
+        task_definition: Some(service.task_definition.clone()),
+    })
+}
+
+/// `service` serves alone: the rollout, if there was one, has ended.
+fn end(view: &View<'_>, record: &mut Record, service: &Service) {
+    close(view, record);
+    let bad = service.tags.generation.is_some_and(|generation| view.rejection(generation).is_some());
+    let known = record.last_good.as_ref().is_some_and(|good| Some(&good.digest) == service.tags.release.as_ref());
+    if !bad && !known && view.alive(service) {
+        record.last_good = released(service);
+    }
+}
+
+fn close(view: &View<'_>, record: &mut Record) {
+    let Some(rollout) = record.rollout.take() else { return };
+    let Release { digest, version, generation, task_definition: _ } = rollout.release;
+    let lives = view.live().iter().any(|service| runs(service, &digest));
+    let outcome = if view.rejection(generation).is_some() {
+        Outcome::RolledBack
+    } else if lives {
+        Outcome::Succeeded
+    } else if view.wanted.as_ref().is_some_and(|wanted| view.live().iter().any(|s| runs(s, &wanted.digest))) {
+        Outcome::Aborted
+    } else {
+        Outcome::Superseded
+    };
+    let began = rollout.entered.values().min().copied().unwrap_or(view.now.wall);
+    record.history.push(Ended { generation, version, outcome, began, ended: view.now.wall });
+    let surplus = record.history.len().saturating_sub(KEPT_HISTORY);
+    record.history.drain(..surplus);
+}

@@ -1,0 +1,117 @@
+//! What needs a person: nothing is changed, and the message says what to do.
+
+use crd_schema::application::RuleTarget;
+use crd_schema::record::Stage;
+
+use crate::report::{Hold, WaitingOn};
+use crate::rollout::Decision;
+use crate::view::{View, rule_name};
+use crate::world::{Action, DesiredParameter, Read, Role, ServiceStatus, Side};
+use crate::write::Write;
+
+/// Foreign changes of weights in one rollout that are answered; the next one holds.
+const TOLERATED_CHANGES: u32 = 1;
+
+/// Rules and groups that cannot be worked with at all: not even a repair.
+pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
+    if !view.world.spec_present {
+        return Some(Hold::Orphaned);
+    }
+    if let Some(what) = view.world.conflicts.first() {
+        return Some(Hold::Conflict { what: what.clone() });
+    }
+    view.rules.iter().filter(|rule| rule.role != Role::Unlisted).find_map(|rule| {
+        let name = rule_name(&rule.target);
+        let what = match &rule.action {
+            Action::Missing => format!("{name} is in the spec and does not exist: create it, or take it out of `traffic`"),
+            Action::Other { kinds } => format!(
+                "{name} does {kinds}; Teal needs exactly one forward action there: change the rule, or take it out of `traffic`"
+            ),
+            Action::Forward { sticky: true, .. } => format!(
+                "{name} has group stickiness, which pins users to a group that is about to go: switch it off (TargetGroupStickinessConfig)"
+            ),
+            Action::Forward { others, .. } if !others.is_empty() => format!(
+                "{name} also forwards to {}: a rule of an application forwards to its two groups only",
+                others.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            ),
+            Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
+                return Some(Hold::RuleNamesNeitherGroup { rule: name });
+            }
+            Action::Forward { .. } => return None,
+        };
+        Some(Hold::RuleUnusable { what })
+    })
+}
+
+/// Things that only a person can decide; dead traffic is repaired all the same.
+pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
+    for side in Side::BOTH {
+        let group = view.groups[side.index()];
+        let arn = &view.application.route.pair[side.index()];
+        let other = view.groups[side.other().index()];
+        if !group.by_address {
+            let what = format!("target group {arn} does not have target type `ip`: create the pair with --target-type ip");
+            return Some(Hold::GroupUnusable { what });
+        }
+        if group.sticky {
+            let what = format!("target group {arn} has stickiness on: switch stickiness.enabled off");
+            return Some(Hold::GroupUnusable { what });
+        }
+        if let (Some(one), Some(two)) = (&group.load_balancer, &other.load_balancer) {
+            if one != two {
+                let what = format!("target group {arn} belongs to load balancer {one}, and the other of the pair to {two}: use one load balancer");
+                return Some(Hold::GroupUnusable { what });
+            }
+        }
+    }
+    let active = || view.services.iter().filter(|service| service.status == ServiceStatus::Active);
+    if let Some(foreign) = active().find(|service| !service.tags.ours && service.side.is_some()) {
+        let service = format!(
+            "service {} is bound to one of the groups and does not carry this application's tags: remove it, or adopt it (aws ecs tag-resource --resource-arn {} --tags key=teal:managed-by,value=teal key=teal:application,value={})",
+            foreign.name, foreign.arn, view.application.name
+        );
+        return Some(Hold::ForeignService { service });
+    }
+    if let Some(elsewhere) = active().find(|service| service.tags.ours && service.side.is_none()) {
+        return Some(Hold::ServiceElsewhere { service: elsewhere.name.clone() });
+    }
+    if view.record().rollout.is_some() && view.memory.foreign_changes > TOLERATED_CHANGES {
+        return Some(Hold::Contended);
+    }
+    match (&view.wanted, &view.memory.desired) {
+        (Some(_), _) => None,
+        (None, Some(DesiredParameter::Invalid { reason, .. })) => Some(Hold::DesiredInvalid { reason: reason.clone() }),
+        (None, Some(DesiredParameter::Missing | DesiredParameter::Set { .. }) | None) => Some(Hold::DesiredMissing),
+    }
+}
+
+/// What must be so before a rollout begins and before anything is scaled down or deleted.
+pub(crate) fn before(view: &View<'_>, decision: &Decision) -> Option<WaitingOn> {
+    let begins = decision.stage == Stage::ScaleUp && decision.reject.is_none();
+    let removes = decision.write.as_ref().is_some_and(|write| {
+        write.is_destructive() && !matches!(write, Write::DeregisterTaskDefinition { .. })
+    });
+    if !begins && !removes {
+        return None;
+    }
+    if let Some(rule) = view.rules.iter().find(|rule| rule.role == Role::Unlisted) {
+        return Some(WaitingOn::Hold(Hold::UnlistedRule { rule: unlisted(&rule.target) }));
+    }
+    let autoscaled = match &view.world.autoscaled {
+        Read::Known { value, .. } => value,
+        Read::Unread { reason } => return Some(WaitingOn::Observation { what: format!("scalable targets: {reason}") }),
+    };
+    let scaled = view.live().into_iter().find(|service| autoscaled.contains(&service.name))?;
+    Some(WaitingOn::Hold(Hold::AutoscalingNotSupported { service: scaled.name.clone() }))
+}
+
+fn unlisted(target: &RuleTarget) -> String {
+    let (line, arn) = match target {
+        RuleTarget::Listener(arn) => ("listener", arn.as_str()),
+        RuleTarget::Rule(arn) => ("rule", arn.as_str()),
+    };
+    format!(
+        "{} forwards to one of the groups and stands in neither `production` nor `test`: add `- {line}: {arn}` to one of them, or take the group out of it",
+        rule_name(target)
+    )
+}

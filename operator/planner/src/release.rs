@@ -1,0 +1,236 @@
+//! A release as content: its digest, its names, its tags, and what it looks like as AWS's own JSON.
+
+use std::collections::BTreeMap;
+
+use crd_schema::Application;
+use crd_schema::application::BaseTaskDefinition;
+use crd_schema::desired::Desired;
+use crd_schema::record::Generation;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::world::Side;
+
+/// Says that Teal manages a resource.
+pub const TAG_MANAGED_BY: &str = "teal:managed-by";
+/// The value of [`TAG_MANAGED_BY`].
+pub const MANAGED_BY: &str = "teal";
+/// Names the application.
+pub const TAG_APPLICATION: &str = "teal:application";
+/// Content digest of the release.
+pub const TAG_RELEASE: &str = "teal:release";
+/// The version, for people.
+pub const TAG_VERSION: &str = "teal:version";
+/// The wish that led to a service.
+pub const TAG_GENERATION: &str = "teal:generation";
+/// Name of the service that served when a service was created.
+pub const TAG_BLUE: &str = "teal:blue";
+/// Newest generation that was rejected while a service served.
+pub const TAG_REJECTED: &str = "teal:rejected";
+/// Content digest on a task definition.
+pub const TAG_DIGEST: &str = "teal:digest";
+/// The base revision that a task definition was rendered from.
+pub const TAG_BASE: &str = "teal:base";
+
+/// What is wished for, worked out against the Application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Content digest, 16 hex digits.
+    pub digest: String,
+    /// The version as people write it.
+    pub version: String,
+    /// Which write of `desired`.
+    pub generation: Generation,
+    /// Container to image.
+    pub images: BTreeMap<String, String>,
+}
+
+/// Works out a wish.
+///
+/// # Errors
+/// What is wrong with it, and what would be right.
+pub fn wanted(application: &Application, generation: Generation, desired: &Desired) -> Result<Wanted, String> {
+    let images = desired.images_for(application).map_err(|error| error.to_string())?;
+    let template = &application.template;
+    let base = match &template.task_definition {
+        BaseTaskDefinition::Family(family) => json!(family),
+        BaseTaskDefinition::Inline(definition) => json!(definition),
+    };
+    let content = json!({
+        "application": application.name.as_str(),
+        "version": desired.version,
+        "images": images,
+        "base": base,
+        "service": template.service,
+        "container": application.route.container,
+        "port": application.route.port,
+        "id": desired.id,
+    });
+    let digest = hex(&canonical(&content), 16);
+    Ok(Wanted { digest, version: desired.version.clone(), generation, images })
+}
+
+/// The service's name: application, version, and 10 hex digits of (digest, generation, `created`).
+pub fn service_name(application: &Application, version: &str, digest: &str, generation: Generation, created: u32) -> String {
+    let text = format!("{}-{version}", application.name);
+    let readable: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' }).take(200).collect();
+    let unique = hex(&format!("{digest} {} {created}", show(generation)), 10);
+    format!("{readable}-{unique}")
+}
+
+/// The family of every task definition that we render for an application.
+pub fn family(application: &Application) -> String {
+    format!("{}-teal", application.name)
+}
+
+/// A generation as a tag value: `<unix ms>.<version>`.
+pub fn show(generation: Generation) -> String {
+    format!("{}.{}", generation.date, generation.version)
+}
+
+/// A generation from a tag value.
+pub fn parse_generation(text: &str) -> Option<Generation> {
+    let (date, version) = text.split_once('.')?;
+    Some(Generation { date: date.parse().ok()?, version: version.parse().ok()? })
+}
+
+/// RegisterTaskDefinition for this release: the base with our family, images and tags; every other field as given.
+///
+/// # Errors
+/// When the base lacks a container that the Application names.
+pub fn task_definition(
+    application: &Application,
+    base_revision: &str,
+    base: &Map<String, Value>,
+    wanted: &Wanted,
+) -> Result<Map<String, Value>, String> {
+    let mut body = base.clone();
+    for described_only in DESCRIBED_ONLY {
+        body.remove(described_only);
+    }
+    body.insert("family".to_owned(), json!(family(application)));
+    let containers = body.get_mut("containerDefinitions").and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
+    let names: Vec<String> =
+        containers.iter().filter_map(|c| c.get("name").and_then(Value::as_str).map(str::to_owned)).collect();
+    for needed in wanted.images.keys().chain([&application.route.container]) {
+        if !names.contains(needed) {
+            return Err(format!(
+                "base task definition {base_revision} has no container {needed:?}; it has {}",
+                names.join(", ")
+            ));
+        }
+    }
+    for container in containers {
+        let image = container.get("name").and_then(Value::as_str).and_then(|name| wanted.images.get(name));
+        if let (Some(image), Some(members)) = (image, container.as_object_mut()) {
+            members.insert("image".to_owned(), json!(image));
+        }
+    }
+    let own = [
+        (TAG_MANAGED_BY, MANAGED_BY.to_owned()),
+        (TAG_APPLICATION, application.name.to_string()),
+        (TAG_DIGEST, wanted.digest.clone()),
+        (TAG_BASE, base_revision.to_owned()),
+    ];
+    add_tags(&mut body, application, &own);
+    Ok(body)
+}
+
+/// Members that DescribeTaskDefinition shows and RegisterTaskDefinition does not take.
+const DESCRIBED_ONLY: [&str; 8] = [
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "deregisteredAt",
+];
+
+/// Who a new service is, and what it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewService<'a> {
+    /// `serviceName`.
+    pub name: &'a str,
+    /// Task definition ARN.
+    pub task_definition: &'a str,
+    /// The group it is bound to.
+    pub side: Side,
+    /// Tasks.
+    pub count: u32,
+    /// Content digest.
+    pub digest: &'a str,
+    /// The version, for people.
+    pub version: &'a str,
+    /// The wish that led to it.
+    pub generation: Generation,
+    /// The service that serves now.
+    pub blue: Option<&'a str>,
+}
+
+/// CreateService: the user's template plus what the operator owns.
+pub fn service(application: &Application, new: &NewService<'_>) -> Map<String, Value> {
+    let mut body = application.template.service.clone();
+    let owned = [
+        ("serviceName", json!(new.name)),
+        ("cluster", json!(application.cluster)),
+        ("taskDefinition", json!(new.task_definition)),
+        ("desiredCount", json!(new.count)),
+        ("schedulingStrategy", json!("REPLICA")),
+        ("clientToken", json!(hex(new.name, 32))),
+        (
+            "loadBalancers",
+            json!([{
+                "targetGroupArn": application.route.pair[new.side.index()].as_str(),
+                "containerName": application.route.container,
+                "containerPort": application.route.port,
+            }]),
+        ),
+    ];
+    for (member, value) in owned {
+        body.insert(member.to_owned(), value);
+    }
+    let mut tags = vec![
+        (TAG_MANAGED_BY, MANAGED_BY.to_owned()),
+        (TAG_APPLICATION, application.name.to_string()),
+        (TAG_RELEASE, new.digest.to_owned()),
+        (TAG_VERSION, new.version.to_owned()),
+        (TAG_GENERATION, show(new.generation)),
+    ];
+    tags.extend(new.blue.map(|blue| (TAG_BLUE, blue.to_owned())));
+    add_tags(&mut body, application, &tags);
+    body
+}
+
+/// User tags of the template and of the Application, then ours; ours win.
+fn add_tags(body: &mut Map<String, Value>, application: &Application, own: &[(&str, String)]) {
+    let mut tags: BTreeMap<String, String> = BTreeMap::new();
+    for tag in body.get("tags").and_then(Value::as_array).into_iter().flatten() {
+        if let (Some(key), Some(value)) = (tag.get("key").and_then(Value::as_str), tag.get("value").and_then(Value::as_str)) {
+            tags.insert(key.to_owned(), value.to_owned());
+        }
+    }
+    tags.extend(application.tags.clone());
+    tags.extend(own.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    let list: Vec<Value> = tags.into_iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+    body.insert("tags".to_owned(), Value::Array(list));
+}
+
+/// JSON with its members in alphabetical order, so that equal content has one text.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
+            let inner: Vec<String> = sorted.iter().map(|(key, value)| format!("{}:{}", json!(key), canonical(value))).collect();
+            format!("{{{}}}", inner.join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
+}
+
+fn hex(text: &str, digits: usize) -> String {
+    Sha256::digest(text.as_bytes()).iter().flat_map(|byte| [byte >> 4, byte & 15]).take(digits).filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect()
+}

@@ -1,0 +1,190 @@
+//! Which release should serve now, and on which service.
+
+use crd_schema::record::{Generation, Stage};
+
+use crate::report::Hold;
+use crate::view::{View, runs};
+use crate::world::{Service, ServiceStatus, Side};
+use crd_schema::application::{DuringBake, OnFailure};
+
+/// Where this reconcile is going.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Aim<'a> {
+    /// A live service is to serve alone.
+    Serve {
+        /// Which.
+        service: &'a Service,
+        /// How it gets there.
+        course: Course,
+    },
+    /// A service is to be created on this side first.
+    Create {
+        /// What it runs.
+        what: ToCreate,
+        /// Where.
+        side: Side,
+    },
+    /// Something has to go before a service can be created.
+    MakeRoom {
+        /// What, for people.
+        what: String,
+    },
+    /// A person is needed.
+    Hold(Hold),
+}
+
+/// How a live service comes to serve alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// A release: full size, tests, shift, bake, clean-up.
+    Forward,
+    /// Back to what served before: weights follow capacity, no bake.
+    Back,
+    /// It serves already and a newer wish waits: clean up at once.
+    Finish,
+}
+
+/// What a new service runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ToCreate {
+    /// The wish.
+    Wanted,
+    /// The last good release, which is gone.
+    LastGood,
+}
+
+/// Where to go.
+pub(crate) fn aim<'a>(view: &View<'a>) -> Aim<'a> {
+    let Some(wanted) = &view.wanted else {
+        return Aim::Hold(Hold::DesiredMissing);
+    };
+    if let Some(reason) = view.rejection(wanted.generation) {
+        return fall_back(view, wanted.generation, &wanted.digest, reason);
+    }
+    let live = view.live();
+    let candidates = live.iter().filter(|s| runs(s, &wanted.digest)).copied();
+    if let Some(service) = best(view, candidates) {
+        let going_back = live.iter().any(|other| other.tags.blue.as_deref() == Some(service.name.as_str()));
+        let course = if going_back { Course::Back } else { Course::Forward };
+        return Aim::Serve { service, course };
+    }
+    match keeper(view, &live) {
+        Some((service, course)) => Aim::Serve { service, course },
+        None => create(view, ToCreate::Wanted),
+    }
+}
+
+/// The best of several services of one release: alone on its side, with weight, alive, oldest.
+fn best<'a>(view: &View<'a>, candidates: impl Iterator<Item = &'a Service>) -> Option<&'a Service> {
+    candidates.into_iter().min_by_key(|service| {
+        let side = service.side.unwrap_or(Side::A);
+        let alone = view.live_on(side).len() == 1;
+        (!alone, !view.alive(service), view.production_weight(side) == 0, service.created, service.name.clone())
+    })
+}
+
+/// With services on both sides, and none of them wished for: who serves until the other is gone.
+fn keeper<'a>(view: &View<'a>, live: &[&'a Service]) -> Option<(&'a Service, Course)> {
+    let (on_a, on_b) = (view.live_on(Side::A), view.live_on(Side::B));
+    if on_a.is_empty() || on_b.is_empty() {
+        return None;
+    }
+    let newest = *live.last()?;
+    let older = live.iter().rev().find(|s| s.side != newest.side).copied()?;
+    let rejected = |service: &Service| service.tags.generation.is_some_and(|g| view.rejection(g).is_some());
+    let newest_side = newest.side?;
+    let stage = view.record().rollout.as_ref().map(|rollout| rollout.stage);
+    let during_bake = match view.application.on_new_release.during_bake {
+        DuringBake::Finish => true,
+        DuringBake::RollBack => stage == Some(Stage::CleanUp),
+    };
+    let finish = during_bake && view.all_on(newest_side) && !rejected(newest);
+    if finish && view.alive(newest) {
+        return Some((newest, Course::Finish));
+    }
+    if view.alive(older) && !rejected(older) {
+        return Some((older, Course::Back));
+    }
+    if view.alive(newest) {
+        return Some((newest, Course::Finish));
+    }
+    let serving = if view.production_weight(newest_side) > 0 { newest } else { older };
+    Some((serving, Course::Back))
+}
+
+/// The wish was rejected: what serves instead.
+fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: String) -> Aim<'a> {
+    let live = view.live();
+    let is_rejected = |service: &Service| {
+        service.tags.generation.is_some_and(|g| view.rejection(g).is_some())
+            || (runs(service, digest) && service.tags.generation.is_none_or(|g| g == rejected))
+    };
+    let acceptable: Vec<&Service> = live.iter().filter(|s| !is_rejected(s)).copied().collect();
+    if view.application.on_failure == OnFailure::Hold && live.iter().any(|s| is_rejected(s)) {
+        return Aim::Hold(Hold::FailedAndHeld { reason });
+    }
+    let by_worth = |service: &&Service| {
+        let side = service.side.unwrap_or(Side::A);
+        (view.alive(service), view.production_weight(side) > 0, view.live_on(side).len() == 1, service.tags.generation)
+    };
+    if let Some(service) = acceptable.into_iter().max_by_key(by_worth) {
+        return Aim::Serve { service, course: Course::Back };
+    }
+    let good = view.record().last_good.as_ref();
+    if good.is_some_and(|good| good.generation != rejected && good.task_definition.is_some()) {
+        return create(view, ToCreate::LastGood);
+    }
+    match live.into_iter().find(|service| view.alive(service)) {
+        Some(service) if view.all_on(service.side.unwrap_or(Side::A)) => {
+            Aim::Hold(Hold::NothingToFallBackTo { reason })
+        }
+        Some(service) => Aim::Serve { service, course: Course::Back },
+        None => Aim::Hold(Hold::NothingToFallBackTo { reason }),
+    }
+}
+
+/// The side for a new service: without a live service and without targets. With nothing alive anywhere, the one that
+/// has most weight; else never one that has weight beside a living one.
+fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
+    let free = |side: &Side| occupant(view, *side).is_none();
+    let named = |side: Side| view.production().any(|rule| crate::view::weights(rule).is_some_and(|w| w[side.index()].is_some()));
+    let mut sides: Vec<Side> = Side::BOTH.into_iter().filter(|side| view.live_on(*side).is_empty()).collect();
+    // Highest weight first (ties: the first of the pair), but one that no rule names last: ECS would refuse it.
+    sides.sort_by_key(|side| (!named(*side), std::cmp::Reverse(view.production_weight(*side))));
+    if let Some(side) = sides.iter().find(|side| free(side)) {
+        return Aim::Create { what, side: *side };
+    }
+    match sides.first().and_then(|side| occupant(view, *side)) {
+        Some(Occupant::Leaving(what)) => Aim::MakeRoom { what },
+        Some(Occupant::Stranger(what)) => Aim::Hold(Hold::GroupUnusable { what }),
+        None => Aim::Hold(Hold::NothingAlive),
+    }
+}
+
+enum Occupant {
+    Leaving(String),
+    Stranger(String),
+}
+
+/// What still occupies a side that has no live service.
+fn occupant(view: &View<'_>, side: Side) -> Option<Occupant> {
+    let draining = view.services.iter().find(|s| s.side == Some(side) && s.status == ServiceStatus::Draining);
+    if let Some(service) = draining {
+        return Some(Occupant::Leaving(format!("service {} is DRAINING", service.name)));
+    }
+    let targets = &view.groups[side.index()].targets;
+    let leaving = targets.iter().filter(|t| t.state == crate::world::TargetState::Draining).count();
+    let arn = &view.application.route.pair[side.index()];
+    if leaving > 0 {
+        return Some(Occupant::Leaving(format!("{leaving} targets of {arn} are draining")));
+    }
+    let gone = view.services.iter().any(|s| s.side == Some(side) && s.status == ServiceStatus::Inactive);
+    match targets.first() {
+        Some(_) if gone => Some(Occupant::Leaving(format!("targets of a deleted service in {arn}"))),
+        Some(target) => Some(Occupant::Stranger(format!(
+            "target group {arn} has target {} that belongs to no service of this application: deregister it",
+            target.address
+        ))),
+        None => None,
+    }
+}

@@ -1,0 +1,198 @@
+//! The facts that decisions are made of: who is alive, who has weight, who is blue.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crd_schema::application::RuleTarget;
+use crd_schema::record::{Generation, Record};
+use crd_schema::Application;
+
+use crate::memory::{Memory, weight};
+use crate::release::Wanted;
+use crate::time::{Mono, Now};
+use crate::tuning::Tuning;
+use crate::world::{Action, Group, Role, Rule, Service, ServiceStatus, Side, TargetState, World};
+use crate::write::Evidence;
+
+/// A world whose parts that matter could all be read.
+pub(crate) struct View<'a> {
+    pub(crate) application: &'a Application,
+    pub(crate) world: &'a World,
+    pub(crate) memory: &'a Memory,
+    pub(crate) tuning: &'a Tuning,
+    pub(crate) now: Now,
+    pub(crate) rules: &'a [Rule],
+    pub(crate) services: &'a [Service],
+    pub(crate) groups: [&'a Group; 2],
+    /// What is wished for; none while there is no usable wish.
+    pub(crate) wanted: Option<Wanted>,
+}
+
+/// Health of a group or a service over the readings that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vital {
+    /// Healthy targets in each reading.
+    Alive,
+    /// None in any reading.
+    Dead,
+    /// Too few readings, or they differ.
+    Unclear,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn record(&self) -> &'a Record {
+        &self.memory.record
+    }
+
+    /// Our ACTIVE services that are bound to the pair, oldest first.
+    pub(crate) fn live(&self) -> Vec<&'a Service> {
+        let mut live: Vec<&Service> = self.services.iter().filter(|s| is_live(s)).collect();
+        live.sort_by_key(|s| (s.tags.generation, s.created, s.name.clone()));
+        live
+    }
+
+    /// Our ACTIVE services on `side`.
+    pub(crate) fn live_on(&self, side: Side) -> Vec<&'a Service> {
+        self.live().into_iter().filter(|s| s.side == Some(side)).collect()
+    }
+
+    pub(crate) fn production(&self) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(|rule| rule.role == Role::Production)
+    }
+
+    /// Some production rule gives `side` weight.
+    pub(crate) fn production_weight(&self, side: Side) -> u32 {
+        self.production().map(|rule| weight(rule, side)).max().unwrap_or(0)
+    }
+
+    /// Every production rule gives everything to `side`.
+    pub(crate) fn all_on(&self, side: Side) -> bool {
+        self.production().all(|rule| weight(rule, side) > 0 && weight(rule, side.other()) == 0)
+    }
+
+    /// Every rule, listed or not, gives `side` nothing.
+    pub(crate) fn nothing_on(&self, side: Side) -> bool {
+        self.rules.iter().all(|rule| weight(rule, side) == 0)
+    }
+
+    /// Fewest healthy targets of the service's own tasks over the readings that count; none with too few readings.
+    pub(crate) fn healthy(&self, service: &Service) -> Option<u32> {
+        let side = service.side?;
+        let readings = self.memory.health[side.index()].readings()?;
+        readings.map(|reading| count(&reading.healthy, &service.addresses)).min()
+    }
+
+    /// Healthy targets of the service's own tasks in the newest reading.
+    pub(crate) fn healthy_now(&self, service: &Service) -> u32 {
+        let newest = service.side.and_then(|side| self.memory.health[side.index()].newest());
+        newest.map_or(0, |reading| count(&reading.healthy, &service.addresses))
+    }
+
+    /// Whether the service can take traffic at all.
+    pub(crate) fn vital(&self, service: &Service) -> Vital {
+        let Some(side) = service.side else { return Vital::Dead };
+        let Some(readings) = self.memory.health[side.index()].readings() else { return Vital::Unclear };
+        vital(readings.map(|reading| count(&reading.healthy, &service.addresses)))
+    }
+
+    pub(crate) fn alive(&self, service: &Service) -> bool {
+        self.vital(service) == Vital::Alive
+    }
+
+    /// Whether anything at all answers on the group, whoever it belongs to.
+    pub(crate) fn group_vital(&self, side: Side) -> Vital {
+        let Some(readings) = self.memory.health[side.index()].readings() else { return Vital::Unclear };
+        vital(readings.map(|reading| u32::try_from(reading.healthy.len()).unwrap_or(u32::MAX)))
+    }
+
+    /// No group to which the rule gives weight had a healthy target in the readings that count.
+    pub(crate) fn outage(&self, rule: &Rule) -> bool {
+        Side::BOTH.iter().all(|side| weight(rule, *side) == 0 || self.group_vital(*side) == Vital::Dead)
+    }
+
+    /// Health of `service` as evidence for a weight that needs `need` targets.
+    pub(crate) fn evidence(&self, service: &Service, need: u32) -> Option<Evidence> {
+        let side = service.side?;
+        let health = &self.memory.health[side.index()];
+        let healthy = self.healthy(service)?;
+        Some(Evidence { side, healthy, need, first: health.first.as_ref()?.at, last: health.newest()?.at })
+    }
+
+    /// The zones of blue's healthy targets in which green has none, when one of the groups does not balance across zones.
+    pub(crate) fn zones_missing(&self, green: Side) -> BTreeSet<String> {
+        if !self.groups.iter().any(|group| group.single_zone) {
+            return BTreeSet::new();
+        }
+        let zones = |side: Side| -> BTreeSet<String> {
+            let targets = self.groups[side.index()].targets.iter();
+            targets.filter(|t| t.state == TargetState::Healthy).filter_map(|t| t.zone.clone()).collect()
+        };
+        zones(green.other()).difference(&zones(green)).cloned().collect()
+    }
+
+    /// When `side` has been without weight on every rule for `wait`; none while it has weight.
+    pub(crate) fn quiet_at(&self, side: Side, wait: Duration) -> Option<Mono> {
+        self.memory.zero_since[side.index()].map(|since| since + wait)
+    }
+
+    pub(crate) fn is_past(&self, at: Option<Mono>) -> bool {
+        at.is_some_and(|at| self.now.mono >= at)
+    }
+
+    /// Why this generation was rejected, if it was: in the record, or as a tag on a service that served.
+    pub(crate) fn rejection(&self, generation: Generation) -> Option<String> {
+        let recorded = self.record().rejected.iter().find(|r| r.generation == generation).map(|r| r.reason.clone());
+        let tagged = || {
+            let tag = self.services.iter().any(|s| s.tags.ours && s.tags.rejected == Some(generation));
+            tag.then(|| "it failed before; the record with the reason was lost".to_owned())
+        };
+        recorded.or_else(tagged)
+    }
+
+    /// Tasks that 100 % of traffic needs: blue's live count, or what was written down, or the spec's.
+    pub(crate) fn reference(&self, blue: Option<&Service>) -> u32 {
+        let live = blue.map(|b| b.desired).filter(|count| *count > 0);
+        let recorded = self.record().rollout.as_ref().map(|rollout| rollout.reference).filter(|count| *count > 0);
+        live.or(recorded).unwrap_or(self.application.template.desired_count)
+    }
+}
+
+/// ACTIVE, ours, and bound to the pair.
+pub(crate) fn is_live(service: &Service) -> bool {
+    service.tags.ours && service.status == ServiceStatus::Active && service.side.is_some()
+}
+
+/// The service runs this release.
+pub(crate) fn runs(service: &Service, digest: &str) -> bool {
+    service.tags.release.as_deref() == Some(digest)
+}
+
+/// Groups and weights of a rule, when it forwards.
+pub(crate) fn weights(rule: &Rule) -> Option<[Option<u32>; 2]> {
+    match &rule.action {
+        Action::Forward { weights, .. } => Some(*weights),
+        Action::Other { .. } | Action::Missing => None,
+    }
+}
+
+/// A rule's name for people.
+pub(crate) fn rule_name(target: &RuleTarget) -> String {
+    match target {
+        RuleTarget::Listener(arn) => format!("{arn} (default action)"),
+        RuleTarget::Rule(arn) => arn.to_string(),
+    }
+}
+
+fn count(healthy: &BTreeSet<String>, addresses: &BTreeSet<String>) -> u32 {
+    u32::try_from(healthy.intersection(addresses).count()).unwrap_or(u32::MAX)
+}
+
+fn vital(counts: impl Iterator<Item = u32> + Clone) -> Vital {
+    if counts.clone().all(|count| count > 0) {
+        Vital::Alive
+    } else if counts.into_iter().all(|count| count == 0) {
+        Vital::Dead
+    } else {
+        Vital::Unclear
+    }
+}
