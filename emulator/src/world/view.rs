@@ -71,6 +71,8 @@ pub struct TaskSpec {
 pub struct ContainerSpec {
     /// Name.
     pub name: String,
+    /// Whether its exit ends the task.
+    pub essential: bool,
     /// Image.
     pub image: String,
     /// Command; empty: the image's own.
@@ -196,6 +198,7 @@ pub fn tasks_to_run(world: &World) -> Vec<TaskSpec> {
                 .iter()
                 .map(|container| ContainerSpec {
                     name: container.name.clone(),
+                    essential: container.essential,
                     image: container.image.clone(),
                     command: container.command.clone(),
                     environment: container.environment.clone(),

@@ -89,8 +89,7 @@ impl Task {
     }
 }
 
-/// A task's life: its containers run until the first of them ends; then the others are ended too. Every
-/// container counts as essential.
+/// A task's life: its containers run until an essential one exits; then the others are ended too.
 async fn live(emulator: Emulator, spec: TaskSpec, mut stop: watch::Receiver<Stop>) {
     if let Some(image) = missing_image(&emulator, &spec) {
         let reason = format!("CannotPullContainerError: failed to resolve ref {image}: not found");
@@ -100,39 +99,47 @@ async fn live(emulator: Emulator, spec: TaskSpec, mut stop: watch::Receiver<Stop
     emulator.with(|world| view::report_task_started(world, &spec.id));
     let (end, ending) = watch::channel(None);
     let mut containers = JoinSet::new();
-    for container in &spec.containers {
-        containers.spawn(container::run(
-            emulator.clone(),
-            spec.clone(),
-            container.clone(),
-            ending.clone(),
-        ));
+    for container in spec.containers.clone() {
+        let (emulator, spec, ending) = (emulator.clone(), spec.clone(), ending.clone());
+        containers.spawn(async move {
+            let essential = container.essential;
+            (
+                essential,
+                container::run(emulator, spec, container, ending).await,
+            )
+        });
     }
-    let first = tokio::select! {
-        first = containers.join_next() => first,
+    let exit = tokio::select! {
+        exit = essential_exit(&mut containers) => exit,
         grace = container::asked_to_end(&mut stop) => {
             end.send_replace(Some(grace));
-            containers.join_next().await
+            essential_exit(&mut containers).await
         }
     };
     if end.borrow().is_none() {
-        end.send_replace(Some(Duration::from_millis(
-            emulator.with(|world| world.settings.stop_timeout_ms),
-        )));
+        let grace = emulator.with(|world| world.settings.stop_timeout_ms);
+        end.send_replace(Some(Duration::from_millis(grace)));
     }
     while containers.join_next().await.is_some() {}
-    let exit = match first {
-        Some(Ok(exit)) => exit,
-        Some(Err(error)) => Exit {
-            code: 1,
-            reason: Some(format!("ContainerRuntimeError: {error}")),
-        },
-        None => Exit {
-            code: 1,
-            reason: Some("CannotStartContainerError: the task has no container".to_owned()),
-        },
-    };
     emulator.with(|world| view::report_task_exited(world, &spec.id, exit.code, exit.reason));
+}
+
+/// Waits for the first essential container to exit, or for the last of all.
+async fn essential_exit(containers: &mut JoinSet<(bool, Exit)>) -> Exit {
+    let mut last = Exit::not_started(&"the task has no container");
+    while let Some(exited) = containers.join_next().await {
+        match exited {
+            Ok((true, exit)) => return exit,
+            Ok((false, exit)) => last = exit,
+            Err(error) => {
+                return Exit {
+                    code: 1,
+                    reason: Some(format!("ContainerRuntimeError: {error}")),
+                };
+            }
+        }
+    }
+    last
 }
 
 fn missing_image(emulator: &Emulator, spec: &TaskSpec) -> Option<String> {
