@@ -1,5 +1,7 @@
 //! The record as text: bounded when written, tolerant when read.
 
+use serde_json::{Map, Value};
+
 use super::{KEPT_HISTORY, KEPT_REJECTIONS, Record, Release};
 use crate::text::cut;
 
@@ -14,6 +16,47 @@ const VERSION: usize = 128;
 /// Characters of `family:revision`.
 const TASK_DEFINITION: usize = 275;
 
+/// How much of what can be missed is kept, from everything to what is sure to fit.
+const BUDGETS: [Budget; 6] = [
+    Budget {
+        history: KEPT_HISTORY,
+        rejections: KEPT_REJECTIONS,
+        reason: REASON,
+    },
+    Budget {
+        history: 3,
+        rejections: KEPT_REJECTIONS,
+        reason: REASON,
+    },
+    Budget {
+        history: 1,
+        rejections: KEPT_REJECTIONS,
+        reason: REASON,
+    },
+    Budget {
+        history: 0,
+        rejections: KEPT_REJECTIONS,
+        reason: REASON,
+    },
+    Budget {
+        history: 0,
+        rejections: KEPT_REJECTIONS,
+        reason: 40,
+    },
+    Budget {
+        history: 0,
+        rejections: 1,
+        reason: 10,
+    },
+];
+
+#[derive(Clone, Copy)]
+struct Budget {
+    history: usize,
+    rejections: usize,
+    reason: usize,
+}
+
 /// Why a text is no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -26,7 +69,7 @@ pub enum RecordError {
     /// Not the JSON of a record.
     #[error("the record cannot be read: {reason}")]
     Unreadable {
-        /// What the JSON reader says, with line and column.
+        /// What the JSON reader says.
         reason: String,
     },
 }
@@ -35,21 +78,12 @@ impl Record {
     /// The record as JSON of at most [`MAX_BYTES`].
     ///
     /// Of what does not fit, history goes first (the oldest first), then the reasons of rejections are shortened, then
-    /// their versions. What a release needs is never cut, as long as it is within AWS's own limits: a version of 128,
-    /// a `family:revision` of 275 characters.
+    /// all rejections but the newest go. What a release needs is never cut, as long as it is within AWS's own limits:
+    /// a version of 128, a `family:revision` of 275 characters.
     pub fn to_json(&self) -> String {
-        let budgets = [
-            (KEPT_HISTORY, REASON, VERSION),
-            (3, REASON, VERSION),
-            (1, REASON, VERSION),
-            (0, REASON, VERSION),
-            (0, 40, VERSION),
-            (0, 10, 10),
-        ];
         let mut json = String::new();
-        for (history, reason, version) in budgets {
-            json =
-                serde_json::to_string(&self.bounded(history, reason, version)).unwrap_or_default();
+        for budget in BUDGETS {
+            json = serde_json::to_string(&self.bounded(budget)).unwrap_or_default();
             if json.len() <= MAX_BYTES {
                 break;
             }
@@ -66,12 +100,15 @@ impl Record {
         if text.len() > MAX_READ {
             return Err(RecordError::TooLong { bytes: text.len() });
         }
-        serde_json::from_str(text).map_err(|error| RecordError::Unreadable {
-            reason: cut(&error.to_string(), REASON),
-        })
+        // By way of a map, since serde would take a list for a struct too.
+        serde_json::from_str::<Map<String, Value>>(text)
+            .and_then(|map| serde_json::from_value(map.into()))
+            .map_err(|error| RecordError::Unreadable {
+                reason: cut(&error.to_string(), REASON),
+            })
     }
 
-    fn bounded(&self, history: usize, reason: usize, version: usize) -> Self {
+    fn bounded(&self, budget: Budget) -> Self {
         let mut record = self.clone();
         if let Some(rollout) = &mut record.rollout {
             bound_release(&mut rollout.release);
@@ -81,12 +118,12 @@ impl Record {
                 .map(|base| cut(base, TASK_DEFINITION));
         }
         record.last_good.iter_mut().for_each(bound_release);
-        keep_newest(&mut record.rejected, KEPT_REJECTIONS);
+        keep_newest(&mut record.rejected, budget.rejections);
         for rejection in &mut record.rejected {
-            rejection.version = cut(&rejection.version, version);
-            rejection.reason = cut(&rejection.reason, reason);
+            rejection.version = cut(&rejection.version, VERSION);
+            rejection.reason = cut(&rejection.reason, budget.reason);
         }
-        keep_newest(&mut record.history, history);
+        keep_newest(&mut record.history, budget.history);
         for ended in &mut record.history {
             ended.version = cut(&ended.version, VERSION);
         }

@@ -10,6 +10,7 @@ use super::format;
 use super::node::{Entry, Kind, Node};
 use super::path::Path;
 use super::problem::Finding;
+use crate::text::cut;
 
 /// Everything in `node` that `schema` does not allow.
 pub(super) fn check(node: &Node, schema: &Value) -> Vec<Finding> {
@@ -61,10 +62,20 @@ impl Checker {
                 "it is reserved and not supported yet; write the value itself",
             );
         }
-        if !type_names(schema).is_empty()
-            && !type_names(schema).iter().any(|name| has_type(node, name))
-        {
-            return self.report(node, path, node, expected(schema));
+        let types = type_names(schema);
+        if !types.is_empty() && !types.iter().any(|name| has_type(node, name)) {
+            let unquoted =
+                matches!(node.kind, Kind::Number(_) | Kind::Bool(_)) && types == ["string"];
+            // What would be right is what the format says of an empty text.
+            let right = match schema["format"]
+                .as_str()
+                .map(|name| format::check(name, ""))
+            {
+                Some(Err(right)) => right,
+                Some(Ok(())) | None if unquoted => "write it in quotes, as text".to_owned(),
+                Some(Ok(())) | None => expected(schema),
+            };
+            return self.report(node, path, node, right);
         }
         if let Some(allowed) = constants(schema)
             && !allowed.contains(&node.to_json())
@@ -144,7 +155,7 @@ impl Checker {
                 self.report_key(
                     entry,
                     &below,
-                    format!("the unknown field `{}`", crate::text::cut(&entry.key, 60)),
+                    format!("the unknown field `{}`", cut(&entry.key, 60)),
                     right,
                 );
             } else {
@@ -160,10 +171,7 @@ impl Checker {
                 self.value(&entry.value, &schema["additionalProperties"], &below);
             }
         }
-        let missing = schema["required"]
-            .as_array()
-            .is_some_and(|names| !names.is_empty());
-        if !missing && !in_bounds(schema, "minProperties", "maxProperties", entries.len()) {
+        if !in_bounds(schema, "minProperties", "maxProperties", entries.len()) {
             self.report(node, path, node, expected(schema));
         }
     }
@@ -230,25 +238,19 @@ fn expected(schema: &Value) -> String {
         return format!("write {}", allowed.join(" or "));
     }
     let bounds = |least: &str, most: &str| match (schema[least].as_u64(), schema[most].as_u64()) {
-        (Some(least), Some(most)) if least == most => format!(" of exactly {least}"),
-        (Some(least), Some(most)) => format!(" from {least} to {most}"),
-        (Some(least), None) => format!(" of at least {least}"),
-        (None, Some(most)) => format!(" of at most {most}"),
-        (None, None) => String::new(),
+        (Some(least), Some(most)) => format!("{least} to {most}"),
+        (Some(least), None) => format!("at least {least}"),
+        (None, Some(most)) => format!("at most {most}"),
+        (None, None) => "any number of".into(),
     };
     let of_type = |name: &str| match name {
-        "string" => format!(
-            "text{}",
-            bounds("minLength", "maxLength").replacen(" from", " with", 1)
-                + if schema["maxLength"].is_null() {
-                    ""
-                } else {
-                    " characters"
-                }
+        "string" => format!("text of {} characters", bounds("minLength", "maxLength")),
+        "integer" => format!("a whole number, {}", bounds("minimum", "maximum")),
+        "array" => format!("a list of {} entries", bounds("minItems", "maxItems")),
+        "object" => format!(
+            "a map of {} fields",
+            bounds("minProperties", "maxProperties")
         ),
-        "integer" => format!("a whole number{}", bounds("minimum", "maximum")),
-        "array" => format!("a list{} entries", bounds("minItems", "maxItems")),
-        "object" => format!("a map{}", bounds("minProperties", "maxProperties")),
         other => other.to_owned(),
     };
     let types: Vec<_> = type_names(schema).into_iter().map(of_type).collect();

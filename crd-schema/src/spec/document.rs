@@ -14,7 +14,7 @@ use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
 /// An application that Teal releases blue/green on Amazon ECS.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "Teal Application")]
+#[schemars(title = "Teal Application", extend("errorMessage" = "write an Application: `apiVersion`, `kind`, `metadata` and `spec`"))]
 pub(super) struct Document {
     /// Version of this document's format.
     #[expect(dead_code, reason = "its only value is checked by its type")]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::check::check;
 use super::document::{self, Document, Route, Spec, Target, TaskDefinition};
-use super::node::{self, Node, Place};
+use super::node::{self, Node, Place, Unreadable};
 use super::path::Path;
 use super::problem::{Finding, Invalid};
 use super::schema;
@@ -46,14 +46,13 @@ pub fn load(text: &str, source: &str) -> Result<Application, Invalid> {
             format!("write at most {MAX_BYTES} bytes"),
         )]));
     }
-    let node = node::parse(text).map_err(|unreadable| {
-        let place = unreadable.place.unwrap_or(start);
-        invalid(vec![about_all(
-            place,
-            "no readable YAML or JSON".into(),
-            unreadable.reason,
-        )])
-    })?;
+    let node = node::parse(text).map_err(
+        |Unreadable {
+             place,
+             found,
+             right,
+         }| { invalid(vec![about_all(place.unwrap_or(start), found, right)]) },
+    )?;
     let findings = check(&node, &SCHEMA);
     if !findings.is_empty() {
         return Err(invalid(findings));

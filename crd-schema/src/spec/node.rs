@@ -5,9 +5,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::{DuplicateKeyPolicy, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, MessageFormatter, Spanned};
 
 use super::path::{Path, Segment};
+use crate::text::cut;
 
 /// A place in the text: line and column from 1 (columns count characters), and a length in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,8 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Unreadable {
     pub(super) place: Option<Place>,
-    pub(super) reason: String,
+    pub(super) found: String,
+    pub(super) right: String,
 }
 
 /// Reads YAML, of which JSON is a part. Duplicate keys are refused; depth, size and expansion of aliases are bounded,
@@ -67,7 +69,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Unreadable> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: 40,
-            max_documents: 1,
+            max_documents: 2,
             max_nodes: 10_000,
             max_events: 30_000,
             max_anchors: 50,
@@ -84,16 +86,44 @@ pub(super) fn parse(text: &str) -> Result<Node, Unreadable> {
         underscored_numbers_as_strings: true,
         reject_unsupported_tags: true,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| Unreadable {
-        place: error
+    serde_saphyr::from_str_with_options(text, options).map_err(Unreadable::from)
+}
+
+impl From<serde_saphyr::Error> for Unreadable {
+    fn from(error: serde_saphyr::Error) -> Self {
+        use serde_saphyr::Error as E;
+
+        let place = error
             .location()
             .map(Place::from)
-            .filter(|place| place.line > 0),
-        reason: serde_saphyr::Error::render_with_options(
-            error.without_snippet(),
-            serde_saphyr::render_options! { snippets: serde_saphyr::SnippetMode::Off },
-        ),
-    })
+            .filter(|place| place.line > 0);
+        let error = error.without_snippet();
+        let (found, right) = if let E::DuplicateMappingKey { key, .. } = error {
+            let field = key
+                .as_ref()
+                .map_or("a field".into(), |key| format!("`{}`", cut(key, 60)));
+            (
+                format!("{field} a second time"),
+                "write each field once".into(),
+            )
+        } else if let E::MultipleDocuments { .. } = error {
+            (
+                "a second document".into(),
+                "write one Application in each file".into(),
+            )
+        } else if let E::Budget { .. } = error {
+            let right = "write lists and maps that are smaller and less deeply nested";
+            ("more than a document may unfold to".into(), right.into())
+        } else {
+            let reason = serde_saphyr::UserMessageFormatter.format_message(error);
+            ("no readable YAML or JSON".into(), cut(&reason, 200))
+        };
+        Self {
+            place,
+            found,
+            right,
+        }
+    }
 }
 
 impl Node {
@@ -140,14 +170,14 @@ impl fmt::Display for Node {
             Kind::Null => f.write_str("nothing"),
             Kind::Bool(value) => write!(f, "{value}"),
             Kind::Number(value) => write!(f, "the number {value}"),
-            Kind::Text(value) => write!(f, "{:?}", crate::text::cut(value, 100)),
+            Kind::Text(value) => write!(f, "{:?}", cut(value, 100)),
             Kind::List(items) => write!(f, "a list of {}", items.len()),
             Kind::Map(entries) if entries.is_empty() => f.write_str("an empty map"),
             Kind::Map(entries) => {
                 let keys: Vec<_> = entries
                     .iter()
                     .take(4)
-                    .map(|entry| crate::text::cut(&entry.key, 40))
+                    .map(|entry| cut(&entry.key, 40))
                     .collect();
                 let more = if entries.len() > keys.len() {
                     ", …"

@@ -55,6 +55,31 @@ struct Snippet {
 const SHOWN: usize = 100;
 
 impl Invalid {
+    /// The first problem in one line, without the text around it, for a status or a log: what the document says may
+    /// be secret.
+    pub fn summary(&self) -> String {
+        let Some(problem) = self.problems.first() else {
+            return String::new();
+        };
+        let Problem {
+            path,
+            line,
+            column,
+            right,
+            ..
+        } = problem;
+        let at = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{path}: ")
+        };
+        let more = match self.problems.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        format!("{at}line {line}, column {column}: {right}{more}")
+    }
+
     /// Puts the findings in the order of the text.
     pub(super) fn new(document: &str, text: &str, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| (finding.place.line, finding.place.column));

@@ -1,0 +1,429 @@
+//! What people read when a document is wrong. Each case is one mistake, or several, in the full example.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may stop where it is wrong"
+)]
+
+use std::fmt::Write;
+
+use crd_schema::spec::{Invalid, MAX_BYTES, load, schema};
+
+const BLOG: &str = include_str!("../../manifests/examples/blog.yaml");
+const LISTENER: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/prod/0000000000000003/0000000000000004";
+const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener-rule/app/prod/0000000000000003/0000000000000004/0000000000000005";
+const GROUP_B: &str =
+    "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/blog-b/0000000000000002";
+
+/// The example with each `from`, which stands there exactly once, made `to`.
+fn edited(edits: &[(&str, &str)]) -> String {
+    edits.iter().fold(BLOG.to_owned(), |text, (from, to)| {
+        assert_eq!(
+            text.matches(from).count(),
+            1,
+            "{from:?} must stand in the example once"
+        );
+        text.replace(from, to)
+    })
+}
+
+fn refused(text: &str) -> Invalid {
+    match load(text, "blog.yaml") {
+        Ok(application) => panic!("this must be refused:\n{text}\n{application:#?}"),
+        Err(invalid) => {
+            assert!(!invalid.problems.is_empty());
+            assert!(
+                invalid
+                    .problems
+                    .iter()
+                    .all(|problem| problem.line > 0 && problem.column > 0),
+                "{invalid:?}"
+            );
+            invalid
+        }
+    }
+}
+
+/// One text for all: a mistake, and what is said about it.
+fn gallery(cases: &[(&str, &[(&str, &str)])]) -> String {
+    cases
+        .iter()
+        .fold(String::new(), |mut gallery, (name, edits)| {
+            writeln!(gallery, "## {name}\n\n{}", refused(&edited(edits))).unwrap();
+            gallery
+        })
+}
+
+#[test]
+fn structure() {
+    let gallery = gallery(&[
+        ("a misspelt field", &[("bakeTime:", "bakeTme:")]),
+        ("a field of another case", &[("onFailure:", "onfailure:")]),
+        (
+            "a field that nobody knows",
+            &[("drift: heal", "replicas: 3")],
+        ),
+        (
+            "a missing field",
+            &[("  cluster: prod ", "  # cluster: prod ")],
+        ),
+        (
+            "text where a number belongs",
+            &[("port: 8080", "port: http")],
+        ),
+        ("a number out of range", &[("port: 8080", "port: 70000")]),
+        ("a fraction", &[("desiredCount: 2 ", "desiredCount: 1.5 ")]),
+        ("no tasks", &[("desiredCount: 2 ", "desiredCount: 0 ")]),
+        (
+            "a number where text belongs",
+            &[("tags: {team: web}", "tags: {team: 42}")],
+        ),
+        ("an empty value", &[("  cluster: prod ", "  cluster: ")]),
+        ("empty text", &[("  cluster: prod ", "  cluster: \"\" ")]),
+        ("another kind", &[("kind: Application", "kind: Deployment")]),
+        ("another version", &[("teal/v1alpha1", "teal/v2")]),
+        (
+            "a choice that does not exist",
+            &[("drift: heal", "drift: ignore")],
+        ),
+        (
+            "several at once",
+            &[
+                ("drift: heal", "drift: ignore"),
+                ("port: 8080", "port: 0"),
+                ("bakeTime:", "baketime:"),
+            ],
+        ),
+    ]);
+    insta::assert_snapshot!(gallery);
+}
+
+#[test]
+fn single_values() {
+    let gallery = gallery(&[
+        (
+            "a name that no parameter can have",
+            &[("name: blog ", "name: Blog_1 ")],
+        ),
+        (
+            "a name that is too long",
+            &[(
+                "name: blog ",
+                "name: a2345678901234567890123456789012345678901 ",
+            )],
+        ),
+        (
+            "a time without a unit",
+            &[("bakeTime: 10m", "bakeTime: 600")],
+        ),
+        (
+            "a time with an unknown unit",
+            &[("bakeTime: 10m", "bakeTime: 2 fortnights")],
+        ),
+        ("a time in the past", &[("bakeTime: 10m", "bakeTime: -10m")]),
+        (
+            "a time that is too long",
+            &[("bakeTime: 10m", "bakeTime: 337h")],
+        ),
+        ("a deadline of nothing", &[("scaleUp: 10m", "scaleUp: 0s")]),
+        (
+            "a tag key that is taken",
+            &[("tags: {team: web}", "tags: {\"teal:application\": shop}")],
+        ),
+        ("a fixed tag", &[("blog:{version}\n", "blog:1.4.0\n")]),
+        ("half a tag", &[("blog:{version}\n", "blog:v{version}\n")]),
+        (
+            "the version twice",
+            &[("blog:{version}\n", "{version}:{version}\n")],
+        ),
+        (
+            "a digest",
+            &[("blog:{version}\n", "blog@sha256:{version}\n")],
+        ),
+        (
+            "a repository with capitals",
+            &[(
+                "amazonaws.com/blog:{version}\n",
+                "amazonaws.com/Blog:{version}\n",
+            )],
+        ),
+        (
+            "the ARN of a task definition",
+            &[(
+                "taskDefinition: blog\n",
+                "taskDefinition: arn:aws:ecs:eu-west-1:123456789012:task-definition/blog:7\n",
+            )],
+        ),
+    ]);
+    insta::assert_snapshot!(gallery);
+}
+
+#[test]
+fn traffic() {
+    let listener_entry = format!("- listener: {LISTENER}");
+    let rule_entry = format!("- rule: {RULE}");
+    let second_group = format!("            - {GROUP_B}\n");
+    let group_a = GROUP_B.replace("blog-b/0000000000000002", "blog-a/0000000000000001");
+    let gallery = gallery(&[
+        ("one target group", &[(&second_group, "")]),
+        ("the same group twice", &[(GROUP_B, &group_a)]),
+        (
+            "three target groups",
+            &[(
+                &second_group,
+                &format!("{second_group}            - {GROUP_B}3\n"),
+            )],
+        ),
+        ("no target group's ARN", &[(GROUP_B, "blog-b")]),
+        (
+            "a rule's ARN as a listener",
+            &[(&listener_entry, &format!("- listener: {RULE}9"))],
+        ),
+        (
+            "a listener's ARN as a rule",
+            &[(&rule_entry, &format!("- rule: {LISTENER}9"))],
+        ),
+        (
+            "a network load balancer",
+            &[(
+                &listener_entry,
+                &format!("- listener: {}", LISTENER.replace("/app/", "/net/")),
+            )],
+        ),
+        (
+            "both in one entry",
+            &[(
+                &listener_entry,
+                &format!("- {{listener: \"{LISTENER}\", rule: \"{RULE}9\"}}"),
+            )],
+        ),
+        ("neither in an entry", &[(&listener_entry, "- {}")]),
+        ("a bare ARN", &[(&listener_entry, &format!("- {LISTENER}"))]),
+        (
+            "the same rule in both lists",
+            &[(
+                "0000000000000003/0000000000000006",
+                "0000000000000003/0000000000000004",
+            )],
+        ),
+        (
+            "no route",
+            &[("    routes:  ", "    routes: []\n    unused: ")],
+        ),
+        (
+            "two routes",
+            &[(
+                "      - container: web\n",
+                "      - {container: api, port: 80, targetGroups: {pair: []}, production: []}\n      - container: web\n",
+            )],
+        ),
+        (
+            "a group for each release",
+            &[(
+                "          pair: ",
+                "          perRelease: {}\n          pair: ",
+            )],
+        ),
+    ]);
+    insta::assert_snapshot!(gallery);
+}
+
+#[test]
+fn refused_by_name() {
+    let strategy = "{blueGreen: {}}";
+    let service = "      launchType: FARGATE\n";
+    let gallery = gallery(&[
+        (
+            "canary",
+            &[(strategy, "{canary: {steps: [{setWeight: 10}]}}")],
+        ),
+        (
+            "linear",
+            &[(strategy, "{linear: {stepPercent: 10, interval: 1m}}")],
+        ),
+        ("rolling", &[(strategy, "{rolling: {}}")]),
+        (
+            "preset",
+            &[(
+                strategy,
+                "{preset: CodeDeployDefault.ECSCanary10Percent5Minutes}",
+            )],
+        ),
+        ("no strategy", &[(strategy, "{}")]),
+        ("a strategy as text", &[(strategy, "blueGreen")]),
+        (
+            "gates, alarms, analysis, a schedule",
+            &[(
+                "  drift: heal",
+                "  gates: {}\n  alarms: {names: [blog-5xx]}\n  analysis: []\n  schedule: never\n  drift: heal",
+            )],
+        ),
+        (
+            "another region or role",
+            &[(
+                "  drift: heal",
+                "  region: eu-west-2\n  roleArn: arn:aws:iam::123456789012:role/x\n  drift: heal",
+            )],
+        ),
+        (
+            "a value from elsewhere",
+            &[("  cluster: prod ", "  cluster: {fromSsm: /prod/cluster} ")],
+        ),
+        (
+            "a value from elsewhere inside AWS's own JSON",
+            &[(
+                "subnets: [subnet-1, subnet-2]",
+                "subnets: {fromSsm: /prod/subnets}",
+            )],
+        ),
+        (
+            "what the operator owns",
+            &[(
+                service,
+                "      serviceName: blog\n      cluster: prod\n      taskDefinition: blog\n      loadBalancers: []\n      clientToken: x\n",
+            )],
+        ),
+        (
+            "other controllers and strategies",
+            &[(
+                service,
+                "      deploymentController: {type: CODE_DEPLOY}\n      deploymentConfiguration: {strategy: BLUE_GREEN}\n      schedulingStrategy: DAEMON\n",
+            )],
+        ),
+        (
+            "traffic past the load balancer",
+            &[(
+                service,
+                "      serviceRegistries: []\n      serviceConnectConfiguration: {enabled: true, services: [{portName: web}]}\n      vpcLatticeConfigurations: []\n",
+            )],
+        ),
+    ]);
+    insta::assert_snapshot!(gallery);
+}
+
+#[test]
+fn no_document_at_all() {
+    let bomb = format!("a: &a [x,x,x,x,x,x,x,x,x]\n{}", {
+        let mut lines = String::new();
+        for (name, before) in ["b", "c", "d", "e", "f"]
+            .iter()
+            .zip(["a", "b", "c", "d", "e"])
+        {
+            writeln!(
+                lines,
+                "{name}: &{name} [{}]",
+                vec![format!("*{before}"); 9].join(",")
+            )
+            .unwrap();
+        }
+        lines
+    });
+    let cases = [
+        ("nothing", String::new()),
+        ("a sentence", "please release the blog".into()),
+        ("a list", "- apiVersion: teal/v1alpha1".into()),
+        (
+            "broken YAML",
+            "spec:\n  cluster: [prod\n  template: x\n".into(),
+        ),
+        (
+            "broken JSON",
+            "{\"spec\": {\"cluster\": \"prod\",\n \"template\": }".into(),
+        ),
+        (
+            "a key twice",
+            "spec:\n  cluster: prod\n  cluster: test\n".into(),
+        ),
+        ("two documents", "a: 1\n---\nb: 2\n".into()),
+        (
+            "an unknown tag",
+            "spec: !!python/object:os.system {}\n".into(),
+        ),
+        ("a bomb of aliases", bomb),
+        (
+            "a deep one",
+            format!("{}{}", "[".repeat(100), "]".repeat(100)),
+        ),
+        ("a large one", format!("spec: {}", "x".repeat(MAX_BYTES))),
+    ];
+    let mut gallery = String::new();
+    for (name, text) in cases {
+        writeln!(gallery, "## {name}\n\n{}", refused(&text)).unwrap();
+    }
+    insta::assert_snapshot!(gallery);
+}
+
+#[test]
+fn machines_read_the_same_as_json() {
+    let invalid = refused(&edited(&[
+        ("port: 8080", "port: http"),
+        ("bakeTime:", "bakeTme:"),
+    ]));
+    insta::assert_json_snapshot!(invalid);
+}
+
+#[test]
+fn long_lines_are_cut_around_the_caret() {
+    let json: serde_json::Value =
+        serde_saphyr::from_str(&edited(&[("port: 8080", "port: http")])).unwrap();
+    insta::assert_snapshot!(refused(&json.to_string()));
+}
+
+/// The schema alone refuses what the reader refuses, contradictions between fields and formats apart.
+#[test]
+fn the_schema_refuses_what_the_reader_refuses() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let service = "      launchType: FARGATE\n";
+    let cases: [(&str, &str); 22] = [
+        ("bakeTime:", "bakeTme:"),
+        ("port: 8080", "port: 0"),
+        ("desiredCount: 2 ", "desiredCount: 0 "),
+        ("kind: Application", "kind: Deployment"),
+        ("drift: heal", "drift: ignore"),
+        ("name: blog ", "name: Blog_1 "),
+        ("bakeTime: 10m", "bakeTime: -10m"),
+        ("tags: {team: web}", "tags: {\"teal:application\": shop}"),
+        ("tags: {team: web}", "tags: {\"aws:x\": shop}"),
+        ("blog:{version}\n", "blog:1.4.0\n"),
+        (GROUP_B, "blog-b"),
+        (LISTENER, RULE),
+        ("{blueGreen: {}}", "{canary: {}}"),
+        ("{blueGreen: {}}", "{}"),
+        ("drift: heal", "gates: {}"),
+        ("drift: heal", "region: eu-west-2"),
+        ("  cluster: prod ", "  cluster: {fromSsm: /prod/cluster} "),
+        (service, "      serviceName: blog\n"),
+        (service, "      deploymentController: {type: EXTERNAL}\n"),
+        (
+            service,
+            "      deploymentConfiguration: {strategy: CANARY}\n",
+        ),
+        (
+            service,
+            "      serviceConnectConfiguration: {services: []}\n",
+        ),
+        (service, "      serviceRegistries: []\n"),
+    ];
+    for (from, to) in cases {
+        let text = if BLOG.matches(from).count() == 1 {
+            edited(&[(from, to)])
+        } else {
+            BLOG.replace(from, to)
+        };
+        let json: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        assert!(!validator.is_valid(&json), "the schema lets {to:?} pass");
+        refused(&text);
+    }
+}
+
+/// Client-only Service Connect, capacity providers and all that is not named pass.
+#[test]
+fn what_is_not_named_passes() {
+    let text = edited(&[(
+        "      launchType: FARGATE\n",
+        "      capacityProviderStrategy: [{capacityProvider: FARGATE_SPOT, weight: 1}]\n      serviceConnectConfiguration: {enabled: true, namespace: apps}\n      deploymentController: {type: ECS}\n      schedulingStrategy: REPLICA\n      deploymentConfiguration: {strategy: ROLLING, maximumPercent: 150}\n      enableExecuteCommand: true\n      aFieldOfNextYear: [1.5, null, {on: yes, account: 012345678901}]\n",
+    )]);
+    let app = load(&text, "blog.yaml").unwrap_or_else(|invalid| panic!("{invalid}"));
+    insta::assert_json_snapshot!(app.template.service);
+}
