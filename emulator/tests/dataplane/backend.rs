@@ -16,18 +16,18 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 /// A server that says its name, answers health checks as told and can be made to wait.
-pub struct Backend {
-    pub address: SocketAddr,
-    pub requests: Arc<AtomicU64>,
-    pub health: Arc<AtomicU16>,
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
+    pub(crate) requests: Arc<AtomicU64>,
+    pub(crate) health: Arc<AtomicU16>,
     /// Lets one waiting `/wait` go on.
-    pub go_on: Arc<Notify>,
+    pub(crate) go_on: Arc<Notify>,
     /// Told when a `/wait` has arrived.
-    pub arrived: Arc<Notify>,
+    pub(crate) arrived: Arc<Notify>,
 }
 
 impl Backend {
-    pub async fn start(name: &'static str) -> Self {
+    pub(crate) async fn start(name: &'static str) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let backend = Self {
             address: socket.local_addr().unwrap(),
@@ -85,14 +85,14 @@ impl Backend {
         backend
     }
 
-    pub fn served(&self) -> u64 {
+    pub(crate) fn served(&self) -> u64 {
         self.requests.load(Ordering::SeqCst)
     }
 }
 
 /// What a [`Scripted`] target does at one request; at a request beyond its script it closes the connection.
 #[derive(Clone, Copy)]
-pub enum Step {
+pub(crate) enum Step {
     /// It answers and waits for the next request.
     Answer(&'static [u8]),
     /// It answers and closes the connection.
@@ -101,13 +101,13 @@ pub enum Step {
 
 /// A target that plays one script after the other, one for each connection that is not a health check, and
 /// counts the requests it read.
-pub struct Scripted {
-    pub address: SocketAddr,
-    pub requests: Arc<AtomicU64>,
+pub(crate) struct Scripted {
+    pub(crate) address: SocketAddr,
+    pub(crate) requests: Arc<AtomicU64>,
 }
 
 impl Scripted {
-    pub async fn start(scripts: Vec<Vec<Step>>) -> Self {
+    pub(crate) async fn start(scripts: Vec<Vec<Step>>) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let requests: Arc<AtomicU64> = Arc::default();

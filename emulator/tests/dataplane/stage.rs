@@ -23,16 +23,16 @@ use tokio_util::sync::CancellationToken;
 /// Longest time that anything here may take, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Stage {
-    pub emulator: Emulator,
-    pub listeners: watch::Receiver<Vec<ListenerStatus>>,
+pub(crate) struct Stage {
+    pub(crate) emulator: Emulator,
+    pub(crate) listeners: watch::Receiver<Vec<ListenerStatus>>,
     load_balancer: String,
     stop: CancellationToken,
     plane: JoinHandle<()>,
 }
 
 /// Real tasks in a world that is in a hurry: API durations pass twenty times as fast.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         tasks: TaskMode::Real,
         time_scale: 20.0,
@@ -48,7 +48,8 @@ pub fn settings() -> Settings {
         steady_without_checks_ms: 100,
         propagation_min_ms: 1,
         propagation_max_ms: 50,
-        target_registration_ms: 1,
+        // A target is checked only when every node knows it.
+        target_registration_ms: 60,
         default_behaviour: Behaviour {
             start_ms: 10,
             latency_ms: 1,
@@ -60,11 +61,11 @@ pub fn settings() -> Settings {
 }
 
 impl Stage {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(settings(), Options::default())
     }
 
-    pub fn with(settings: Settings, options: Options) -> Self {
+    pub(crate) fn with(settings: Settings, options: Options) -> Self {
         let emulator = Emulator::new(settings);
         let plane = DataPlane::new(emulator.clone(), options);
         let listeners = plane.listeners();
@@ -84,20 +85,20 @@ impl Stage {
         }
     }
 
-    pub fn elb(&self, operation: &str, input: Value) -> Value {
+    pub(crate) fn elb(&self, operation: &str, input: Value) -> Value {
         self.emulator
             .call(Service::Elbv2, operation, input.clone())
             .unwrap_or_else(|error| panic!("{operation} {input}: {error}"))
     }
 
-    pub fn ecs(&self, operation: &str, input: Value) -> Value {
+    pub(crate) fn ecs(&self, operation: &str, input: Value) -> Value {
         self.emulator
             .call(Service::Ecs, operation, input.clone())
             .unwrap_or_else(|error| panic!("{operation} {input}: {error}"))
     }
 
     /// A target group whose targets are checked every 0.5 s of real time and drain for 0.1 s.
-    pub fn target_group(&self, name: &str) -> String {
+    pub(crate) fn target_group(&self, name: &str) -> String {
         let created = self.elb(
             "CreateTargetGroup",
             json!({
@@ -116,12 +117,12 @@ impl Stage {
     }
 
     /// A listener on a free port that forwards by these weights: its ARN and port.
-    pub fn listener(&self, weights: &[(&str, u32)]) -> (String, u16) {
+    pub(crate) fn listener(&self, weights: &[(&str, u32)]) -> (String, u16) {
         let port = free_port();
         (self.listener_on(port, weights), port)
     }
 
-    pub fn listener_on(&self, port: u16, weights: &[(&str, u32)]) -> String {
+    pub(crate) fn listener_on(&self, port: u16, weights: &[(&str, u32)]) -> String {
         let created = self.elb(
             "CreateListener",
             json!({
@@ -132,21 +133,21 @@ impl Stage {
         text(&created["Listeners"][0]["ListenerArn"])
     }
 
-    pub fn shift(&self, listener: &str, weights: &[(&str, u32)]) {
+    pub(crate) fn shift(&self, listener: &str, weights: &[(&str, u32)]) {
         self.elb(
             "ModifyListener",
             json!({"ListenerArn": listener, "DefaultActions": [forward(weights)]}),
         );
     }
 
-    pub fn register(&self, group: &str, target: SocketAddr) {
+    pub(crate) fn register(&self, group: &str, target: SocketAddr) {
         self.elb(
             "RegisterTargets",
             json!({"TargetGroupArn": group, "Targets": [described(target)]}),
         );
     }
 
-    pub fn deregister(&self, group: &str, target: SocketAddr) {
+    pub(crate) fn deregister(&self, group: &str, target: SocketAddr) {
         self.elb(
             "DeregisterTargets",
             json!({"TargetGroupArn": group, "Targets": [described(target)]}),
@@ -154,7 +155,7 @@ impl Stage {
     }
 
     /// The states of a group's targets.
-    pub fn health(&self, group: &str) -> Vec<String> {
+    pub(crate) fn health(&self, group: &str) -> Vec<String> {
         let described = self.elb("DescribeTargetHealth", json!({"TargetGroupArn": group}));
         let targets = described["TargetHealthDescriptions"]
             .as_array()
@@ -167,7 +168,7 @@ impl Stage {
     }
 
     /// Waits until a group has `count` targets, all in `state`.
-    pub async fn all(&self, group: &str, count: usize, state: &str) {
+    pub(crate) async fn all(&self, group: &str, count: usize, state: &str) {
         until(&format!("{count} {state} targets in {group}"), async || {
             self.health(group) == vec![state; count]
         })
@@ -175,7 +176,7 @@ impl Stage {
     }
 
     /// Waits until the listener's port is open.
-    pub async fn open(&self, listener: &str) -> SocketAddr {
+    pub(crate) async fn open(&self, listener: &str) -> SocketAddr {
         let mut listeners = self.listeners.clone();
         let is_open = |status: &ListenerStatus| status.arn == listener && status.opened.is_ok();
         let opened =
@@ -195,7 +196,7 @@ impl Stage {
     }
 
     /// A listener on a free port in front of one group, both ready.
-    pub async fn front(&self, group: &str, targets: &[SocketAddr]) -> SocketAddr {
+    pub(crate) async fn front(&self, group: &str, targets: &[SocketAddr]) -> SocketAddr {
         let (listener, _) = self.listener(&[(group, 1)]);
         for target in targets {
             self.register(group, *target);
@@ -207,7 +208,7 @@ impl Stage {
     }
 
     /// Creates a service (and its task definition, with this container) of `count` tasks behind a group.
-    pub fn service(&self, name: &str, group: &str, container: Value, count: u32) {
+    pub(crate) fn service(&self, name: &str, group: &str, container: Value, count: u32) {
         let family = json!({
             "family": name, "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256",
             "memory": "512", "containerDefinitions": [container],
@@ -226,7 +227,7 @@ impl Stage {
         );
     }
 
-    pub fn scale(&self, service: &str, count: u32) {
+    pub(crate) fn scale(&self, service: &str, count: u32) {
         self.ecs(
             "UpdateService",
             json!({"cluster": "shop", "service": service, "desiredCount": count}),
@@ -234,14 +235,14 @@ impl Stage {
     }
 
     /// The tasks of a service that ended, as described.
-    pub fn stopped_tasks(&self, service: &str) -> Vec<Value> {
+    pub(crate) fn stopped_tasks(&self, service: &str) -> Vec<Value> {
         self.tasks(json!({"cluster": "shop", "serviceName": service, "desiredStatus": "STOPPED"}))
             .into_iter()
             .filter(|task| task["lastStatus"] == "STOPPED")
             .collect()
     }
 
-    pub fn running_tasks(&self, service: &str) -> Vec<Value> {
+    pub(crate) fn running_tasks(&self, service: &str) -> Vec<Value> {
         self.tasks(json!({"cluster": "shop", "serviceName": service}))
     }
 
@@ -254,14 +255,14 @@ impl Stage {
         described["tasks"].as_array().cloned().unwrap_or_default()
     }
 
-    pub fn is_running(&self, service: &str) -> bool {
+    pub(crate) fn is_running(&self, service: &str) -> bool {
         self.running_tasks(service)
             .iter()
             .any(|task| task["lastStatus"] == "RUNNING")
     }
 
     /// Waits until a task of the service has ended, and returns it as described.
-    pub async fn stopped_task(&self, service: &str) -> Value {
+    pub(crate) async fn stopped_task(&self, service: &str) -> Value {
         until("a stopped task", async || {
             !self.stopped_tasks(service).is_empty()
         })
@@ -270,7 +271,7 @@ impl Stage {
     }
 
     /// Stops the data plane and waits until it has.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.cancel();
         (&mut self.plane).await.unwrap();
     }
@@ -284,7 +285,7 @@ impl Drop for Stage {
 
 /// A container named `web` of the sample application. The port is free on every address of 127.0.0.0/8, since
 /// task addresses of parallel tests may be the same.
-pub fn sample(image: &str) -> Value {
+pub(crate) fn sample(image: &str) -> Value {
     json!({"name": "web", "image": image, "portMappings": [{"containerPort": free_port()}]})
 }
 
@@ -292,7 +293,7 @@ fn container_port(family: &Value) -> Value {
     family["containerDefinitions"][0]["portMappings"][0]["containerPort"].clone()
 }
 
-pub fn forward(weights: &[(&str, u32)]) -> Value {
+pub(crate) fn forward(weights: &[(&str, u32)]) -> Value {
     let groups: Vec<Value> = weights
         .iter()
         .map(|(group, weight)| json!({"TargetGroupArn": group, "Weight": weight}))
@@ -304,7 +305,7 @@ fn described(target: SocketAddr) -> Value {
     json!({"Id": target.ip().to_string(), "Port": target.port()})
 }
 
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value
         .as_str()
         .unwrap_or_else(|| panic!("{value} is no text"))
@@ -312,7 +313,7 @@ pub fn text(value: &Value) -> String {
 }
 
 /// A TCP port that nobody uses.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))
         .unwrap()
         .local_addr()
@@ -321,7 +322,7 @@ pub fn free_port() -> u16 {
 }
 
 /// Waits until `condition` holds.
-pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -333,12 +334,12 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 }
 
 /// A client's keep-alive connection.
-pub struct Client {
+pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
 }
 
 impl Client {
-    pub async fn connect(server: SocketAddr) -> Self {
+    pub(crate) async fn connect(server: SocketAddr) -> Self {
         let stream = TcpStream::connect(server).await.unwrap();
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -347,7 +348,7 @@ impl Client {
         Self { sender }
     }
 
-    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Response<Incoming> {
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Response<Incoming> {
         self.sender.ready().await.unwrap();
         tokio::time::timeout(PATIENCE, self.sender.send_request(request))
             .await
@@ -356,7 +357,7 @@ impl Client {
     }
 
     /// GETs a path: status and body.
-    pub async fn get(&mut self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&mut self, path: &str) -> (u16, String) {
         let answer = self.send(get(path)).await;
         let status = answer.status().as_u16();
         (status, body(answer).await)
@@ -364,14 +365,14 @@ impl Client {
 }
 
 /// A GET request with a `Host`.
-pub fn get(path: &str) -> Request<Full<Bytes>> {
+pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
     Request::get(path)
         .header("host", "front.example")
         .body(Full::default())
         .unwrap()
 }
 
-pub async fn body(answer: Response<Incoming>) -> String {
+pub(crate) async fn body(answer: Response<Incoming>) -> String {
     String::from_utf8(
         answer
             .into_body()
@@ -385,16 +386,16 @@ pub async fn body(answer: Response<Incoming>) -> String {
 }
 
 /// GETs a path over a connection of its own: status and body.
-pub async fn fetch(server: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) async fn fetch(server: SocketAddr, path: &str) -> (u16, String) {
     Client::connect(server).await.get(path).await
 }
 
 /// A request of which is certain that it has reached the target: the load balancer asks for its body only when
 /// it is connected there.
-pub struct InFlight(TcpStream);
+pub(crate) struct InFlight(TcpStream);
 
 impl InFlight {
-    pub async fn post(server: SocketAddr, path: &str) -> Self {
+    pub(crate) async fn post(server: SocketAddr, path: &str) -> Self {
         let mut stream = TcpStream::connect(server).await.unwrap();
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n"
@@ -408,7 +409,7 @@ impl InFlight {
     }
 
     /// The status of the answer.
-    pub async fn status(mut self) -> u16 {
+    pub(crate) async fn status(mut self) -> u16 {
         let mut line = [0; 12];
         let read = tokio::time::timeout(PATIENCE, self.0.read_exact(&mut line)).await;
         read.expect("an answer in time").unwrap();
