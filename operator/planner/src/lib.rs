@@ -13,6 +13,8 @@
 
 mod bookkeeping;
 mod holds;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod memory;
 pub mod plan;
 pub mod release;

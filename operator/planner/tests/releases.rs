@@ -1,0 +1,167 @@
+//! Whole releases over the lab: each ends with "and then nothing more is wanted".
+
+use crd_schema::record::Outcome;
+use planner::lab::{Ending, Lab, Operator, application};
+use planner::memory::weight;
+use planner::report::Hold;
+use planner::world::{Role, Side};
+
+/// Blog 1.3.0 serves alone on A.
+fn settled() -> (Lab, Operator) {
+    let mut lab = Lab::new(application());
+    lab.advance(100_000);
+    lab.place("1.3.0", Side::A, 2, 0);
+    lab.wish("1.3.0");
+    let mut operator = Operator::new(&lab);
+    assert_eq!(operator.run(&mut lab, 200), Ending::Settled);
+    (lab, operator)
+}
+
+fn serving(lab: &Lab) -> Vec<(String, Side)> {
+    lab.services.iter().map(|s| (s.shown.tags.version.clone().unwrap_or_default(), s.shown.side.unwrap())).collect()
+}
+
+fn settles(lab: &mut Lab, operator: &mut Operator) {
+    for _ in 0..600 {
+        let _ = operator.reconcile(lab).expect("the guard agrees");
+        assert!(!lab.loses_requests(), "traffic on a dead group; writes so far: {:#?}", lab.writes);
+        if operator.clone().run(&mut lab.clone(), 3) == Ending::Settled {
+            return;
+        }
+    }
+    panic!("never settled; writes: {:#?}", lab.writes);
+}
+
+fn outcomes(lab: &Lab) -> Vec<(String, Outcome)> {
+    let (_, record) = lab.record.as_ref().expect("a record was written");
+    record.history.iter().map(|ended| (ended.version.clone(), ended.outcome)).collect()
+}
+
+#[test]
+fn the_first_release_comes_up_on_the_group_that_has_the_weight() {
+    let mut lab = Lab::new(application());
+    lab.wish("1.3.0");
+    let mut operator = Operator::new(&lab);
+    settles(&mut lab, &mut operator);
+    assert_eq!(serving(&lab), [("1.3.0".to_owned(), Side::A)]);
+    assert_eq!(outcomes(&lab), [("1.3.0".to_owned(), Outcome::Succeeded)]);
+}
+
+#[test]
+fn a_release_ends_with_green_alone_and_the_next_one_swaps_back() {
+    let (mut lab, mut operator) = settled();
+    lab.wish("1.4.0");
+    settles(&mut lab, &mut operator);
+    assert_eq!(serving(&lab), [("1.4.0".to_owned(), Side::B)]);
+    lab.wish("1.5.0");
+    settles(&mut lab, &mut operator);
+    assert_eq!(serving(&lab), [("1.5.0".to_owned(), Side::A)]);
+    assert_eq!(outcomes(&lab), [("1.4.0".to_owned(), Outcome::Succeeded), ("1.5.0".to_owned(), Outcome::Succeeded)]);
+    insta::assert_snapshot!(lab.writes.join("\n"));
+}
+
+#[test]
+fn a_release_that_never_becomes_healthy_is_rejected_and_blue_serves_on() {
+    let (mut lab, mut operator) = settled();
+    lab.broken.insert("1.4.0".to_owned());
+    lab.wish("1.4.0");
+    settles(&mut lab, &mut operator);
+    assert_eq!(serving(&lab), [("1.3.0".to_owned(), Side::A)]);
+    assert_eq!(outcomes(&lab), [("1.4.0".to_owned(), Outcome::RolledBack)]);
+    let (_, record) = lab.record.clone().expect("a record was written");
+    assert!(record.rejected[0].reason.contains("exit code 1"), "{:?}", record.rejected);
+    assert!(lab.services[0].shown.tags.rejected.is_some(), "the rejection also stands on blue");
+    // A lost record does not bring it back.
+    lab.record = None;
+    operator = Operator::new(&lab);
+    settles(&mut lab, &mut operator);
+    assert_eq!(serving(&lab), [("1.3.0".to_owned(), Side::A)]);
+    // The next one is not blocked by it.
+    lab.wish("1.4.1");
+    settles(&mut lab, &mut operator);
+    assert_eq!(serving(&lab), [("1.4.1".to_owned(), Side::B)]);
+}
+
+#[test]
+fn desired_may_change_at_any_moment_to_something_new_or_back() {
+    let (lab, operator) = settled();
+    let mut moments = lab.clone();
+    moments.wish("1.4.0");
+    let mut along = operator.clone();
+    for moment in 0..120 {
+        for (next, ends_with) in [("1.5.0", "1.5.0"), ("1.3.0", "1.3.0"), ("1.4.0", "1.4.0")] {
+            let (mut lab, mut operator) = (moments.clone(), along.clone());
+            lab.wish(next);
+            settles(&mut lab, &mut operator);
+            let versions: Vec<String> = serving(&lab).into_iter().map(|(version, _)| version).collect();
+            assert_eq!(versions, [ends_with], "changed to {next} at moment {moment}; writes: {:#?}", lab.writes);
+        }
+        let _ = along.reconcile(&mut moments).expect("the guard agrees");
+    }
+}
+
+#[test]
+fn a_restart_at_any_moment_changes_nothing_in_the_outcome() {
+    let (lab, operator) = settled();
+    let mut moments = lab.clone();
+    moments.wish("1.4.0");
+    let mut along = operator.clone();
+    for _ in 0..120 {
+        let mut lab = moments.clone();
+        let mut fresh = Operator::new(&lab);
+        fresh.memory.clean_start = None;
+        settles(&mut lab, &mut fresh);
+        assert_eq!(serving(&lab), [("1.4.0".to_owned(), Side::B)]);
+        let _ = along.reconcile(&mut moments).expect("the guard agrees");
+    }
+}
+
+#[test]
+fn weights_that_someone_resets_are_put_right() {
+    let (mut lab, mut operator) = settled();
+    lab.wish("1.4.0");
+    settles(&mut lab, &mut operator);
+    lab.set_production([Some(100), Some(0)]);
+    for _ in 0..30 {
+        let _ = operator.reconcile(&mut lab).expect("the guard agrees");
+    }
+    let production = lab.rules.iter().find(|rule| rule.role == Role::Production).expect("there is one");
+    assert!(weight(production, Side::B) > 0 && weight(production, Side::A) == 0, "{production:?}");
+}
+
+#[test]
+fn an_unlisted_rule_holds_a_release_and_names_the_line_to_add() {
+    let (mut lab, mut operator) = settled();
+    let mut rule = lab.rules[0].clone();
+    rule.role = Role::Unlisted;
+    rule.target = crd_schema::application::RuleTarget::Rule(crd_schema::RuleArn::new("rule-7"));
+    lab.rules.push(rule);
+    lab.wish("1.4.0");
+    let Ending::Held(Hold::UnlistedRule { rule }) = operator.run(&mut lab, 500) else {
+        panic!("not held")
+    };
+    assert!(rule.contains("- rule: rule-7"), "{rule}");
+    assert_eq!(serving(&lab), [("1.3.0".to_owned(), Side::A)]);
+}
+
+#[test]
+fn a_blue_that_someone_deletes_is_made_again() {
+    let (mut lab, mut operator) = settled();
+    let name = lab.services[0].shown.name.clone();
+    lab.delete(&name);
+    for _ in 0..200 {
+        let _ = operator.reconcile(&mut lab).expect("the guard agrees");
+    }
+    assert_eq!(operator.run(&mut lab, 200), Ending::Settled);
+    assert_eq!(serving(&lab).len(), 1);
+    assert_ne!(lab.services[0].shown.name, name, "names never repeat");
+}
+
+#[test]
+fn an_unhealthy_blue_does_not_block_the_fix() {
+    let (mut lab, mut operator) = settled();
+    lab.broken.insert("1.3.0".to_owned());
+    lab.wish("1.4.0");
+    assert_eq!(operator.run(&mut lab, 600), Ending::Settled);
+    assert_eq!(serving(&lab), [("1.4.0".to_owned(), Side::B)]);
+}
