@@ -1,14 +1,326 @@
-//! Placeholder until its owner writes it.
+//! Application Auto Scaling: scalable targets and policies.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 
-use super::AwsError;
+use super::{AwsError, Call, Service};
 use crate::world::World;
+use crate::world::autoscaling::{Dimension, POLICIES, Policy, ScalableTarget, Suspended};
 
 /// Carries out one operation.
 ///
 /// # Errors
 /// The refusal that AWS would give.
-pub fn call(_world: &mut World, operation: &str, _input: &Value) -> Result<Value, AwsError> {
-    Err(AwsError::not_emulated(operation))
+pub fn call(world: &mut World, operation: &str, input: &Value) -> Result<Value, AwsError> {
+    match operation {
+        "RegisterScalableTarget" => register(world, input),
+        "DescribeScalableTargets" => describe_targets(world, input),
+        "DeregisterScalableTarget" => deregister(world, input),
+        "PutScalingPolicy" => put_policy(world, input),
+        "DescribeScalingPolicies" => describe_policies(world, input),
+        "DeleteScalingPolicy" => delete_policy(world, input),
+        _ => Err(AwsError::not_emulated(operation)),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Register {
+    min_capacity: Option<i64>,
+    max_capacity: Option<i64>,
+    #[serde(rename = "RoleARN")]
+    role_arn: Option<String>,
+    suspended_state: Option<Suspended>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutPolicy {
+    policy_name: String,
+    policy_type: Option<String>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// What the two describe operations filter by.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Describe {
+    service_namespace: String,
+    resource_id: Option<String>,
+    resource_ids: Vec<String>,
+    scalable_dimension: Option<String>,
+    policy_names: Vec<String>,
+    max_results: Option<usize>,
+    next_token: Option<String>,
+}
+
+/// The members of a policy that say how it scales.
+const CONFIGURATIONS: [&str; 3] = [
+    "StepScalingPolicyConfiguration",
+    "TargetTrackingScalingPolicyConfiguration",
+    "PredictiveScalingPolicyConfiguration",
+];
+
+fn read<T: DeserializeOwned>(input: &Value) -> Result<T, AwsError> {
+    T::deserialize(input)
+        .map_err(|error| AwsError::new("SerializationException", error.to_string()))
+}
+
+fn register(world: &mut World, input: &Value) -> Result<Value, AwsError> {
+    let (dimension, asked): (Dimension, Register) = (read(input)?, read(input)?);
+    let present = world.autoscaling.targets.get(&dimension.key());
+    let min = asked.min_capacity.or(present.map(|target| target.min));
+    let max = asked.max_capacity.or(present.map(|target| target.max));
+    let (Some(min), Some(max)) = (min, max) else {
+        let text = "MinCapacity and MaxCapacity are required to register a new scalable target";
+        return Err(AwsError::new("ValidationException", text));
+    };
+    if max < min {
+        let text = "Maximum capacity cannot be less than minimum capacity";
+        return Err(AwsError::new("ValidationException", text));
+    }
+    if let Some((cluster, service)) = dimension.ecs_service() {
+        keep_within(world, cluster, service, min, max)?;
+    }
+    let target = match world.autoscaling.targets.get_mut(&dimension.key()) {
+        Some(target) => target,
+        None => {
+            let target = new_target(world, &dimension);
+            world
+                .autoscaling
+                .targets
+                .entry(dimension.key())
+                .or_insert(target)
+        }
+    };
+    (target.min, target.max) = (min, max);
+    target.role_arn = asked.role_arn.unwrap_or_else(|| target.role_arn.clone());
+    target.suspended = asked.suspended_state.unwrap_or(target.suspended);
+    Ok(json!({"ScalableTargetARN": target.arn}))
+}
+
+fn new_target(world: &mut World, dimension: &Dimension) -> ScalableTarget {
+    let (region, account) = (
+        world.settings.region.clone(),
+        world.settings.account.clone(),
+    );
+    let id = world.fresh_bits();
+    ScalableTarget {
+        dimension: dimension.clone(),
+        min: 0,
+        max: 0,
+        role_arn: format!(
+            "arn:aws:iam::{account}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/\
+             AWSServiceRoleForApplicationAutoScaling_ECSService"
+        ),
+        suspended: Suspended::default(),
+        arn: format!(
+            "arn:aws:application-autoscaling:{region}:{account}:scalable-target/0ec5{id:016x}"
+        ),
+        created: world.now,
+        policies: std::collections::BTreeMap::new(),
+    }
+}
+
+/// Brings a service's desired count into the range, as registration does.
+fn keep_within(
+    world: &mut World,
+    cluster: &str,
+    service: &str,
+    min: i64,
+    max: i64,
+) -> Result<(), AwsError> {
+    let described = ecs(
+        world,
+        "DescribeServices",
+        json!({"cluster": cluster, "services": [service]}),
+    );
+    let found = described.ok().and_then(|output| {
+        let found = output.get("services")?.get(0)?;
+        (found.get("status")? == "ACTIVE")
+            .then(|| found.get("desiredCount").and_then(Value::as_i64))?
+    });
+    let Some(desired) = found else {
+        let text = format!("ECS service doesn't exist: service/{cluster}/{service}");
+        return Err(AwsError::new("ValidationException", text));
+    };
+    let within = desired.clamp(min, max);
+    if within != desired {
+        ecs(
+            world,
+            "UpdateService",
+            json!({"cluster": cluster, "service": service, "desiredCount": within}),
+        )?;
+    }
+    Ok(())
+}
+
+fn ecs(world: &mut World, operation: &str, input: Value) -> Result<Value, AwsError> {
+    super::call(
+        world,
+        &Call {
+            service: Service::Ecs,
+            operation: operation.to_owned(),
+            input,
+        },
+    )
+}
+
+fn describe_targets(world: &World, input: &Value) -> Result<Value, AwsError> {
+    let asked: Describe = read(input)?;
+    let found = targets(world, &asked).map(|target| {
+        json!({
+            "ServiceNamespace": target.dimension.service_namespace,
+            "ResourceId": target.dimension.resource_id,
+            "ScalableDimension": target.dimension.scalable_dimension,
+            "MinCapacity": target.min,
+            "MaxCapacity": target.max,
+            "RoleARN": target.role_arn,
+            "CreationTime": world.unix_seconds(target.created),
+            "SuspendedState": target.suspended,
+            "ScalableTargetARN": target.arn,
+        })
+    });
+    page("ScalableTargets", found.collect(), &asked)
+}
+
+fn deregister(world: &mut World, input: &Value) -> Result<Value, AwsError> {
+    let dimension: Dimension = read(input)?;
+    world
+        .autoscaling
+        .targets
+        .remove(&dimension.key())
+        .map(|_| json!({}))
+        .ok_or_else(|| no_target(&dimension))
+}
+
+fn put_policy(world: &mut World, input: &Value) -> Result<Value, AwsError> {
+    let (dimension, asked): (Dimension, PutPolicy) = (read(input)?, read(input)?);
+    let (now, id) = (world.now, world.fresh_uuid());
+    let (region, account) = (
+        world.settings.region.clone(),
+        world.settings.account.clone(),
+    );
+    let target = world
+        .autoscaling
+        .targets
+        .get_mut(&dimension.key())
+        .ok_or_else(|| no_target(&dimension))?;
+    if !target.policies.contains_key(&asked.policy_name) && target.policies.len() == POLICIES {
+        let text =
+            format!("The maximum number of scaling policies for a scalable target is {POLICIES}");
+        return Err(AwsError::new("LimitExceededException", text));
+    }
+    let (namespace, resource) = (&dimension.service_namespace, &dimension.resource_id);
+    let policy = target.policies.entry(asked.policy_name.clone()).or_insert_with(|| Policy {
+        arn: format!(
+            "arn:aws:autoscaling:{region}:{account}:scalingPolicy:{id}:resource/{namespace}/{resource}:policyName/{}",
+            asked.policy_name
+        ),
+        kind: "StepScaling".into(),
+        configuration: Map::new(),
+        created: now,
+    });
+    policy.kind = asked.policy_type.unwrap_or_else(|| policy.kind.clone());
+    let given = asked
+        .rest
+        .into_iter()
+        .filter(|(name, _)| CONFIGURATIONS.contains(&name.as_str()));
+    policy.configuration.extend(given);
+    Ok(json!({"PolicyARN": policy.arn, "Alarms": []}))
+}
+
+fn describe_policies(world: &World, input: &Value) -> Result<Value, AwsError> {
+    let asked: Describe = read(input)?;
+    let mut found = Vec::new();
+    for target in targets(world, &asked) {
+        for (name, policy) in &target.policies {
+            if !asked.policy_names.is_empty() && !asked.policy_names.contains(name) {
+                continue;
+            }
+            let mut members = policy.configuration.clone();
+            for (name, value) in [
+                ("PolicyARN", json!(policy.arn)),
+                ("PolicyName", json!(name)),
+                (
+                    "ServiceNamespace",
+                    json!(target.dimension.service_namespace),
+                ),
+                ("ResourceId", json!(target.dimension.resource_id)),
+                (
+                    "ScalableDimension",
+                    json!(target.dimension.scalable_dimension),
+                ),
+                ("PolicyType", json!(policy.kind)),
+                ("Alarms", json!([])),
+                ("CreationTime", json!(world.unix_seconds(policy.created))),
+            ] {
+                members.insert(name.to_owned(), value);
+            }
+            found.push(Value::Object(members));
+        }
+    }
+    page("ScalingPolicies", found, &asked)
+}
+
+fn delete_policy(world: &mut World, input: &Value) -> Result<Value, AwsError> {
+    let (dimension, asked): (Dimension, PutPolicy) = (read(input)?, read(input)?);
+    let target = world
+        .autoscaling
+        .targets
+        .get_mut(&dimension.key())
+        .ok_or_else(|| no_target(&dimension))?;
+    let text = || format!("No scaling policy found with name {}", asked.policy_name);
+    let removed = target.policies.remove(&asked.policy_name);
+    removed
+        .map(|_| json!({}))
+        .ok_or_else(|| AwsError::new("ObjectNotFoundException", text()))
+}
+
+fn no_target(dimension: &Dimension) -> AwsError {
+    let text = format!(
+        "No scalable target found for service namespace: {}, resource ID: {}, scalable dimension: {}",
+        dimension.service_namespace, dimension.resource_id, dimension.scalable_dimension
+    );
+    AwsError::new("ObjectNotFoundException", text)
+}
+
+/// The targets that pass the filters, in the order of their names.
+fn targets<'a>(world: &'a World, asked: &'a Describe) -> impl Iterator<Item = &'a ScalableTarget> {
+    world.autoscaling.targets.values().filter(|target| {
+        let Dimension {
+            service_namespace,
+            resource_id,
+            scalable_dimension,
+        } = &target.dimension;
+        *service_namespace == asked.service_namespace
+            && asked
+                .scalable_dimension
+                .as_ref()
+                .is_none_or(|only| only == scalable_dimension)
+            && asked
+                .resource_id
+                .as_ref()
+                .is_none_or(|only| only == resource_id)
+            && (asked.resource_ids.is_empty() || asked.resource_ids.contains(resource_id))
+    })
+}
+
+/// One page of `all` as the member `name`; the token is the number of items given out before.
+fn page(name: &str, all: Vec<Value>, asked: &Describe) -> Result<Value, AwsError> {
+    let start: usize = match &asked.next_token {
+        Some(token) => token
+            .parse()
+            .map_err(|_| AwsError::new("InvalidNextTokenException", "Invalid NextToken"))?,
+        None => 0,
+    };
+    let (count, length) = (all.len(), asked.max_results.unwrap_or(50).clamp(1, 50));
+    let items: Vec<Value> = all.into_iter().skip(start).take(length).collect();
+    let mut output = json!({name: items});
+    if start + length < count {
+        output["NextToken"] = json!((start + length).to_string());
+    }
+    Ok(output)
 }

@@ -128,7 +128,7 @@ impl Faults {
         if state.history.latest().is_none() {
             state.history.remember(world, lag);
         }
-        state.history.at(world.now.saturating_sub(lag))
+        state.history.at(world.now, lag)
     }
 
     /// Writes one call into the journal.

@@ -22,7 +22,9 @@ impl History {
     /// Remembers the state after a write and forgets those that no read can need that lags at most `longest_lag` milliseconds.
     pub fn remember(&mut self, world: &World, longest_lag: Millis) {
         self.states.push_back(world.clone());
-        let horizon = world.now.saturating_sub(longest_lag);
+        let Some(horizon) = world.now.checked_sub(longest_lag) else {
+            return;
+        };
         while self
             .states
             .get(1)
@@ -43,16 +45,15 @@ impl History {
         self.states.back().map(|state| state.now)
     }
 
-    /// The world as it was at the instant `at`; the oldest state when that is later.
+    /// The world as it was `lag` milliseconds before `now`; the oldest state when that is later.
     #[must_use]
-    pub fn at(&self, at: Millis) -> Option<World> {
-        let mut past = self
-            .states
-            .iter()
-            .rev()
-            .find(|state| state.now <= at)
-            .or(self.states.front())?
-            .clone();
+    pub fn at(&self, now: Millis, lag: Millis) -> Option<World> {
+        let oldest = self.states.front()?;
+        let Some(at) = now.checked_sub(lag) else {
+            return Some(oldest.clone());
+        };
+        let last = self.states.iter().rev().find(|state| state.now <= at);
+        let mut past = last.unwrap_or(oldest).clone();
         past.advance(at);
         Some(past)
     }
@@ -72,7 +73,7 @@ mod tests {
             world.next_id = next_id;
             history.remember(&world, 1_000);
         }
-        let seen = |at| history.at(at).map(|world| (world.now, world.next_id));
+        let seen = |at| history.at(at, 0).map(|world| (world.now, world.next_id));
         assert_eq!(seen(99), Some((99, 10)));
         assert_eq!(seen(100), Some((100, 20)));
         assert_eq!(seen(5_000), Some((5_000, 30)));
@@ -87,6 +88,6 @@ mod tests {
             history.remember(&world, 50);
         }
         assert_eq!(history.states.len(), 51);
-        assert_eq!(history.at(949).map(|world| world.now), Some(949));
+        assert_eq!(history.at(999, 50).map(|world| world.now), Some(949));
     }
 }
