@@ -1,10 +1,14 @@
 //! The documents that people, pipelines and the operator exchange through SSM Parameter Store.
 //!
+//! - [`spec`]: the Application as people write it: reading, checking, explaining what is wrong, JSON Schema.
 //! - [`application`]: the Application after validation: what the rest of the house works with.
-//! - [`identity`]: names and ARNs as types; what cannot be said cannot go wrong.
+//! - [`desired`]: the version that a release pipeline wishes for.
+//! - [`status`]: what the operator tells.
 //! - [`record`]: the operator's durable memory of one application.
+//! - [`identity`]: names and ARNs as types; what cannot be said cannot go wrong.
 //!
-//! This room knows documents: no AWS client, no clock, no decision.
+//! This room knows documents: no AWS client, no clock, no decision. Everything that is read is somebody else's data:
+//! it is bounded, read totally, and ends in a value or an error.
 
 pub mod application;
 pub mod desired;

@@ -64,6 +64,11 @@ fn the_full_example_spells_out_the_defaults() {
 }
 
 #[test]
+fn twelve_lines_are_enough() {
+    assert_eq!(example("blog-minimal.yaml").lines().count(), 12);
+}
+
+#[test]
 fn json_is_read_as_well_as_yaml() {
     let yaml = example("blog.yaml");
     let json: serde_json::Value = serde_saphyr::from_str(&yaml).unwrap();

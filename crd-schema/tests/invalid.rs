@@ -361,6 +361,23 @@ fn machines_read_the_same_as_json() {
         ("bakeTime:", "bakeTme:"),
     ]));
     insta::assert_json_snapshot!(invalid);
+    assert_eq!(
+        invalid.summary(),
+        "spec.traffic.routes[0].port: line 35, column 15: write a whole number, 1 to 65535 (and 1 more)"
+    );
+}
+
+/// A status is read by more people than a spec: the summary repeats nothing of what was written.
+#[test]
+fn a_summary_never_shows_values() {
+    for (from, to) in [
+        ("port: 8080", "port: hunter2"),
+        ("bakeTime: 10m", "bakeTime: hunter2"),
+        ("drift: heal", "drift: {hunter2"),
+    ] {
+        let summary = refused(&edited(&[(from, to)])).summary();
+        assert!(!summary.contains("hunter2"), "{summary}");
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(super) struct Spec {
     pub(super) cluster: String,
     /// Tags on everything that the operator creates. Keys that start with `aws:` or `teal:` are taken.
     #[serde(default)]
-    #[schemars(extend("maxProperties" = 40), transform = refused::tag_keys)]
+    #[schemars(extend("maxProperties" = 40), transform = refused::in_tags)]
     pub(super) tags: BTreeMap<String, String>,
     /// What a release is rendered from.
     pub(super) template: Template,

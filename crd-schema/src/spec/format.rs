@@ -61,7 +61,7 @@ fn family(text: &str) -> Result<(), String> {
         && !revision.is_empty()
         && revision.chars().all(|c| c.is_ascii_digit());
     right.then_some(()).ok_or_else(|| {
-        "write a task definition's `family` or `family:revision`, not an ARN".to_owned()
+        "write a task definition's `family` or `family:revision` (not an ARN), or `inline:` with AWS's own JSON".to_owned()
     })
 }
 

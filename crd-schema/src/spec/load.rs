@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::check::check;
 use super::document::{self, Document, Route, Spec, Target, TaskDefinition};
-use super::node::{self, Node, Place, Unreadable};
+use super::node::{self, Node, Place};
 use super::path::Path;
 use super::problem::{Finding, Invalid};
 use super::schema;
@@ -22,6 +22,12 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(schema);
 ///
 /// `source` is a file's or a parameter's name, for messages only.
 ///
+/// ```
+/// let invalid = crd_schema::spec::load("kind: Deployment", "blog.yaml").unwrap_err();
+/// assert_eq!(invalid.problems[0].path, "apiVersion");
+/// assert!(invalid.to_string().contains("error: kind: found \"Deployment\": write `Application`"));
+/// ```
+///
 /// # Errors
 ///
 /// Every problem of structure at once; when there is none, every contradiction between fields.
@@ -32,38 +38,41 @@ pub fn load(text: &str, source: &str) -> Result<Application, Invalid> {
         column: 1,
         length: 1,
     };
-    let about_all = |place, found: String, right: String| Finding {
-        path: Path::default(),
-        place,
-        found,
-        right,
+    let about_all = |place, found: String, right: String| {
+        let path = Path::default();
+        invalid(vec![Finding {
+            path,
+            place,
+            found,
+            right,
+        }])
     };
     if text.len() > MAX_BYTES {
         let found = format!("{} bytes", text.len());
-        return Err(invalid(vec![about_all(
+        return Err(about_all(
             start,
             found,
             format!("write at most {MAX_BYTES} bytes"),
-        )]));
+        ));
     }
-    let node = node::parse(text).map_err(
-        |Unreadable {
-             place,
-             found,
-             right,
-         }| { invalid(vec![about_all(place.unwrap_or(start), found, right)]) },
-    )?;
+    let node = node::parse(text).map_err(|unreadable| {
+        about_all(
+            unreadable.place.unwrap_or(start),
+            unreadable.found,
+            unreadable.right,
+        )
+    })?;
     let findings = check(&node, &SCHEMA);
     if !findings.is_empty() {
         return Err(invalid(findings));
     }
     // The schema is made from `Document`, so what passed it can be read; if not, the document is refused all the same.
     let document: Document = serde_json::from_value(node.to_json()).map_err(|error| {
-        invalid(vec![about_all(
+        about_all(
             start,
             "a document that cannot be read".into(),
             error.to_string(),
-        )])
+        )
     })?;
     let findings = contradictions(&document, &node);
     if findings.is_empty() {

@@ -8,6 +8,9 @@ use super::node::Place;
 use super::path::Path;
 
 /// A document that was refused, with every problem that was found, in the order of the text.
+///
+/// `Display` shows the lines of the text that are wrong: for whoever wrote them. For a status or a log there is
+/// [`Invalid::summary`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 pub struct Invalid {
     /// What was read, as the caller named it: a file or a parameter.

@@ -79,16 +79,14 @@ pub(super) fn in_service(schema: &mut Schema) {
     }
 }
 
-/// Tag keys that AWS and the operator keep for themselves.
-pub(super) fn tag_keys(schema: &mut Schema) {
+/// What AWS takes as a tag, less the keys that AWS and the operator keep for themselves.
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html>)
+pub(super) fn in_tags(schema: &mut Schema) {
+    let keys = json!({ "pattern": "^(?!aws:|teal:)", "format": "tag-key", "minLength": 1, "maxLength": 128 });
+    schema.insert("propertyNames".into(), keys);
     schema.insert(
-        "propertyNames".into(),
-        json!({
-            "pattern": "^(?!aws:|teal:)",
-            "format": "tag-key",
-            "minLength": 1,
-            "maxLength": 128
-        }),
+        "additionalProperties".into(),
+        json!({ "type": "string", "maxLength": 256 }),
     );
 }
 
