@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +33,25 @@ pub struct OpenError {
     pub source: io::Error,
 }
 
+/// An open port. Dropping it leaves it open; see [`OpenPort::close`].
+#[derive(Debug)]
+pub(super) struct OpenPort {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    close: CancellationToken,
+    accepting: JoinHandle<()>,
+}
+
+impl OpenPort {
+    /// Frees the port. Connections are closed once their requests in flight are answered.
+    pub(super) async fn close(self) {
+        self.close.cancel();
+        if let Err(error) = self.accepting.await {
+            tracing::error!(address = %self.address, %error, "an accept loop broke");
+        }
+    }
+}
+
 /// Opens the port of a listener and serves it until `close`; then no connection is accepted, requests in flight
 /// are answered and connections closed. Connections are spawned on `connections`.
 ///
@@ -43,7 +63,7 @@ pub(super) async fn open(
     proxy: &Arc<Proxy>,
     connections: &TaskTracker,
     close: CancellationToken,
-) -> Result<SocketAddr, OpenError> {
+) -> Result<OpenPort, OpenError> {
     let address = SocketAddr::new(bind, view.port);
     let failed = |source| OpenError {
         listener_arn: view.arn.clone(),
@@ -51,16 +71,19 @@ pub(super) async fn open(
         source,
     };
     let socket = TcpListener::bind(address).await.map_err(failed)?;
-    let opened = socket.local_addr().map_err(failed)?;
-    let accepting = accept(
+    let address = socket.local_addr().map_err(failed)?;
+    let served = accept(
         socket,
         view.clone(),
         Arc::clone(proxy),
         connections.clone(),
-        close,
+        close.clone(),
     );
-    connections.spawn(accepting);
-    Ok(opened)
+    Ok(OpenPort {
+        address,
+        close,
+        accepting: connections.spawn(served),
+    })
 }
 
 async fn accept(

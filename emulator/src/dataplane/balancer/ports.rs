@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::emulator::Emulator;
 use crate::world::view::ListenerView;
 
-use super::listener::{self, OpenError};
+use super::listener::{self, OpenError, OpenPort};
 use super::proxy::Proxy;
 
 /// How long after a port could not be opened it is tried again.
@@ -48,10 +48,7 @@ struct Port {
 
 #[derive(Debug)]
 enum PortState {
-    Open {
-        address: SocketAddr,
-        close: CancellationToken,
-    },
+    Open(OpenPort),
     Closed {
         error: Arc<OpenError>,
         retry_at: Instant,
@@ -80,15 +77,15 @@ impl Balancer {
     /// Makes the open ports those of `wanted`; true when a port changed. Requests in flight on a port that closes
     /// are still answered.
     pub(in crate::dataplane) async fn follow(&mut self, wanted: Vec<ListenerView>) -> bool {
-        let before = self.ports.len();
-        self.ports.retain(|_, port| {
-            let keep = wanted.contains(&port.view);
-            if !keep {
-                port.close();
-            }
-            keep
-        });
-        let mut changed = self.ports.len() != before;
+        let gone: Vec<Port> = self
+            .ports
+            .extract_if(.., |_, port| !wanted.contains(&port.view))
+            .map(|(_, port)| port)
+            .collect();
+        let mut changed = !gone.is_empty();
+        for port in gone {
+            port.close().await;
+        }
         for view in wanted {
             if self.ports.get(&view.arn).is_none_or(Port::is_to_be_opened) {
                 self.open(view).await;
@@ -102,18 +99,11 @@ impl Balancer {
     async fn open(&mut self, view: ListenerView) {
         let tried_before = self.ports.contains_key(&view.arn);
         let close = self.closing.child_token();
-        let opened = listener::open(
-            &view,
-            self.bind,
-            &self.proxy,
-            &self.connections,
-            close.clone(),
-        )
-        .await;
+        let opened = listener::open(&view, self.bind, &self.proxy, &self.connections, close).await;
         let state = match opened {
-            Ok(address) => {
-                tracing::info!(listener = view.arn, %address, "listening");
-                PortState::Open { address, close }
+            Ok(port) => {
+                tracing::info!(listener = view.arn, address = %port.address, "listening");
+                PortState::Open(port)
             }
             Err(error) => {
                 if !tried_before {
@@ -138,7 +128,7 @@ impl Balancer {
             .map(|port| ListenerStatus {
                 arn: port.view.arn.clone(),
                 opened: match &port.state {
-                    PortState::Open { address, .. } => Ok(*address),
+                    PortState::Open(port) => Ok(port.address),
                     PortState::Closed { error, .. } => Err(Arc::clone(error)),
                 },
             })
@@ -156,14 +146,14 @@ impl Balancer {
 impl Port {
     fn is_to_be_opened(&self) -> bool {
         match &self.state {
-            PortState::Open { .. } => false,
+            PortState::Open(_) => false,
             PortState::Closed { retry_at, .. } => Instant::now() >= *retry_at,
         }
     }
 
-    fn close(&self) {
-        match &self.state {
-            PortState::Open { close, .. } => close.cancel(),
+    async fn close(self) {
+        match self.state {
+            PortState::Open(port) => port.close().await,
             PortState::Closed { .. } => {}
         }
     }
