@@ -157,3 +157,16 @@ pub fn delete(world: &mut World, arn: &str) {
         }
     }
 }
+
+/// Gives a listener's rules the priorities of `by_priority`, which names each of them, and publishes the listener.
+pub fn set_priorities(world: &mut World, listener_arn: &str, by_priority: BTreeMap<u32, String>) {
+    for (priority, arn) in &by_priority {
+        if let Some(rule) = world.elb.rules.get_mut(arn) {
+            rule.priority = Some(*priority);
+        }
+    }
+    if let Some(listener) = world.elb.listeners.get_mut(listener_arn) {
+        listener.by_priority = by_priority;
+    }
+    publish(world, listener_arn);
+}

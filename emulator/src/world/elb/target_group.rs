@@ -318,3 +318,24 @@ pub fn load_balancer_of<'a>(world: &'a World, group: &TargetGroup) -> Option<&'a
     let listener = world.elb.listeners.get(&rule.listener_arn)?;
     Some(&listener.load_balancer_arn)
 }
+
+/// Changes how targets are checked. Checks that were off begin.
+pub fn set_health_check(world: &mut World, group_arn: &str, check: HealthCheck) {
+    let Some(group) = world.elb.target_groups.get_mut(group_arn) else {
+        return;
+    };
+    let begins = check.enabled && !group.health_check.enabled;
+    if !check.enabled {
+        group
+            .targets
+            .values_mut()
+            .for_each(|target| target.next_check = None);
+    }
+    group.health_check = check;
+    if begins {
+        let targets: Vec<SocketAddrV4> = group.targets.keys().copied().collect();
+        for target in targets {
+            health::schedule_first_check(world, group_arn, target);
+        }
+    }
+}
