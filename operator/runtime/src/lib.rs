@@ -1,10 +1,33 @@
 //! The loop around the planner. No SDK: AWS is behind the traits in [`cloud`].
 //!
-//! - [`queue`]: which application may run now; pure. [`delay`]: how long after failures.
+//! - [`controller`]: the driver: what is due is started, what ended is taken in, and the stop. [`queue`] says who may
+//!   run now (pure), [`delay`] how long after failures, `specs` which specs are in force.
+//! - `worker`, `reconcile`, `publish`: one reconcile as a task of its own, its steps in order, and what it tells.
+//! - [`executor`]: one planned write, guarded, sent once. [`lease`]: by what right.
+//! - `slot`: what is kept of one application between reconciles, outside the tasks.
+//! - [`metrics`], [`events`], [`snapshot`], `status`: what people and machines see.
+//!
+//! One application's panic, hang or failure is an outcome of that application and nothing to the others.
 
 pub mod clock;
 pub mod cloud;
+pub mod controller;
 pub mod delay;
+pub mod events;
+pub mod executor;
+pub mod lease;
 pub mod metrics;
 pub mod outcome;
+mod publish;
 pub mod queue;
+mod reconcile;
+mod slot;
+pub mod snapshot;
+mod specs;
+mod status;
+mod worker;
+
+pub use clock::Clock;
+pub use controller::{Controller, Settings};
+pub use executor::Mode;
+pub use metrics::Metrics;

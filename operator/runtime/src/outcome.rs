@@ -25,6 +25,8 @@ pub enum Outcome {
     PlanAged,
     /// The safety guard refused the planned write.
     GuardRefused,
+    /// The right to write would not outlive the write.
+    NoAuthority,
     /// The write never left.
     NotSent,
     /// AWS refused the write.
@@ -39,7 +41,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Completed,
         Self::Waiting,
         Self::Stepped,
@@ -50,6 +52,7 @@ impl Outcome {
         Self::Unread,
         Self::PlanAged,
         Self::GuardRefused,
+        Self::NoAuthority,
         Self::NotSent,
         Self::Refused,
         Self::Unknown,
@@ -70,6 +73,7 @@ impl Outcome {
             Self::Unread => "Unread",
             Self::PlanAged => "PlanAged",
             Self::GuardRefused => "GuardRefused",
+            Self::NoAuthority => "NoAuthority",
             Self::NotSent => "NotSent",
             Self::Refused => "Refused",
             Self::Unknown => "Unknown",
@@ -91,6 +95,7 @@ impl Outcome {
             Self::Unread
             | Self::PlanAged
             | Self::GuardRefused
+            | Self::NoAuthority
             | Self::NotSent
             | Self::Refused
             | Self::Unknown

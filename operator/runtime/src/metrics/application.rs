@@ -153,6 +153,7 @@ impl Metrics {
             | Outcome::Unread
             | Outcome::PlanAged
             | Outcome::GuardRefused
+            | Outcome::NoAuthority
             | Outcome::NotSent
             | Outcome::Refused
             | Outcome::Unknown => {}

@@ -23,7 +23,7 @@
 //! | `teal_reconcile_timeouts_total` | counter | `application` | it took longer than it may |
 //! | `teal_writes_total` | counter | `operation`, `outcome` (`Applied`, `NotSent`, `Refused`, `Unknown`) | AWS writes of the executor, the record's among them, the status's not |
 //! | `teal_status_writes_total` | counter | `result` (`written`, `failed`) | PutParameter of status documents |
-//! | `teal_guard_refusals_total` | counter | `property` (`S1` … `S16`) | planned writes that the safety guard refused: a bug or a race |
+//! | `teal_guard_refusals_total` | counter | `property` ([`planner::safety::PROPERTIES`]) | planned writes that the safety guard refused: a bug or a race |
 //! | `teal_application_info` | gauge | `application`, `phase`, `stage`, `waiting_on`, `hold` | 1; `hold` is why, while `waiting_on` is `Hold`, and else empty |
 //! | `teal_stage_start_timestamp_seconds` | gauge | `application`, `stage` | when the stage began that the application is in; 0 for the others |
 //! | `teal_stage_deadline_timestamp_seconds` | gauge | `application`, `stage` | when that stage fails or ends by itself; 0 when there is no deadline, and for the others |
@@ -62,11 +62,6 @@ const RECONCILE_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 /// Buckets of a release's duration, seconds.
 const RELEASE_SECONDS: [f64; 10] = [
     60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0,
-];
-/// The safety properties that the guard can name.
-const PROPERTIES: [&str; 16] = [
-    "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12", "S13", "S14", "S15",
-    "S16",
 ];
 /// The operations of [`Write::operation`].
 const OPERATIONS: [&str; 9] = [
@@ -302,7 +297,7 @@ impl Metrics {
         for reason in Wake::ALL {
             self.woken.with_label_values(&[reason.label()]).reset();
         }
-        for property in PROPERTIES {
+        for property in planner::safety::PROPERTIES {
             self.guard_refusals.with_label_values(&[property]).reset();
         }
         for result in ["written", "failed"] {

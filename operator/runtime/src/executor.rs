@@ -1,0 +1,144 @@
+//! The guarded executor: one planned write, checked once more and sent once.
+
+use std::time::Duration;
+
+use crd_schema::Application;
+use planner::memory::WriteOutcome;
+use planner::safety::{self, Violation};
+use planner::{Mono, Tuning, World, Write};
+
+use crate::clock::Clock;
+use crate::cloud::{Changed, CloudWriter};
+use crate::lease::Authority;
+use crate::metrics::Metrics;
+use crate::slot::Slot;
+
+/// Whether this operator may write at all. One that only observes never has a writer.
+#[derive(Debug)]
+pub enum Mode<W> {
+    /// Writes are sent.
+    Apply {
+        /// The capability.
+        writer: W,
+        /// By what right.
+        authority: Authority,
+    },
+    /// Nothing is ever written.
+    ObserveOnly,
+}
+
+/// What became of a planned write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Enacted {
+    Applied,
+    /// It would have been sent, but this operator only observes.
+    ObserveOnly,
+    /// The plan is too old.
+    PlanAged(Duration),
+    GuardRefused(Violation),
+    /// The right to write would not outlive the write.
+    NoAuthority,
+    Changed(String),
+    Unread(String),
+    NotSent(String),
+    Refused(String),
+    Unknown(String),
+}
+
+/// Sends planned writes, guarded.
+#[derive(Debug)]
+pub(crate) struct Executor<W> {
+    pub(crate) mode: Mode<W>,
+    pub(crate) tuning: Tuning,
+    pub(crate) clock: Clock,
+    /// Longest time that one write may take.
+    pub(crate) write_limit: Duration,
+}
+
+impl<W: CloudWriter> Executor<W> {
+    /// The write capability, if there is one.
+    pub(crate) fn writer(&self) -> Option<&W> {
+        match &self.mode {
+            Mode::Apply { writer, .. } => Some(writer),
+            Mode::ObserveOnly => None,
+        }
+    }
+
+    /// Sends `write`, which was planned at `made` on `world` and the slot's memory.
+    ///
+    /// # Guarantees
+    ///
+    /// - In this order: the safety guard, what the write touches read again, the plan's age and the authority as they
+    ///   are after that, one send.
+    /// - The slot's memory holds the write as outstanding *before* it is sent. Whatever happens to this future then,
+    ///   the outcome is never taken for known.
+    pub(crate) async fn enact(
+        &self,
+        slot: &Slot,
+        application: &Application,
+        world: &World,
+        made: Mono,
+        write: &Write,
+        metrics: &Metrics,
+    ) -> Enacted {
+        let now = self.clock.now();
+        let memory = slot.with(|kept| kept.memory.clone());
+        if let Err(violation) = safety::check(application, world, &memory, &self.tuning, write, now)
+        {
+            metrics.guard_refused(violation.property);
+            return Enacted::GuardRefused(violation);
+        }
+        let Mode::Apply { writer, authority } = &self.mode else {
+            return Enacted::ObserveOnly;
+        };
+        match writer.still_holds(application, write).await {
+            Ok(()) => {}
+            Err(Changed::Differs { what }) => return Enacted::Changed(what),
+            Err(Changed::Unread { reason }) => return Enacted::Unread(reason),
+        }
+        let now = self.clock.now();
+        let age = now.mono.since(made);
+        if age > self.tuning.plan_age {
+            return Enacted::PlanAged(age);
+        }
+        if !authority.outlives(self.write_limit) {
+            return Enacted::NoAuthority;
+        }
+        slot.with(|kept| kept.memory.sending(write, &self.tuning, now));
+        let outcome =
+            match tokio::time::timeout(self.write_limit, writer.write(application, write)).await {
+                Ok(outcome) => outcome,
+                Err(_) => WriteOutcome::Unknown {
+                    reason: format!("no answer within {:?}", self.write_limit),
+                },
+            };
+        let now = self.clock.now();
+        slot.with(|kept| kept.memory.note(write, &outcome, &self.tuning, now));
+        metrics.wrote(write, &outcome);
+        match outcome {
+            WriteOutcome::Applied => Enacted::Applied,
+            WriteOutcome::NotSent { reason } => Enacted::NotSent(reason),
+            WriteOutcome::Refused { reason } => Enacted::Refused(reason),
+            WriteOutcome::Unknown { reason } => Enacted::Unknown(reason),
+        }
+    }
+
+    /// A reconcile that began at `begun` ended without saying how: a write that it had sent may have happened, or may
+    /// yet.
+    pub(crate) fn abandoned(&self, slot: &Slot, begun: Mono) {
+        let now = self.clock.now();
+        slot.with(|kept| {
+            let sent = kept
+                .memory
+                .outstanding
+                .as_ref()
+                .filter(|sent| sent.since >= begun);
+            if let Some(write) = sent.map(|sent| sent.write.clone()) {
+                let outcome = WriteOutcome::Unknown {
+                    reason: "the reconcile was cut off".to_owned(),
+                };
+                kept.memory.note(&write, &outcome, &self.tuning, now);
+            }
+        });
+    }
+}

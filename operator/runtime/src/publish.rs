@@ -1,0 +1,244 @@
+//! What one reconcile leaves for people: one log line, metrics, events, a snapshot, and the status parameter when its
+//! content changed.
+
+use std::time::Duration;
+
+use crd_schema::status::Status;
+use planner::Mono;
+
+use crate::cloud::{Cloud, CloudWriter};
+use crate::events::{self, Reason};
+use crate::metrics::Generations;
+use crate::outcome::Outcome;
+use crate::reconcile::Reconciled;
+use crate::slot::{Kept, Slot};
+use crate::snapshot::Snapshot;
+use crate::status;
+use crate::worker::Worker;
+
+/// The status is written at most this often, but for a change of phase or stage.
+const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest time that a write of the status may take.
+const STATUS_LIMIT: Duration = Duration::from_secs(10);
+
+impl<C: Cloud, W: CloudWriter> Worker<C, W> {
+    /// Tells what came of a reconcile that began at `begun`. Returns how long a changed status is held back, if it is.
+    pub(crate) async fn publish(
+        &self,
+        slot: &Slot,
+        reconciled: &Reconciled,
+        begun: Mono,
+    ) -> Option<Duration> {
+        let now = self.clock.now();
+        let status = slot.with(|kept| {
+            self.log(slot, kept, reconciled);
+            let told = &mut kept.told;
+            if reconciled.outcome.is_failure() {
+                told.errors = told.errors.saturating_add(1);
+                told.error = reconciled.why.clone();
+            } else if reconciled.outcome != Outcome::Stopping {
+                told.errors = 0;
+                told.error = None;
+            }
+            self.tell_events(slot, kept, reconciled, now.wall);
+            if let Some(plan) = &reconciled.plan {
+                kept.told.plan = Some(plan.clone());
+            }
+            let status = document(slot, kept, now.wall);
+            let took = now.mono.since(begun);
+            self.metrics.reconciled(
+                &slot.name,
+                reconciled.outcome,
+                took,
+                kept.told.errors,
+                now.wall,
+            );
+            let report = kept.told.plan.as_ref().map(|plan| &plan.report);
+            let pair = kept
+                .spec
+                .application
+                .as_ref()
+                .map(|application| &application.route.pair);
+            self.metrics.show(
+                &slot.name,
+                &status,
+                report,
+                pair,
+                generations(kept, &status),
+            );
+            let (plan, application) = (kept.told.plan.clone(), kept.spec.application.clone());
+            self.board.show(
+                &slot.name,
+                Snapshot {
+                    status: status.clone(),
+                    plan,
+                    application,
+                    at: now.wall,
+                },
+            );
+            kept.told.record = kept
+                .told
+                .record
+                .is_some()
+                .then(|| kept.memory.record.clone());
+            kept.told.status = Some(status.clone());
+            status
+        });
+        self.write_status(slot, &status, now.mono).await
+    }
+
+    fn tell_events(&self, slot: &Slot, kept: &Kept, reconciled: &Reconciled, now: jiff::Timestamp) {
+        let emit = |(reason, note)| self.events.emit(&slot.name, reason, note, now);
+        let why = || reconciled.why.clone().unwrap_or_default();
+        if reconciled.outcome == Outcome::Panicked {
+            emit((Reason::ReconcilePanicked, why()));
+        } else if reconciled.outcome == Outcome::TimedOut {
+            emit((Reason::ReconcileTimedOut, why()));
+        }
+        if let (Some((write, enacted)), Some(plan)) = (&reconciled.step, &reconciled.plan) {
+            events::of_write(write, enacted, &plan.report)
+                .into_iter()
+                .for_each(emit);
+        }
+        let record = kept.told.record.as_ref();
+        let before = events::Told {
+            plan: kept.told.plan.as_ref(),
+            record,
+        };
+        let after = events::Told {
+            plan: reconciled.plan.as_ref(),
+            record: Some(&kept.memory.record),
+        };
+        events::between(before, after).into_iter().for_each(emit);
+        if let Some(before) = record {
+            events::ended_since(before, &kept.memory.record)
+                .for_each(|ended| self.metrics.released(&slot.name, ended));
+        }
+    }
+
+    /// One line when something was done, failed, or is waited for that was not before.
+    fn log(&self, slot: &Slot, kept: &Kept, reconciled: &Reconciled) {
+        let Reconciled {
+            outcome,
+            plan,
+            step,
+            why,
+        } = reconciled;
+        let told = kept
+            .told
+            .plan
+            .as_ref()
+            .map(|plan| (plan.report.stage, plan.report.waiting_on.label()));
+        let report = plan.as_ref().map(|plan| &plan.report);
+        let now = report.map(|report| (report.stage, report.waiting_on.label()));
+        if !outcome.is_failure() && step.is_none() && (now.is_none() || now == told) {
+            return;
+        }
+        let rollout = kept
+            .memory
+            .record
+            .rollout
+            .as_ref()
+            .map(|rollout| rollout.release.generation.version);
+        let stage = report.map(|report| report.stage.as_str());
+        let waiting_on = report.map(|report| report.waiting_on.label());
+        let step = step.as_ref().map(|(write, _)| write.describe());
+        let (application, outcome, why) = (&slot.name, outcome.label(), why.as_deref());
+        if reconciled.outcome.is_failure() {
+            tracing::warn!(%application, rollout, stage, waiting_on, step, outcome, why, "reconcile failed");
+        } else {
+            tracing::info!(%application, rollout, stage, waiting_on, step, outcome, why, "reconciled");
+        }
+    }
+
+    /// Writes the status when its content changed: at once when phase or stage did, else not too often.
+    async fn write_status(&self, slot: &Slot, status: &Status, now: Mono) -> Option<Duration> {
+        let writer = self.executor.writer()?;
+        let text = status.to_json();
+        let due = slot.with(|kept| {
+            let told = &mut kept.told;
+            if told.written.as_ref() == Some(&text) {
+                return Err(None);
+            }
+            let turned = told.turn != Some((status.phase, status.stage));
+            let waited = told
+                .attempted
+                .map_or(STATUS_INTERVAL, |attempted| now.since(attempted));
+            if !turned && waited < STATUS_INTERVAL {
+                return Err(Some(STATUS_INTERVAL - waited));
+            }
+            told.attempted = Some(now);
+            told.turn = Some((status.phase, status.stage));
+            Ok(())
+        });
+        if let Err(held_back) = due {
+            return held_back;
+        }
+        let written =
+            tokio::time::timeout(STATUS_LIMIT, writer.put_status(&slot.name, &text)).await;
+        let error = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {} s", STATUS_LIMIT.as_secs())),
+        };
+        self.metrics.status_written(error.is_none());
+        match error {
+            None => {
+                slot.with(|kept| kept.told.written = Some(text));
+                None
+            }
+            Some(error) => {
+                tracing::warn!(application = %slot.name, error, "the status could not be written");
+                Some(STATUS_INTERVAL)
+            }
+        }
+    }
+}
+
+fn document(slot: &Slot, kept: &Kept, now: jiff::Timestamp) -> Status {
+    status::document(&status::Facts {
+        name: &slot.name,
+        report: kept.told.plan.as_ref().map(|plan| &plan.report),
+        record: &kept.memory.record,
+        desired: kept.memory.desired.as_ref(),
+        world: kept.world.as_deref(),
+        spec: &kept.spec,
+        errors: kept.told.errors,
+        error: kept.told.error.as_deref(),
+        before: kept.told.status.as_ref(),
+        now,
+    })
+}
+
+/// Versions of the desired parameter: as polled, as decided upon, as served.
+fn generations(kept: &Kept, status: &Status) -> Generations {
+    let observed = status.observed_generation;
+    let converged = kept
+        .told
+        .plan
+        .as_ref()
+        .is_some_and(|plan| plan.report.converged);
+    let record = &kept.memory.record;
+    let served = status.serving.as_ref().and_then(|serving| {
+        let known = record
+            .rollout
+            .as_ref()
+            .map(|rollout| &rollout.release)
+            .into_iter()
+            .chain(&record.last_good);
+        known
+            .filter(|release| release.digest == serving.digest)
+            .map(|release| release.generation)
+            .next()
+    });
+    let serving = if converged { observed } else { served };
+    Generations {
+        desired: kept
+            .spec
+            .wish
+            .max(observed)
+            .map(|generation| generation.version),
+        observed: observed.map(|generation| generation.version),
+        serving: serving.map(|generation| generation.version),
+    }
+}

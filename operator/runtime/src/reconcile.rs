@@ -1,0 +1,167 @@
+//! One reconcile of one application: observe, absorb, plan, guard and enact. [`crate::publish`] tells what came of it.
+
+use std::sync::Arc;
+
+use crd_schema::Application;
+use planner::{Hold, Plan, WaitingOn, World, Write};
+use tokio_util::sync::CancellationToken;
+
+use crate::cloud::{Cloud, CloudWriter, Focus};
+use crate::executor::Enacted;
+use crate::outcome::Outcome;
+use crate::slot::Slot;
+use crate::worker::Worker;
+
+/// What came of one reconcile.
+#[derive(Debug)]
+pub(crate) struct Reconciled {
+    pub(crate) outcome: Outcome,
+    /// The plan, its report as it is after the step. None: it did not come to a plan.
+    pub(crate) plan: Option<Plan>,
+    /// The step that was taken or refused.
+    pub(crate) step: Option<(Write, Enacted)>,
+    /// Why it ended as it did, where the outcome alone does not say.
+    pub(crate) why: Option<String>,
+}
+
+impl Reconciled {
+    /// It did not come to a plan.
+    pub(crate) fn without_plan(outcome: Outcome, why: Option<String>) -> Self {
+        Self {
+            outcome,
+            plan: None,
+            step: None,
+            why,
+        }
+    }
+}
+
+/// One reconcile. Level-triggered: it starts from what is there, and takes at most one step.
+///
+/// # Guarantees
+///
+/// When `stop` is cancelled, no step is begun any more, and one that was begun is ended. When this future is dropped
+/// or panics, the slot's memory holds a write that was sent as outstanding.
+pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
+    worker: &Worker<C, W>,
+    slot: &Slot,
+    stop: &CancellationToken,
+) -> Reconciled {
+    let (application, focus) = slot.with(|kept| {
+        let (base, services) = kept.memory.focus();
+        let conflicts = kept.spec.conflicts.clone();
+        let focus = Focus {
+            base,
+            services,
+            conflicts,
+            spec_present: kept.spec.present,
+        };
+        (kept.spec.application.clone(), focus)
+    });
+    let Some(application) = application else {
+        return Reconciled::without_plan(
+            Outcome::Held,
+            slot.with(|kept| kept.spec.problem.clone()),
+        );
+    };
+    let world = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Reconciled::without_plan(Outcome::Stopping, None),
+        world = worker.cloud.observe(&application, &focus) => Arc::new(world),
+    };
+    let plan = decide(worker, slot, &application, &world);
+    match plan.step.clone() {
+        None => waited(plan),
+        Some(_) if stop.is_cancelled() => Reconciled {
+            outcome: Outcome::Stopping,
+            plan: Some(plan),
+            step: None,
+            why: None,
+        },
+        Some(write) => {
+            let metrics = &worker.metrics;
+            let enacted = worker
+                .executor
+                .enact(slot, &application, &world, plan.made, &write, metrics)
+                .await;
+            stepped(plan, write, enacted)
+        }
+    }
+}
+
+/// Absorb and plan. The slot's memory is replaced whole, so that a panic in between leaves the old one.
+fn decide<C: Cloud, W: CloudWriter>(
+    worker: &Worker<C, W>,
+    slot: &Slot,
+    application: &Application,
+    world: &Arc<World>,
+) -> Plan {
+    let now = worker.clock.now();
+    let tuning = &worker.executor.tuning;
+    let mut memory = slot.with(|kept| kept.memory.clone());
+    memory.absorb(world, tuning, now);
+    slot.with(|kept| {
+        kept.told
+            .record
+            .get_or_insert_with(|| memory.record.clone());
+        kept.memory = memory.clone();
+        kept.world = Some(Arc::clone(world));
+    });
+    planner::plan(application, world, &memory, tuning, now)
+}
+
+fn waited(plan: Plan) -> Reconciled {
+    let (outcome, why) = match &plan.report.waiting_on {
+        WaitingOn::Nothing => (Outcome::Completed, None),
+        WaitingOn::Hold(_) => (Outcome::Held, None),
+        WaitingOn::Observation { what } => (Outcome::Unread, Some(what.clone())),
+        WaitingOn::OwnStep
+        | WaitingOn::StartBound
+        | WaitingOn::OutstandingWrite { .. }
+        | WaitingOn::ReadYourWrites { .. }
+        | WaitingOn::OldServiceGone { .. }
+        | WaitingOn::Tasks { .. }
+        | WaitingOn::HealthyTargets { .. }
+        | WaitingOn::Settle
+        | WaitingOn::BakeTime
+        | WaitingOn::KeepBlue
+        | WaitingOn::Drain { .. }
+        | WaitingOn::Deletion { .. } => (Outcome::Waiting, None),
+    };
+    Reconciled {
+        outcome,
+        plan: Some(plan),
+        step: None,
+        why,
+    }
+}
+
+fn stepped(mut plan: Plan, write: Write, enacted: Enacted) -> Reconciled {
+    let (outcome, why) = match &enacted {
+        Enacted::Applied => (Outcome::Stepped, None),
+        Enacted::ObserveOnly => (Outcome::ObserveOnly, None),
+        Enacted::PlanAged(age) => (
+            Outcome::PlanAged,
+            Some(format!("the plan was {} ms old", age.as_millis())),
+        ),
+        Enacted::GuardRefused(violation) => {
+            plan.report.waiting_on = WaitingOn::Hold(Hold::GuardRefused {
+                violation: violation.to_string(),
+            });
+            plan.report.converged = false;
+            (Outcome::GuardRefused, Some(violation.to_string()))
+        }
+        Enacted::NoAuthority => (Outcome::NoAuthority, None),
+        Enacted::Changed(why) => (Outcome::Changed, Some(why.clone())),
+        Enacted::Unread(why) => (Outcome::Unread, Some(why.clone())),
+        Enacted::NotSent(why) => (Outcome::NotSent, Some(why.clone())),
+        Enacted::Refused(why) => (Outcome::Refused, Some(why.clone())),
+        Enacted::Unknown(why) => (Outcome::Unknown, Some(why.clone())),
+    };
+    Reconciled {
+        outcome,
+        plan: Some(plan),
+        step: Some((write, enacted)),
+        why,
+    }
+}

@@ -1,0 +1,120 @@
+//! What the loop keeps of one application between reconciles, outside the tasks that run them: a task that panics or
+//! runs out of time takes nothing with it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crd_schema::record::{Generation, Record, Stage};
+use crd_schema::status::{Phase, Status};
+use crd_schema::{Application, ApplicationName};
+use planner::world::{DesiredParameter, ServiceStatus};
+use planner::{Memory, Mono, Plan, WaitingOn, World};
+
+/// One application's place.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) name: ApplicationName,
+    kept: Mutex<Kept>,
+}
+
+/// What is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) spec: Spec,
+    pub(crate) memory: Memory,
+    /// What the last round of reads saw.
+    pub(crate) world: Option<Arc<World>>,
+    pub(crate) told: Told,
+}
+
+/// What is known of the spec.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Spec {
+    /// The last good one; it stays in force while a newer one is bad.
+    pub(crate) application: Option<Arc<Application>>,
+    /// Why the newest one is not in force.
+    pub(crate) problem: Option<String>,
+    /// Which write of the parameter was looked at last.
+    pub(crate) generation: Generation,
+    /// False: the parameter was not found twice, a sweep apart.
+    pub(crate) present: bool,
+    /// Other applications' claims on the same groups or rules.
+    pub(crate) conflicts: Vec<String>,
+    /// The newest write of `desired`, as the poll saw it.
+    pub(crate) wish: Option<Generation>,
+}
+
+/// What was last told to people: the ground for telling what changed.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) plan: Option<Plan>,
+    pub(crate) record: Option<Record>,
+    pub(crate) status: Option<Status>,
+    /// The status text that is in the parameter.
+    pub(crate) written: Option<String>,
+    /// Phase and stage of the last attempt to write it.
+    pub(crate) turn: Option<(Phase, Stage)>,
+    /// When that began.
+    pub(crate) attempted: Option<Mono>,
+    /// Failed reconciles in a row.
+    pub(crate) errors: u32,
+    /// Why the last one failed.
+    pub(crate) error: Option<String>,
+}
+
+impl Slot {
+    pub(crate) fn new(name: ApplicationName, spec: Spec, now: Mono) -> Self {
+        let kept = Kept {
+            spec,
+            memory: Memory::new(now),
+            world: None,
+            told: Told::default(),
+        };
+        Self {
+            name,
+            kept: Mutex::new(kept),
+        }
+    }
+
+    /// Looks at or changes what is kept. Short: no decision is made and nothing is awaited inside, so a reader never
+    /// waits for a reconcile, and a panic elsewhere never leaves it half changed.
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Kept) -> T) -> T {
+        f(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Kept {
+    /// Nothing is left to care for: the spec is gone, and no service of the application is.
+    pub(crate) fn is_over(&self) -> bool {
+        let services = self.world.as_ref().and_then(|world| world.services.value());
+        let none_left = services.is_some_and(|services| {
+            services
+                .iter()
+                .all(|service| !service.tags.ours || service.status == ServiceStatus::Inactive)
+        });
+        !self.spec.present && (self.spec.application.is_none() || none_left)
+    }
+
+    /// It was observed in full once, or there is nothing to observe.
+    pub(crate) fn is_observed(&self) -> bool {
+        let seen = |plan: &Plan| !matches!(plan.report.waiting_on, WaitingOn::Observation { .. });
+        self.spec.application.is_none() || self.told.plan.as_ref().is_some_and(seen)
+    }
+
+    /// This write of `desired` is newer than what the poll and the last reconcile saw.
+    pub(crate) fn is_new(&mut self, wish: Generation) -> bool {
+        let read = self
+            .memory
+            .desired
+            .as_ref()
+            .and_then(|desired| match desired {
+                DesiredParameter::Missing => None,
+                DesiredParameter::Invalid { generation, .. }
+                | DesiredParameter::Set { generation, .. } => Some(*generation),
+            });
+        let newer = Some(wish) > self.spec.wish;
+        if newer {
+            self.spec.wish = Some(wish);
+        }
+        newer && Some(wish) > read
+    }
+}
