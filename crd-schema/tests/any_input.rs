@@ -15,9 +15,9 @@ fn read_everything(text: &str) {
             assert!(!invalid.problems.is_empty());
             assert!(!invalid.to_string().is_empty() && !invalid.summary().is_empty());
             for problem in &invalid.problems {
-                let lines = text.lines().count().max(1);
+                let lines = text.replace("\r\n", "\n").split(['\n', '\r']).count();
                 assert!(
-                    (1..=lines + 1).contains(&problem.line) && problem.column >= 1,
+                    (1..=lines).contains(&problem.line) && problem.column >= 1,
                     "{problem:?}"
                 );
             }

@@ -332,6 +332,10 @@ fn no_document_at_all() {
             "{\"spec\": {\"cluster\": \"prod\",\n \"template\": }".into(),
         ),
         (
+            "other ends of lines",
+            "spec: {}\rkind: Deployment\r\nmetadata: {}".into(),
+        ),
+        (
             "a key twice",
             "spec:\n  cluster: prod\n  cluster: test\n".into(),
         ),

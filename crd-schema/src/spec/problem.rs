@@ -103,8 +103,10 @@ impl Invalid {
 
 impl Snippet {
     fn of(text: &str, place: Place) -> Self {
+        // YAML breaks lines at `\r` alone, too.
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let line = text
-            .lines()
+            .split('\n')
             .nth(place.line.saturating_sub(1))
             .unwrap_or_default();
         let characters: Vec<char> = line
