@@ -11,6 +11,8 @@ pub mod elbv2;
 mod json;
 pub mod ssm;
 pub mod sts;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
