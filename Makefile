@@ -1,0 +1,95 @@
+# Everything a person or CI runs. `make` or `make help` lists it.
+#
+#   make demo                         a release on this machine, under load
+#   make demo SPEED=2 ARGS=--kill-operator
+#
+# `demo` and `test` need Rust and make alone; `make tools` brings what the other checks need.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# Tools of `make tools` come before the machine's own.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+# A test never rewrites its own expectation.
+export INSTA_UPDATE ?= no
+
+CARGO ?= cargo
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# Options of `teal demo`; empty means its own default.
+STRATEGY ?=
+SPEED ?=
+ARGS ?=
+DEMO = demo $(if $(STRATEGY),--strategy $(STRATEGY)) $(if $(SPEED),--speed $(SPEED)) $(ARGS)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build teal, dev profile
+	$(CARGO) build --locked -p teal
+
+.PHONY: demo
+demo: build ## a release on this machine under load (STRATEGY=… SPEED=… ARGS=…)
+	@$(TARGET)/debug/teal $(DEMO)
+
+.PHONY: test
+test: check-manifests doc-test ## all tests; says what it leaves out for want of a tool
+	@tools/require aws "the emulator driven by an unmodified AWS CLI"
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then $(CARGO) nextest run --locked --workspace --no-fail-fast; \
+	else $(CARGO) test --locked --workspace --lib --bins --tests --no-fail-fast; fi
+
+.PHONY: doc-test
+doc-test: ## the examples in the documentation
+	$(CARGO) test --locked --workspace --doc --quiet
+
+.PHONY: tools
+tools: ## install promtool, cfn-lint and the AWS CLI into .tools
+	@tools/install
+
+.PHONY: fmt
+fmt: ## format
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## fail when something is not formatted
+	$(CARGO) fmt --all --check
+
+.PHONY: lint
+lint: ## clippy without warnings, with the emulator and without
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p teal --no-default-features -- -D warnings
+
+.PHONY: check-manifests
+check-manifests: ## alert rules and their tests, CloudFormation, IAM
+	@tools/check-manifests
+
+.PHONY: deny
+deny: ## dependencies: one TLS and one hyper stack, licences, sources
+	@tools/lock-check
+	@if $(CARGO) deny --version >/dev/null 2>&1; \
+	then $(CARGO) deny --locked check bans licenses sources; \
+	else echo "left out: licences and sources of dependencies (cargo-deny is not installed: cargo install cargo-deny)"; fi
+
+.PHONY: bench
+bench: ## the numbers of the README's table
+	$(CARGO) run --locked --release -p tests --bin bench
+
+# Ten thousand cases a property, where it sets no number of its own, instead of 256.
+.PHONY: nightly
+nightly: ## the tests with many more cases; takes long
+	PROPTEST_CASES=$(or $(PROPTEST_CASES),10000) $(CARGO) test --locked --release --workspace --lib --tests
+
+.PHONY: image
+image: ## the container image, teal:dev
+	docker build --tag teal:dev .
+
+.PHONY: clean
+clean: ## remove what was built and .tools
+	$(CARGO) clean
+	rm -rf .tools
