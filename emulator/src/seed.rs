@@ -201,9 +201,9 @@ fn look_up<'a>(reference: &str, outputs: &'a BTreeMap<String, Value>) -> Option<
     let mut parts = path.split('.');
     let mut value = outputs.get(parts.next()?)?;
     for part in parts {
-        value = match value {
-            Value::Array(items) => items.get(part.parse::<usize>().ok()?)?,
-            other => other.get(part)?,
+        value = match part.parse::<usize>() {
+            Ok(index) => value.get(index)?,
+            Err(_) => value.get(part)?,
         };
     }
     Some(value)

@@ -1,5 +1,7 @@
 //! The unmodified AWS CLI as a client: what it sends is understood, what we answer it parses.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 use std::process::{Command, Stdio};
 
 use emulator::Emulator;
@@ -165,5 +167,312 @@ async fn parameters_and_the_caller() {
         .filter_map(|one| one["Name"].as_str())
         .collect();
     assert_eq!(names, ["/blog/a", "/blog/b", "/blog/c", "/blog/version"]);
+    stage.stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_behind_a_weighted_listener() {
+    let Some(stage) = Stage::set().await else {
+        return;
+    };
+    let arn = |output: &Value, list: &str, member: &str| {
+        output[list][0][member]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+
+    let cluster = stage
+        .aws(&["ecs", "create-cluster", "--cluster-name", "prod"])
+        .await;
+    assert_eq!(cluster["cluster"]["status"], "ACTIVE");
+    let subnets = ["subnet-0a0a0a0a0a0a0a0a0", "subnet-0b0b0b0b0b0b0b0b0"];
+    let balancer = stage
+        .aws(&[
+            "elbv2",
+            "create-load-balancer",
+            "--name",
+            "blog",
+            "--subnets",
+            subnets[0],
+            subnets[1],
+        ])
+        .await;
+    let balancer = arn(&balancer, "LoadBalancers", "LoadBalancerArn");
+    let mut groups = Vec::new();
+    for name in ["blog-a", "blog-b"] {
+        let mut create = vec![
+            "elbv2",
+            "create-target-group",
+            "--name",
+            name,
+            "--protocol",
+            "HTTP",
+            "--port",
+            "8080",
+        ];
+        create.extend([
+            "--vpc-id",
+            "vpc-0e0e0e0e0e0e0e0e0",
+            "--target-type",
+            "ip",
+            "--matcher",
+            "HttpCode=200-299",
+        ]);
+        groups.push(arn(
+            &stage.aws(&create).await,
+            "TargetGroups",
+            "TargetGroupArn",
+        ));
+    }
+    let service = json!({
+        "cluster": "prod",
+        "serviceName": "blog-1",
+        "taskDefinition": "blog:1",
+        "desiredCount": 2,
+        "launchType": "FARGATE",
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": subnets}},
+        "loadBalancers": [{"targetGroupArn": groups[0], "containerName": "web", "containerPort": 8080}],
+        "tags": [{"key": "application", "value": "blog"}],
+    })
+    .to_string();
+    let containers = json!([{
+        "name": "web",
+        "image": "blog:1",
+        "portMappings": [{"containerPort": 8080}],
+        "environment": [{"name": "LANG", "value": "é & <b>"}],
+    }])
+    .to_string();
+    let mut register = vec![
+        "ecs",
+        "register-task-definition",
+        "--family",
+        "blog",
+        "--network-mode",
+        "awsvpc",
+    ];
+    register.extend([
+        "--requires-compatibilities",
+        "FARGATE",
+        "--cpu",
+        "256",
+        "--memory",
+        "512",
+    ]);
+    register.extend(["--container-definitions", &containers]);
+    assert_eq!(stage.aws(&register).await["taskDefinition"]["revision"], 1);
+
+    // A group that no listener forwards to cannot take a service.
+    let create = ["ecs", "create-service", "--cli-input-json", &service];
+    let early = stage.try_aws(&create).await;
+    assert!(
+        early
+            .errors
+            .contains("does not have an associated load balancer"),
+        "{}",
+        early.errors
+    );
+
+    let forward = |a: u32, b: u32| {
+        json!([{"Type": "forward", "ForwardConfig": {"TargetGroups": [
+            {"TargetGroupArn": groups[0], "Weight": a},
+            {"TargetGroupArn": groups[1], "Weight": b},
+        ]}}])
+        .to_string()
+    };
+    let mut listen = vec![
+        "elbv2",
+        "create-listener",
+        "--load-balancer-arn",
+        &balancer,
+        "--protocol",
+        "HTTP",
+    ];
+    let actions = forward(100, 0);
+    listen.extend(["--port", "80", "--default-actions", &actions]);
+    let listener = arn(&stage.aws(&listen).await, "Listeners", "ListenerArn");
+    let conditions = r#"[{"Field":"path-pattern","PathPatternConfig":{"Values":["/beta/*"]}}]"#;
+    let mut rule = vec![
+        "elbv2",
+        "create-rule",
+        "--listener-arn",
+        &listener,
+        "--priority",
+        "10",
+    ];
+    let actions = forward(0, 1);
+    rule.extend(["--conditions", conditions, "--actions", &actions]);
+    let rule = arn(&stage.aws(&rule).await, "Rules", "RuleArn");
+    let taken = [
+        "elbv2",
+        "create-rule",
+        "--listener-arn",
+        &listener,
+        "--priority",
+        "10",
+    ];
+    let taken = [
+        &taken[..],
+        &["--conditions", conditions, "--actions", &actions],
+    ]
+    .concat();
+    let taken = stage.try_aws(&taken).await;
+    assert!(
+        taken
+            .errors
+            .contains("(PriorityInUse) when calling the CreateRule operation"),
+        "{}",
+        taken.errors
+    );
+    let actions = forward(70, 30);
+    stage
+        .aws(&[
+            "elbv2",
+            "modify-rule",
+            "--rule-arn",
+            &rule,
+            "--actions",
+            &actions,
+        ])
+        .await;
+    let rules = stage
+        .aws(&["elbv2", "describe-rules", "--listener-arn", &listener])
+        .await;
+    let weights = &rules["Rules"][0]["Actions"][0]["ForwardConfig"]["TargetGroups"];
+    assert_eq!(
+        (&weights[0]["Weight"], &weights[1]["Weight"]),
+        (&json!(70), &json!(30))
+    );
+    assert_eq!(
+        (
+            &rules["Rules"][1]["IsDefault"],
+            &rules["Rules"][1]["Priority"]
+        ),
+        (&json!(true), &json!("default"))
+    );
+
+    let created = stage.aws(&create).await;
+    assert_eq!(created["service"]["status"], "ACTIVE");
+    let again = stage
+        .try_aws(&[
+            "ecs",
+            "create-service",
+            "--cli-input-json",
+            &service.replace(":2,", ":3,"),
+        ])
+        .await;
+    assert!(
+        again
+            .errors
+            .contains("Creation of service was not idempotent"),
+        "{}",
+        again.errors
+    );
+    let described = stage
+        .aws(&[
+            "ecs",
+            "describe-services",
+            "--cluster",
+            "prod",
+            "--services",
+            "blog-1",
+            "none",
+            "--include",
+            "TAGS",
+        ])
+        .await;
+    assert_eq!(described["services"][0]["desiredCount"], 2);
+    assert_eq!(described["services"][0]["tags"][0]["value"], "blog");
+    assert_eq!(described["failures"][0]["reason"], "MISSING");
+    let definition = stage
+        .aws(&[
+            "ecs",
+            "describe-task-definition",
+            "--task-definition",
+            "blog",
+        ])
+        .await;
+    let environment = &definition["taskDefinition"]["containerDefinitions"][0]["environment"];
+    assert_eq!(environment[0]["value"], "é & <b>");
+    let busy = stage
+        .try_aws(&[
+            "ecs",
+            "delete-service",
+            "--cluster",
+            "prod",
+            "--service",
+            "blog-1",
+        ])
+        .await;
+    assert!(
+        busy.errors.contains("(InvalidParameterException)"),
+        "{}",
+        busy.errors
+    );
+
+    let resource = [
+        "--service-namespace",
+        "ecs",
+        "--resource-id",
+        "service/prod/blog-1",
+    ];
+    let dimension = ["--scalable-dimension", "ecs:service:DesiredCount"];
+    let register = [
+        "application-autoscaling",
+        "register-scalable-target",
+        "--min-capacity",
+        "3",
+        "--max-capacity",
+        "9",
+    ];
+    stage
+        .aws(&[&register[..], &resource, &dimension].concat())
+        .await;
+    let scaled = stage
+        .aws(&[
+            "ecs",
+            "describe-services",
+            "--cluster",
+            "prod",
+            "--services",
+            "blog-1",
+        ])
+        .await;
+    assert_eq!(scaled["services"][0]["desiredCount"], 3);
+    let policy = [
+        "application-autoscaling",
+        "put-scaling-policy",
+        "--policy-name",
+        "cpu",
+        "--policy-type",
+        "TargetTrackingScaling",
+    ];
+    let target = r#"{"TargetValue":50.0,"PredefinedMetricSpecification":{"PredefinedMetricType":"ECSServiceAverageCPUUtilization"}}"#;
+    let configuration = ["--target-tracking-scaling-policy-configuration", target];
+    stage
+        .aws(&[&policy[..], &resource, &dimension, &configuration].concat())
+        .await;
+    let policies = stage
+        .aws(&[
+            "application-autoscaling",
+            "describe-scaling-policies",
+            "--service-namespace",
+            "ecs",
+        ])
+        .await;
+    assert_eq!(
+        policies["ScalingPolicies"][0]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"],
+        50.0
+    );
+
+    let counts = stage
+        .emulator
+        .faults()
+        .journal(|journal| journal.counts().keys().cloned().collect::<Vec<_>>());
+    let wrong: Vec<_> = counts
+        .iter()
+        .filter(|counted| counted.outcome == "InternalFailure")
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
     stage.stop.cancel();
 }

@@ -1,5 +1,7 @@
 //! Faults through the wire: what takes effect, what the caller sees, what the journal says.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 use std::time::Duration;
 
 use bytes::Bytes;

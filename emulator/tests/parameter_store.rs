@@ -1,5 +1,11 @@
 //! Parameter Store's rules, through the wire.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at its first surprise"
+)]
+
 use bytes::Bytes;
 use emulator::Emulator;
 use emulator::world::Settings;

@@ -391,7 +391,13 @@ fn passes(
             .iter()
             .map(fits)
             .collect::<Result<Vec<bool>, AwsError>>()?;
-        if !any.contains(&true) && !(any.is_empty() && !held.is_empty()) {
+        // A filter without values asks that there be one.
+        let passed = if any.is_empty() {
+            !held.is_empty()
+        } else {
+            any.contains(&true)
+        };
+        if !passed {
             return Ok(false);
         }
     }
