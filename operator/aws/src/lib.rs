@@ -1,1 +1,32 @@
-//! Under construction.
+//! The wall to AWS: the only room that knows the SDK.
+//!
+//! It implements the runtime's traits and nothing else: [`AwsCloud`] observes, [`AwsWriter`] writes one write at a
+//! time. It decides nothing.
+//!
+//! - [`clients`]: one HTTP client and configuration; readers retry a little, writers never.
+//! - [`error`]: one error for every call, and what a failed write leaves behind.
+//! - [`budget`]: our share of AWS's request limits. [`metrics`]: every request, counted.
+//! - [`names`]: where an application's parameters are. [`params`]: the same for the command line.
+//! - [`read`]: batched observation. [`write`](mod@write): one AWS call a write, and the look before it.
+//!
+//! # Promises
+//!
+//! No answer makes it panic; half a list is no list; what could not be read says so; a write is sent once.
+
+pub mod budget;
+pub mod clients;
+pub mod error;
+pub mod metrics;
+pub mod names;
+mod page;
+pub mod params;
+pub mod read;
+pub mod write;
+
+pub use clients::{ConnectError, Connection, Settings};
+pub use error::Error;
+pub use metrics::CallMetrics;
+pub use names::Names;
+pub use params::Parameters;
+pub use read::AwsCloud;
+pub use write::AwsWriter;

@@ -1,0 +1,245 @@
+//! The SDK's clients: one HTTP client, one configuration, readers that retry a little and writers that never do.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ecs::config::{
+    Credentials, ProvideCredentials, SharedCredentialsProvider, SharedHttpClient,
+};
+use aws_smithy_async::time::TimeSource;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use runtime::clock::Clock;
+
+use crate::budget::{Budget, Class, Priority};
+use crate::error::Error;
+use crate::metrics::CallMetrics;
+
+/// What can be set about the connection.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// AWS Region; none: the environment, the profile or the task's metadata say it.
+    pub region: Option<String>,
+    /// How long a write may take, waiting for an answer included. Default 10 s. The planner's Q must be longer.
+    pub write_timeout: Duration,
+    /// Our share of AWS's request limits, above 0, at most 1. Default 0.5.
+    pub share: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            region: None,
+            write_timeout: Duration::from_secs(10),
+            share: 0.5,
+        }
+    }
+}
+
+/// Why there is no connection to AWS.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody said which Region.
+    #[error(
+        "no AWS Region is known: set AWS_REGION (or AWS_DEFAULT_REGION), or `region` in the profile that AWS_PROFILE names"
+    )]
+    NoRegion,
+    /// No provider gave credentials.
+    #[error(
+        "no AWS credentials were found: on ECS give the task a task role; elsewhere set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    )]
+    NoCredentials {
+        /// What the providers said.
+        #[source]
+        source: aws_credential_types::provider::error::CredentialsError,
+    },
+}
+
+/// The way to one account and Region. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    config: SdkConfig,
+    write_timeout: Duration,
+    metrics: CallMetrics,
+    budget: Arc<Budget>,
+}
+
+impl Connection {
+    /// Connects with what the environment gives: Region, credentials, `AWS_ENDPOINT_URL`.
+    ///
+    /// # Errors
+    /// When no Region or no credentials are found; nothing has been called then.
+    pub async fn from_environment(
+        settings: &Settings,
+        metrics: CallMetrics,
+    ) -> Result<Self, ConnectError> {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let mut loader = aws_config::defaults(behavior_version()).http_client(http);
+        if let Some(region) = &settings.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        let config = loader.load().await;
+        if config.region().is_none() {
+            return Err(ConnectError::NoRegion);
+        }
+        if let Some(provider) = config.credentials_provider() {
+            provider
+                .provide_credentials()
+                .await
+                .map_err(|source| ConnectError::NoCredentials { source })?;
+        }
+        Ok(Self::new(config, settings, metrics))
+    }
+
+    /// Connects to an AWS in this process through `http`, with made-up credentials: no environment, no sockets.
+    /// Sleeps are tokio's and signatures take their time from `clock`, so that a paused clock drives everything.
+    pub fn in_process(
+        http: SharedHttpClient,
+        clock: Clock,
+        settings: &Settings,
+        metrics: CallMetrics,
+    ) -> Self {
+        let region = settings
+            .region
+            .clone()
+            .unwrap_or_else(|| "eu-west-1".to_owned());
+        let credentials = Credentials::new("AKIDEXAMPLE", "in-process", None, None, "in-process");
+        let config = SdkConfig::builder()
+            .behavior_version(behavior_version())
+            .region(Region::new(region))
+            .endpoint_url("http://aws.invalid")
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http)
+            .time_source(WallClock(clock))
+            .build();
+        Self::new(config, settings, metrics)
+    }
+
+    fn new(config: SdkConfig, settings: &Settings, metrics: CallMetrics) -> Self {
+        let budget = Arc::new(Budget::new(settings.share, metrics.budget_wait()));
+        Self {
+            config,
+            write_timeout: settings.write_timeout,
+            metrics,
+            budget,
+        }
+    }
+
+    /// Clients for observation.
+    pub(crate) fn reader(&self) -> Clients {
+        let retries = RetryConfig::standard()
+            .with_max_attempts(3)
+            .with_initial_backoff(Duration::from_millis(200))
+            .with_max_backoff(Duration::from_secs(2));
+        self.clients(
+            retries,
+            timeouts(Duration::from_secs(10), Duration::from_secs(20)),
+            Priority::Read,
+        )
+    }
+
+    /// Clients for writes and for the reads that go with them: nothing is tried twice.
+    pub(crate) fn writer(&self) -> Clients {
+        let timeouts = timeouts(self.write_timeout, self.write_timeout);
+        self.clients(RetryConfig::disabled(), timeouts, Priority::Write)
+    }
+
+    fn clients(
+        &self,
+        retries: RetryConfig,
+        timeouts: TimeoutConfig,
+        priority: Priority,
+    ) -> Clients {
+        let config = self
+            .config
+            .to_builder()
+            .retry_config(retries)
+            .timeout_config(timeouts)
+            .build();
+        let metrics = &self.metrics;
+        Clients {
+            ecs: aws_sdk_ecs::Client::from_conf(
+                aws_sdk_ecs::config::Builder::from(&config)
+                    .interceptor(metrics.clone())
+                    .build(),
+            ),
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(
+                aws_sdk_elasticloadbalancingv2::config::Builder::from(&config)
+                    .interceptor(metrics.clone())
+                    .build(),
+            ),
+            ssm: aws_sdk_ssm::Client::from_conf(
+                aws_sdk_ssm::config::Builder::from(&config)
+                    .interceptor(metrics.clone())
+                    .build(),
+            ),
+            scaling: aws_sdk_applicationautoscaling::Client::from_conf(
+                aws_sdk_applicationautoscaling::config::Builder::from(&config)
+                    .interceptor(metrics.clone())
+                    .build(),
+            ),
+            budget: Arc::clone(&self.budget),
+            priority,
+        }
+    }
+}
+
+/// Pinned: a new default of the SDK is our decision, not a side effect of an update.
+fn behavior_version() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3).min(attempt))
+        .read_timeout(Duration::from_secs(8).min(attempt))
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
+        .build()
+}
+
+/// The loop's wall clock as the SDK's, for signatures.
+#[derive(Debug)]
+struct WallClock(Clock);
+
+impl TimeSource for WallClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::from(self.0.now().wall)
+    }
+}
+
+/// Clients of one account and Region, with one way to behave.
+#[derive(Debug, Clone)]
+pub(crate) struct Clients {
+    pub(crate) ecs: aws_sdk_ecs::Client,
+    pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
+    pub(crate) ssm: aws_sdk_ssm::Client,
+    pub(crate) scaling: aws_sdk_applicationautoscaling::Client,
+    budget: Arc<Budget>,
+    priority: Priority,
+}
+
+impl Clients {
+    /// Waits for the budget, then sends.
+    pub(crate) async fn call<T, E>(
+        &self,
+        class: Class,
+        operation: &'static str,
+        resource: &str,
+        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Error>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        self.budget.acquire(class, self.priority).await;
+        send.await
+            .map_err(|error| Error::from_sdk(operation, resource, &error))
+    }
+}

@@ -1,0 +1,118 @@
+//! Where an application's parameters are: `<prefix>/<name>/{spec,desired,record,status}`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crd_schema::ApplicationName;
+
+/// The prefix that an operator serves unless told otherwise.
+pub const DEFAULT_PREFIX: &str = "/teal/apps";
+
+/// One of an application's parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaf {
+    /// The Application.
+    Spec,
+    /// The wish.
+    Desired,
+    /// The operator's memory.
+    Record,
+    /// What people see.
+    Status,
+}
+
+impl Leaf {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Spec => "spec",
+            Self::Desired => "desired",
+            Self::Record => "record",
+            Self::Status => "status",
+        }
+    }
+}
+
+/// The prefixes that are served, and under which of them each application was found. Clones share what was found.
+#[derive(Debug, Clone)]
+pub struct Names {
+    prefixes: Vec<String>,
+    homes: Arc<Mutex<BTreeMap<ApplicationName, String>>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new([DEFAULT_PREFIX])
+    }
+}
+
+impl Names {
+    /// Serves these prefixes; [`DEFAULT_PREFIX`] when there is none. A slash at the end is cut.
+    pub fn new<T: AsRef<str>>(prefixes: impl IntoIterator<Item = T>) -> Self {
+        let mut prefixes: Vec<String> = prefixes
+            .into_iter()
+            .map(|prefix| prefix.as_ref().trim_end_matches('/').to_owned())
+            .collect();
+        if prefixes.is_empty() {
+            prefixes.push(DEFAULT_PREFIX.to_owned());
+        }
+        Self {
+            prefixes,
+            homes: Arc::default(),
+        }
+    }
+
+    /// The prefixes.
+    pub(crate) fn prefixes(&self) -> &[String] {
+        &self.prefixes
+    }
+
+    /// The full name of a parameter. An application that no prefix has shown yet is at home under the first.
+    pub fn parameter(&self, application: &ApplicationName, leaf: Leaf) -> String {
+        let homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.prefixes.first().map_or(DEFAULT_PREFIX, String::as_str);
+        let prefix = homes.get(application).map_or(first, String::as_str);
+        format!("{prefix}/{application}/{}", leaf.as_str())
+    }
+
+    /// Remembers that an application's parameters are under this prefix.
+    pub(crate) fn found(&self, application: &ApplicationName, prefix: &str) {
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        homes.insert(application.clone(), prefix.to_owned());
+    }
+
+    /// The application whose `leaf` this parameter is.
+    pub(crate) fn parse(prefix: &str, parameter: &str, leaf: Leaf) -> Option<ApplicationName> {
+        let rest = parameter.strip_prefix(prefix)?.strip_prefix('/')?;
+        let name = rest.strip_suffix(leaf.as_str())?.strip_suffix('/')?;
+        (!name.is_empty() && !name.contains('/')).then(|| ApplicationName::new(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_and_read() {
+        let names = Names::new(["/a/", "/b"]);
+        let blog = ApplicationName::new("blog");
+        assert_eq!(names.parameter(&blog, Leaf::Spec), "/a/blog/spec");
+        names.clone().found(&blog, "/b");
+        assert_eq!(names.parameter(&blog, Leaf::Desired), "/b/blog/desired");
+        assert_eq!(Names::parse("/a", "/a/blog/spec", Leaf::Spec), Some(blog));
+        for other in [
+            "/a/blog/desired",
+            "/a/x/blog/spec",
+            "/a//spec",
+            "/a/spec",
+            "/ab/blog/spec",
+            "",
+        ] {
+            assert_eq!(Names::parse("/a", other, Leaf::Spec), None, "{other}");
+        }
+        assert_eq!(
+            Names::new(Vec::<String>::new()).prefixes(),
+            [DEFAULT_PREFIX]
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! ELBv2 listeners and rules: everything that a load balancer forwards.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_elasticloadbalancingv2::types::{Action as ElbAction, ActionTypeEnum, Listener};
+use crd_schema::application::{Route, RuleTarget};
+use crd_schema::{ListenerArn, RuleArn, TargetGroupArn};
+use futures_util::future::try_join_all;
+use planner::world::{Action, Role, Rule, Side};
+
+use crate::budget::Class;
+use crate::clients::Clients;
+use crate::error::{Error, Kind};
+use crate::page;
+
+const LISTENERS: &str = "DescribeListeners";
+const RULES: &str = "DescribeRules";
+
+/// One place that forwards, as ELB shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) target: RuleTarget,
+    pub(crate) listener: ListenerArn,
+    pub(crate) actions: Vec<ElbAction>,
+}
+
+/// Every listener's default rule and every other rule of a load balancer; none when it does not exist.
+pub(crate) async fn places(clients: &Clients, load_balancer: &str) -> Result<Vec<Place>, Error> {
+    let listeners = page::all(LISTENERS, load_balancer, |marker| async move {
+        let send = clients
+            .elb
+            .describe_listeners()
+            .load_balancer_arn(load_balancer)
+            .set_marker(marker)
+            .send();
+        let answer = clients
+            .call(Class::ElbAny, LISTENERS, load_balancer, send)
+            .await?;
+        Ok((answer.listeners.unwrap_or_default(), answer.next_marker))
+    })
+    .await;
+    let listeners = match listeners {
+        Err(error) if error.kind == Kind::NotFound => return Ok(Vec::new()),
+        listeners => listeners?,
+    };
+    let reads = listeners
+        .into_iter()
+        .map(|listener| of_listener(clients, listener));
+    Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+}
+
+async fn of_listener(clients: &Clients, listener: Listener) -> Result<Vec<Place>, Error> {
+    let Some(arn) = &listener.listener_arn else {
+        return Err(Error::own(
+            Kind::Invalid,
+            LISTENERS,
+            "a listener",
+            "AWS's answer has no ARN",
+        ));
+    };
+    let rules = page::all(RULES, arn, |marker| async move {
+        let send = clients
+            .elb
+            .describe_rules()
+            .listener_arn(arn)
+            .page_size(400)
+            .set_marker(marker)
+            .send();
+        let answer = clients.call(Class::ElbAny, RULES, arn, send).await?;
+        Ok((answer.rules.unwrap_or_default(), answer.next_marker))
+    })
+    .await?;
+    let arn = ListenerArn::new(arn.as_str());
+    let mut places = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let target = if rule.is_default == Some(true) {
+            RuleTarget::Listener(arn.clone())
+        } else {
+            let Some(rule) = rule.rule_arn else {
+                return Err(Error::own(
+                    Kind::Invalid,
+                    RULES,
+                    arn.as_str(),
+                    "AWS's answer has a rule without ARN",
+                ));
+            };
+            RuleTarget::Rule(RuleArn::new(rule))
+        };
+        places.push(Place {
+            target,
+            listener: arn.clone(),
+            actions: rule.actions.unwrap_or_default(),
+        });
+    }
+    Ok(places)
+}
+
+/// The ARN of a listener or rule.
+pub(crate) fn arn(target: &RuleTarget) -> &str {
+    match target {
+        RuleTarget::Listener(arn) => arn.as_str(),
+        RuleTarget::Rule(arn) => arn.as_str(),
+    }
+}
+
+/// The load balancer that a listener or rule belongs to, from its ARN.
+pub(crate) fn load_balancer_of(target: &RuleTarget) -> Option<String> {
+    let (kind, arn) = match target {
+        RuleTarget::Listener(arn) => (":listener/", arn.as_str()),
+        RuleTarget::Rule(arn) => (":listener-rule/", arn.as_str()),
+    };
+    let (before, path) = arn.split_once(kind)?;
+    let segments: Vec<&str> = path.split('/').take(3).collect();
+    (segments.len() == 3).then(|| format!("{before}:loadbalancer/{}", segments.join("/")))
+}
+
+/// The listener that a listener or rule belongs to, from its ARN.
+pub(crate) fn listener_of(target: &RuleTarget) -> ListenerArn {
+    match target {
+        RuleTarget::Listener(arn) => arn.clone(),
+        RuleTarget::Rule(arn) => {
+            let arn = arn.as_str().replacen(":listener-rule/", ":listener/", 1);
+            ListenerArn::new(
+                arn.rsplit_once('/')
+                    .map_or(arn.as_str(), |(listener, _)| listener),
+            )
+        }
+    }
+}
+
+/// The rules that concern an application: those that name one of its groups, and those that its spec lists.
+pub(crate) fn of_application(places: &[&Place], route: &Route) -> Vec<Rule> {
+    let mut rules: BTreeMap<RuleTarget, Rule> = BTreeMap::new();
+    for target in route.production.iter().chain(&route.test) {
+        let missing = Rule {
+            target: target.clone(),
+            listener: listener_of(target),
+            role: role(target, route),
+            action: Action::Missing,
+        };
+        rules.insert(target.clone(), missing);
+    }
+    for place in places {
+        let role = role(&place.target, route);
+        if role != Role::Unlisted || names_one_of(&place.actions, &route.pair) {
+            let action = action(&place.actions, &route.pair);
+            let rule = Rule {
+                target: place.target.clone(),
+                listener: place.listener.clone(),
+                role,
+                action,
+            };
+            rules.insert(place.target.clone(), rule);
+        }
+    }
+    rules.into_values().collect()
+}
+
+fn role(target: &RuleTarget, route: &Route) -> Role {
+    if route.production.contains(target) {
+        Role::Production
+    } else if route.test.contains(target) {
+        Role::Test
+    } else {
+        Role::Unlisted
+    }
+}
+
+fn names_one_of(actions: &[ElbAction], pair: &[TargetGroupArn; 2]) -> bool {
+    let named = actions.iter().flat_map(|action| {
+        let listed = action
+            .forward_config()
+            .map(|forward| forward.target_groups())
+            .unwrap_or_default();
+        listed
+            .iter()
+            .filter_map(|tuple| tuple.target_group_arn())
+            .chain(action.target_group_arn())
+    });
+    named
+        .into_iter()
+        .any(|arn| pair.iter().any(|group| group.as_str() == arn))
+}
+
+/// Some forward among the actions gives weight to the group; one whose weight is not shown does.
+pub(crate) fn gives_weight(actions: &[ElbAction], group: &TargetGroupArn) -> bool {
+    actions.iter().any(|action| {
+        let listed = action
+            .forward_config()
+            .map(|forward| forward.target_groups())
+            .unwrap_or_default();
+        let mut named = listed
+            .iter()
+            .filter(|tuple| tuple.target_group_arn() == Some(group.as_str()));
+        if listed.is_empty() {
+            action.target_group_arn() == Some(group.as_str())
+        } else {
+            named.any(|tuple| tuple.weight() != Some(0))
+        }
+    })
+}
+
+/// What a rule does, in the planner's words: exactly one forward, or something else.
+pub(crate) fn action(actions: &[ElbAction], pair: &[TargetGroupArn; 2]) -> Action {
+    let kinds = || {
+        let kinds: Vec<&str> = actions
+            .iter()
+            .map(|one| one.r#type().map_or("unknown", ActionTypeEnum::as_str))
+            .collect();
+        Action::Other {
+            kinds: if kinds.is_empty() {
+                "none".to_owned()
+            } else {
+                kinds.join(", ")
+            },
+        }
+    };
+    let [forward] = actions else { return kinds() };
+    if forward.r#type() != Some(&ActionTypeEnum::Forward) {
+        return kinds();
+    }
+    let config = forward.forward_config();
+    let mut weights = [None; 2];
+    let mut others = Vec::new();
+    let listed = config
+        .map(|config| config.target_groups())
+        .unwrap_or_default();
+    let named: Vec<(Option<&str>, Option<i32>)> = if listed.is_empty() {
+        vec![(forward.target_group_arn(), None)]
+    } else {
+        listed
+            .iter()
+            .map(|tuple| (tuple.target_group_arn(), tuple.weight()))
+            .collect()
+    };
+    for (arn, weight) in named {
+        // A single group may stand without weight: then it is 1.
+        let (Some(arn), Ok(weight)) = (arn, u32::try_from(weight.unwrap_or(1))) else {
+            return Action::Other {
+                kinds: "a forward that cannot be read".to_owned(),
+            };
+        };
+        match Side::BOTH.into_iter().find(|side| {
+            pair.get(side.index())
+                .is_some_and(|group| group.as_str() == arn)
+        }) {
+            Some(side) => weights[side.index()] = Some(weight),
+            None => others.push(TargetGroupArn::new(arn)),
+        }
+    }
+    let stickiness = config.and_then(|config| config.target_group_stickiness_config());
+    Action::Forward {
+        weights,
+        others,
+        sticky: stickiness
+            .and_then(|sticky| sticky.enabled())
+            .unwrap_or(false),
+    }
+}
+
+/// The actions of one listener or rule, read for themselves: what a write is about to touch. `None`: it is gone.
+pub(crate) async fn read_one(
+    clients: &Clients,
+    target: &RuleTarget,
+) -> Result<Option<Vec<ElbAction>>, Error> {
+    match target {
+        RuleTarget::Listener(arn) => {
+            let send = clients
+                .elb
+                .describe_listeners()
+                .listener_arns(arn.as_str())
+                .send();
+            let answer = clients
+                .call(Class::ElbAny, LISTENERS, arn.as_str(), send)
+                .await;
+            let listeners = found(answer)?
+                .and_then(|answer| answer.listeners)
+                .unwrap_or_default();
+            Ok(listeners
+                .into_iter()
+                .next()
+                .map(|listener| listener.default_actions.unwrap_or_default()))
+        }
+        RuleTarget::Rule(arn) => {
+            let send = clients.elb.describe_rules().rule_arns(arn.as_str()).send();
+            let answer = clients.call(Class::ElbAny, RULES, arn.as_str(), send).await;
+            let rules = found(answer)?
+                .and_then(|answer| answer.rules)
+                .unwrap_or_default();
+            Ok(rules
+                .into_iter()
+                .next()
+                .map(|rule| rule.actions.unwrap_or_default()))
+        }
+    }
+}
+
+/// Absence as a value.
+fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Err(error) if error.kind == Kind::NotFound => Ok(None),
+        answer => answer.map(Some),
+    }
+}

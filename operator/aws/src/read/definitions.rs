@@ -1,0 +1,241 @@
+//! ECS task definitions: the base, whole as AWS writes it, and which of our revisions is which release.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_ecs::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_ecs::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_ecs::error::BoxError;
+use aws_sdk_ecs::types::{SortOrder, TaskDefinitionField, TaskDefinitionStatus};
+use crd_schema::application::BaseTaskDefinition;
+use futures_util::future::try_join_all;
+use planner::release::TAG_DIGEST;
+use planner::world::{Base, Revision};
+use serde_json::{Map, Value};
+
+use crate::budget::Class;
+use crate::clients::Clients;
+use crate::error::{Error, Kind};
+use crate::page;
+use crate::read::services::last_segment;
+
+const DESCRIBE: &str = "DescribeTaskDefinition";
+const LIST: &str = "ListTaskDefinitions";
+
+/// Members of a described task definition that RegisterTaskDefinition does not have.
+const OUTPUT_ONLY: [&str; 9] = [
+    "compatibilities",
+    "deleteRequestedAt",
+    "deregisteredAt",
+    "registeredAt",
+    "registeredBy",
+    "requiresAttributes",
+    "revision",
+    "status",
+    "taskDefinitionArn",
+];
+
+/// What never changes about a revision, by `family:revision` or ARN.
+#[derive(Debug, Default)]
+pub(crate) struct RevisionCache {
+    definitions: Mutex<BTreeMap<String, Map<String, Value>>>,
+    digests: Mutex<BTreeMap<String, Option<String>>>,
+}
+
+/// Entries of a cache before it is emptied.
+const MAX_KEPT: usize = 2_000;
+
+fn get<T: Clone>(cache: &Mutex<BTreeMap<String, T>>, key: &str) -> Option<T> {
+    cache
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(key)
+        .cloned()
+}
+
+fn keep<T>(cache: &Mutex<BTreeMap<String, T>>, key: &str, value: T) {
+    let mut kept = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() >= MAX_KEPT {
+        kept.clear();
+    }
+    kept.insert(key.to_owned(), value);
+}
+
+/// The base task definition: the pinned revision, or else what the template names.
+pub(crate) async fn base(
+    clients: &Clients,
+    cache: &RevisionCache,
+    template: &BaseTaskDefinition,
+    pinned: Option<&str>,
+) -> Result<Base, Error> {
+    let asked = match template {
+        BaseTaskDefinition::Inline(definition) => {
+            return Ok(Base::Found {
+                revision: "inline".to_owned(),
+                definition: definition.clone(),
+            });
+        }
+        BaseTaskDefinition::Family(family) => pinned.unwrap_or(family),
+    };
+    if let Some(definition) = get(&cache.definitions, asked) {
+        return Ok(Base::Found {
+            revision: asked.to_owned(),
+            definition,
+        });
+    }
+    match describe(clients, asked).await {
+        Ok((revision, definition)) => {
+            keep(&cache.definitions, &revision, definition.clone());
+            Ok(Base::Found {
+                revision,
+                definition,
+            })
+        }
+        Err(error) if error.kind == Kind::NotFound => Ok(Base::Missing {
+            asked: asked.to_owned(),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// AWS's own JSON of a task definition, less what only Describe has, and its `family:revision`.
+async fn describe(clients: &Clients, asked: &str) -> Result<(String, Map<String, Value>), Error> {
+    let answer = RawAnswer::default();
+    let send = clients
+        .ecs
+        .describe_task_definition()
+        .task_definition(asked)
+        .include(TaskDefinitionField::Tags)
+        .customize()
+        .interceptor(answer.clone())
+        .send();
+    clients
+        .call(Class::DefinitionRead, DESCRIBE, asked, send)
+        .await?;
+    answer.parse().ok_or_else(|| {
+        Error::own(
+            Kind::Invalid,
+            DESCRIBE,
+            asked,
+            "AWS's answer is not a task definition",
+        )
+    })
+}
+
+/// The bytes of an answer: the SDK's types would lose members that are newer than they are.
+#[derive(Debug, Clone, Default)]
+struct RawAnswer(Arc<Mutex<Vec<u8>>>);
+
+impl RawAnswer {
+    fn parse(&self) -> Option<(String, Map<String, Value>)> {
+        parse(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Intercept for RawAnswer {
+    fn name(&self) -> &'static str {
+        "teal raw answer"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context
+            .response()
+            .body()
+            .bytes()
+            .unwrap_or_default()
+            .to_vec();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = body;
+        Ok(())
+    }
+}
+
+fn parse(body: &[u8]) -> Option<(String, Map<String, Value>)> {
+    let mut answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let Some(Value::Object(mut definition)) = answer.remove("taskDefinition") else {
+        return None;
+    };
+    let revision = last_segment(definition.get("taskDefinitionArn")?.as_str()?).to_owned();
+    for member in OUTPUT_ONLY {
+        definition.shift_remove(member);
+    }
+    // Tags stand beside the definition in the answer and inside it in the request; AWS's own cannot be given.
+    if let Some(Value::Array(mut tags)) = answer.remove("tags") {
+        tags.retain(|tag| {
+            tag.get("key")
+                .and_then(Value::as_str)
+                .is_some_and(|key| !key.starts_with("aws:"))
+        });
+        if !tags.is_empty() {
+            definition.insert("tags".to_owned(), Value::Array(tags));
+        }
+    }
+    Some((revision, definition))
+}
+
+/// ACTIVE revisions of exactly this family, newest first, with our digest tag.
+pub(crate) async fn revisions(
+    clients: &Clients,
+    cache: &RevisionCache,
+    family: &str,
+) -> Result<Vec<Revision>, Error> {
+    let arns = page::all(LIST, family, |token| async move {
+        let send = clients
+            .ecs
+            .list_task_definitions()
+            .family_prefix(family)
+            .status(TaskDefinitionStatus::Active)
+            .sort(SortOrder::Desc)
+            .max_results(100)
+            .set_next_token(token)
+            .send();
+        let answer = clients
+            .call(Class::DefinitionRead, LIST, family, send)
+            .await?;
+        Ok((
+            answer.task_definition_arns.unwrap_or_default(),
+            answer.next_token,
+        ))
+    })
+    .await?;
+    let own = arns.into_iter().filter(|arn| {
+        last_segment(arn)
+            .rsplit_once(':')
+            .is_some_and(|(name, _)| name == family)
+    });
+    let reads = own.map(|arn| async move {
+        let digest = digest(clients, cache, &arn).await?;
+        Ok(Revision { arn, digest })
+    });
+    try_join_all(reads).await
+}
+
+async fn digest(
+    clients: &Clients,
+    cache: &RevisionCache,
+    arn: &str,
+) -> Result<Option<String>, Error> {
+    if let Some(digest) = get(&cache.digests, arn) {
+        return Ok(digest);
+    }
+    let send = clients
+        .ecs
+        .describe_task_definition()
+        .task_definition(arn)
+        .include(TaskDefinitionField::Tags)
+        .send();
+    let answer = clients
+        .call(Class::DefinitionRead, DESCRIBE, arn, send)
+        .await?;
+    let tags = answer.tags.unwrap_or_default();
+    let digest = tags
+        .into_iter()
+        .find(|tag| tag.key() == Some(TAG_DIGEST))
+        .and_then(|tag| tag.value);
+    keep(&cache.digests, arn, digest.clone());
+    Ok(digest)
+}

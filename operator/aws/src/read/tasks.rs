@@ -1,0 +1,184 @@
+//! ECS tasks: where a service's tasks listen, and why others stopped.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ecs::primitives::DateTime;
+use aws_sdk_ecs::types::{DesiredStatus, Service as EcsService, Task, TaskStopCode};
+use futures_util::future::try_join_all;
+
+use crate::budget::Class;
+use crate::clients::Clients;
+use crate::error::{Error, Kind, one_line};
+use crate::page;
+use crate::read::services::is_troubled;
+
+const LIST: &str = "ListTasks";
+const DESCRIBE: &str = "DescribeTasks";
+
+/// Stopped tasks that are looked at for a cause.
+const MAX_STOPPED: usize = 100;
+
+/// What is known of a service from its tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tasks {
+    /// `address:port` of RUNNING tasks.
+    pub(crate) addresses: BTreeSet<String>,
+    /// The newest cause of trouble.
+    pub(crate) trouble: Option<String>,
+}
+
+/// Reads the tasks of one service: the running ones if it has any, the stopped ones if it is in trouble.
+pub(crate) async fn of_service(
+    clients: &Clients,
+    cluster: &str,
+    service: &EcsService,
+    port: u16,
+) -> Result<Tasks, Error> {
+    let name = service.service_name().unwrap_or_default();
+    if service.status() == Some("INACTIVE") {
+        return Ok(Tasks::default());
+    }
+    let mut tasks = Tasks::default();
+    if service.running_count > 0 || service.pending_count > 0 {
+        let running = read(clients, cluster, name, DesiredStatus::Running, usize::MAX).await?;
+        tasks.addresses = running
+            .iter()
+            .filter_map(|task| address(task, port))
+            .collect();
+    }
+    if is_troubled(service) && service.status() == Some("ACTIVE") {
+        let stopped = read(clients, cluster, name, DesiredStatus::Stopped, MAX_STOPPED).await?;
+        tasks.trouble = trouble(&stopped, service);
+    }
+    Ok(tasks)
+}
+
+async fn read(
+    clients: &Clients,
+    cluster: &str,
+    service: &str,
+    status: DesiredStatus,
+    most: usize,
+) -> Result<Vec<Task>, Error> {
+    let status = &status;
+    let arns = page::all(LIST, service, |token| async move {
+        let send = clients
+            .ecs
+            .list_tasks()
+            .cluster(cluster)
+            .service_name(service)
+            .desired_status(status.clone())
+            .set_next_token(token)
+            .send();
+        let answer = clients.call(Class::TaskRead, LIST, service, send).await?;
+        Ok((answer.task_arns.unwrap_or_default(), answer.next_token))
+    })
+    .await;
+    let arns = match arns {
+        // A DRAINING service may disappear between two reads.
+        Err(error) if error.kind == Kind::NotFound => Vec::new(),
+        arns => arns?,
+    };
+    let arns: Vec<String> = arns.into_iter().take(most).collect();
+    let calls = arns.chunks(100).map(|chunk| async move {
+        let send = clients
+            .ecs
+            .describe_tasks()
+            .cluster(cluster)
+            .set_tasks(Some(chunk.to_vec()))
+            .send();
+        // A task that is MISSING is gone, or too new to be described: it has no address yet either way.
+        Ok(clients
+            .call(Class::TaskRead, DESCRIBE, service, send)
+            .await?
+            .tasks
+            .unwrap_or_default())
+    });
+    Ok(try_join_all(calls).await?.into_iter().flatten().collect())
+}
+
+/// `address:port` of a RUNNING task; in `awsvpc` mode the container port is the host port.
+fn address(task: &Task, port: u16) -> Option<String> {
+    if task.last_status() != Some("RUNNING") {
+        return None;
+    }
+    let interface = task
+        .attachments()
+        .iter()
+        .find(|attachment| attachment.r#type() == Some("ElasticNetworkInterface"));
+    let attached = interface
+        .and_then(|interface| {
+            interface
+                .details()
+                .iter()
+                .find(|detail| detail.name() == Some("privateIPv4Address"))
+        })
+        .and_then(|detail| detail.value());
+    let address = attached.or_else(|| {
+        let interfaces = task
+            .containers()
+            .iter()
+            .flat_map(|container| container.network_interfaces());
+        interfaces
+            .filter_map(|interface| interface.private_ipv4_address())
+            .next()
+    })?;
+    Some(format!("{address}:{port}"))
+}
+
+/// The newest of: a task that stopped for a reason, an event that complains.
+fn trouble(stopped: &[Task], service: &EcsService) -> Option<String> {
+    let deaths = stopped
+        .iter()
+        .filter(|task| !is_scaled_in(task))
+        .filter_map(|task| Some((task.stopped_at?, death(task))));
+    let complaints = service.events().iter().filter_map(|event| {
+        let text = event.message()?;
+        let complains =
+            text.contains("unable") || text.contains("unhealthy") || text.contains("throttled");
+        complains.then(|| event.created_at.map(|at| (at, one_line(text))))?
+    });
+    deaths
+        .chain(complaints)
+        .max_by(|(left, _), (right, _)| order(left).cmp(&order(right)))
+        .map(|(_, text)| text)
+}
+
+fn order(at: &DateTime) -> (i64, u32) {
+    (at.secs(), at.subsec_nanos())
+}
+
+/// Stopped because fewer tasks were wanted: no trouble.
+fn is_scaled_in(task: &Task) -> bool {
+    task.stopped_reason()
+        .is_some_and(|reason| reason.starts_with("Scaling activity initiated by"))
+}
+
+fn death(task: &Task) -> String {
+    let mut parts = Vec::new();
+    let code = task.stop_code().map(TaskStopCode::as_str);
+    parts.extend(
+        [code, task.stopped_reason()]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned),
+    );
+    for container in task.containers() {
+        let exit = container
+            .exit_code()
+            .filter(|code| *code != 0)
+            .map(|code| format!("exited with code {code}"));
+        let text: Vec<String> = exit
+            .into_iter()
+            .chain(container.reason().map(str::to_owned))
+            .collect();
+        if !text.is_empty() {
+            parts.push(format!(
+                "container {} {}",
+                container.name().unwrap_or("?"),
+                text.join(", ")
+            ));
+        }
+    }
+    one_line(&parts.join(": "))
+}

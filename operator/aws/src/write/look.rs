@@ -1,0 +1,136 @@
+//! The look before a write: is what it touches still what the plan saw?
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ecs::types::Service;
+use crd_schema::Application;
+use planner::Write;
+use planner::world::Action;
+
+use crate::error::Error;
+use crate::read::{balancers, groups, services};
+use crate::write::AwsWriter;
+
+impl AwsWriter {
+    /// What differs from what the plan saw; `None` when nothing does.
+    pub(super) async fn look(
+        &self,
+        application: &Application,
+        write: &Write,
+    ) -> Result<Option<String>, Error> {
+        match write {
+            Write::PutRecord(_)
+            | Write::RegisterTaskDefinition { .. }
+            | Write::DeregisterTaskDefinition { .. } => Ok(None),
+            Write::CreateService { name, .. } => {
+                let service = self.service(application, name).await?;
+                let status = service
+                    .as_ref()
+                    .and_then(|service| service.status())
+                    .filter(|status| *status != "INACTIVE");
+                Ok(status.map(|status| format!("service {name} (none before, now {status})")))
+            }
+            Write::ScaleService { name, from, to } => {
+                let service = self.service(application, name).await?;
+                match active(name, service.as_ref(), Some(*from)) {
+                    Ok(service) if to < from => self.weight_on(application, service).await,
+                    Ok(_) => Ok(None),
+                    Err(what) => Ok(Some(what)),
+                }
+            }
+            Write::DeleteService { name } => {
+                let service = self.service(application, name).await?;
+                match active(name, service.as_ref(), Some(0)) {
+                    Ok(service) => self.weight_on(application, service).await,
+                    Err(what) => Ok(Some(what)),
+                }
+            }
+            Write::TagService { name, .. } => {
+                let service = self.service(application, name).await?;
+                Ok(active(name, service.as_ref(), None).err())
+            }
+            Write::SetWeights { rule, seen, .. } => {
+                let actions = balancers::read_one(&self.clients, rule).await?;
+                let now = actions.map_or(Action::Missing, |actions| {
+                    balancers::action(&actions, &application.route.pair)
+                });
+                Ok(match &now {
+                    Action::Forward { weights, .. } if weights == seen => None,
+                    Action::Forward { weights, .. } => Some(format!(
+                        "{} (weights {seen:?} before, now {weights:?})",
+                        balancers::arn(rule)
+                    )),
+                    Action::Other { kinds } => Some(format!(
+                        "{} (one forward before, now {kinds})",
+                        balancers::arn(rule)
+                    )),
+                    Action::Missing => Some(format!("{} (now gone)", balancers::arn(rule))),
+                })
+            }
+        }
+    }
+
+    async fn service(
+        &self,
+        application: &Application,
+        name: &str,
+    ) -> Result<Option<Service>, Error> {
+        let found =
+            services::describe(&self.clients, &application.cluster, &[name.to_owned()]).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// A rule that gives weight to the group that the service is bound to, on any load balancer that is concerned.
+    async fn weight_on(
+        &self,
+        application: &Application,
+        service: &Service,
+    ) -> Result<Option<String>, Error> {
+        let route = &application.route;
+        let Some(group) =
+            services::side(service, &route.pair).and_then(|side| route.pair.get(side.index()))
+        else {
+            return Ok(None);
+        };
+        let listed = route
+            .production
+            .iter()
+            .chain(&route.test)
+            .filter_map(balancers::load_balancer_of);
+        let mut load_balancers: BTreeSet<String> = listed.collect();
+        load_balancers.extend(groups::load_balancer(&self.clients, group).await?);
+        for load_balancer in &load_balancers {
+            let places = balancers::places(&self.clients, load_balancer).await?;
+            if let Some(place) = places
+                .iter()
+                .find(|place| balancers::gives_weight(&place.actions, group))
+            {
+                return Ok(Some(format!(
+                    "{} (no weight for {group} before, now some)",
+                    balancers::arn(&place.target)
+                )));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The service if it is ACTIVE with this count, or what differs.
+fn active<'a>(
+    name: &str,
+    service: Option<&'a Service>,
+    count: Option<u32>,
+) -> Result<&'a Service, String> {
+    let service = service.ok_or_else(|| format!("service {name} (now gone)"))?;
+    let status = service.status().unwrap_or("without status");
+    if status != "ACTIVE" {
+        return Err(format!("service {name} (ACTIVE before, now {status})"));
+    }
+    let desired = services::count(service.desired_count);
+    match count {
+        Some(count) if count != desired => Err(format!(
+            "service {name} (count {count} before, now {desired})"
+        )),
+        Some(_) | None => Ok(service),
+    }
+}

@@ -1,0 +1,276 @@
+//! Each write as its AWS call.
+
+use aws_sdk_ecs::config::http::HttpRequest;
+use aws_sdk_ecs::types::Tag;
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, ForwardActionConfig, TargetGroupTuple,
+};
+use aws_smithy_types::body::SdkBody;
+use crd_schema::application::RuleTarget;
+use crd_schema::record::Record;
+use crd_schema::{Application, ApplicationName, TargetGroupArn};
+use planner::{Weights, Write};
+use serde_json::{Map, Value};
+
+use crate::budget::Class;
+use crate::error::{Error, Kind};
+use crate::names::Leaf;
+use crate::params;
+use crate::read::balancers;
+use crate::write::AwsWriter;
+
+impl AwsWriter {
+    /// Sends the write, once.
+    pub(super) async fn send(&self, application: &Application, write: &Write) -> Result<(), Error> {
+        let cluster = &application.cluster;
+        match write {
+            Write::PutRecord(record) => self.put_record(&application.name, record).await,
+            Write::RegisterTaskDefinition { body, .. } => self.register(body).await,
+            Write::CreateService { name, body, .. } => self.create_service(name, body).await,
+            Write::ScaleService { name, to, .. } => self.scale(cluster, name, *to).await,
+            Write::SetWeights { rule, weights, .. } => {
+                self.set_weights(application, rule, *weights).await
+            }
+            Write::TagService {
+                arn, key, value, ..
+            } => self.tag(arn, key, value).await,
+            Write::DeleteService { name } => {
+                let send = self
+                    .clients
+                    .ecs
+                    .delete_service()
+                    .cluster(cluster)
+                    .service(name)
+                    .send();
+                self.clients
+                    .call(Class::ServiceModify, "DeleteService", name, send)
+                    .await
+                    .map(drop)
+            }
+            Write::DeregisterTaskDefinition { arn } => {
+                let send = self
+                    .clients
+                    .ecs
+                    .deregister_task_definition()
+                    .task_definition(arn)
+                    .send();
+                self.clients
+                    .call(
+                        Class::DefinitionModify,
+                        "DeregisterTaskDefinition",
+                        arn,
+                        send,
+                    )
+                    .await
+                    .map(drop)
+            }
+        }
+    }
+
+    async fn put_record(&self, name: &ApplicationName, record: &Record) -> Result<(), Error> {
+        let parameter = self.names.parameter(name, Leaf::Record);
+        let text = serde_json::to_string(record).map_err(|error| {
+            Error::own(Kind::Invalid, "PutParameter", &parameter, error.to_string())
+        })?;
+        params::put(&self.clients, &parameter, &text)
+            .await
+            .map(drop)
+    }
+
+    /// The plan's JSON is the request: members that the SDK does not know yet are sent all the same.
+    async fn register(&self, body: &Map<String, Value>) -> Result<(), Error> {
+        let family = body
+            .get("family")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let send = self
+            .clients
+            .ecs
+            .register_task_definition()
+            .family(family)
+            .customize()
+            .mutate_request(with_body(body));
+        self.clients
+            .call(
+                Class::DefinitionModify,
+                "RegisterTaskDefinition",
+                family,
+                send.send(),
+            )
+            .await
+            .map(drop)
+    }
+
+    async fn create_service(&self, name: &str, body: &Map<String, Value>) -> Result<(), Error> {
+        let send = self
+            .clients
+            .ecs
+            .create_service()
+            .service_name(name)
+            .customize()
+            .mutate_request(with_body(body));
+        self.clients
+            .call(Class::ServiceModify, "CreateService", name, send.send())
+            .await
+            .map(drop)
+    }
+
+    async fn scale(&self, cluster: &str, name: &str, to: u32) -> Result<(), Error> {
+        let to = i32::try_from(to).map_err(|_| {
+            Error::own(
+                Kind::Invalid,
+                "UpdateService",
+                name,
+                format!("a count of {to} is too large"),
+            )
+        })?;
+        let send = self
+            .clients
+            .ecs
+            .update_service()
+            .cluster(cluster)
+            .service(name)
+            .desired_count(to)
+            .send();
+        self.clients
+            .call(Class::ServiceModify, "UpdateService", name, send)
+            .await
+            .map(drop)
+    }
+
+    async fn tag(&self, arn: &str, key: &str, value: &str) -> Result<(), Error> {
+        let tag = Tag::builder().key(key).value(value).build();
+        let send = self
+            .clients
+            .ecs
+            .tag_resource()
+            .resource_arn(arn)
+            .tags(tag)
+            .send();
+        self.clients
+            .call(Class::TagModify, "TagResource", arn, send)
+            .await
+            .map(drop)
+    }
+
+    async fn set_weights(
+        &self,
+        application: &Application,
+        rule: &RuleTarget,
+        weights: Weights,
+    ) -> Result<(), Error> {
+        let arn = balancers::arn(rule);
+        let operation = match rule {
+            RuleTarget::Listener(_) => "ModifyListener",
+            RuleTarget::Rule(_) => "ModifyRule",
+        };
+        // A read that fails here leaves nothing behind, whatever became of it.
+        let actions = balancers::read_one(&self.clients, rule)
+            .await
+            .map_err(Error::before_sending)?;
+        let actions = actions.ok_or_else(|| {
+            Error::own(Kind::NotFound, operation, arn, "it does not exist any more")
+        })?;
+        let actions =
+            with_weights(&actions, &application.route.pair, weights).ok_or_else(|| {
+                Error::own(
+                    Kind::Conflict,
+                    operation,
+                    arn,
+                    "it is no longer exactly one forward",
+                )
+            })?;
+        match rule {
+            RuleTarget::Listener(listener) => {
+                let send = self
+                    .clients
+                    .elb
+                    .modify_listener()
+                    .listener_arn(listener.as_str())
+                    .set_default_actions(Some(actions));
+                self.clients
+                    .call(Class::ElbModify, operation, arn, send.send())
+                    .await
+                    .map(drop)
+            }
+            RuleTarget::Rule(rule) => {
+                let send = self
+                    .clients
+                    .elb
+                    .modify_rule()
+                    .rule_arn(rule.as_str())
+                    .set_actions(Some(actions));
+                self.clients
+                    .call(Class::ElbModify, operation, arn, send.send())
+                    .await
+                    .map(drop)
+            }
+        }
+    }
+}
+
+/// Puts the plan's JSON in place of the body that the SDK serialized. Runs before the request is signed, so the
+/// signature covers it.
+fn with_body(body: &Map<String, Value>) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
+    let text = Value::Object(body.clone()).to_string();
+    move |request| {
+        request
+            .headers_mut()
+            .insert("content-length", text.len().to_string());
+        *request.body_mut() = SdkBody::from(text.as_str());
+    }
+}
+
+/// The same actions with these weights for the pair; `None` unless they are exactly one forward.
+fn with_weights(
+    actions: &[Action],
+    pair: &[TargetGroupArn; 2],
+    weights: Weights,
+) -> Option<Vec<Action>> {
+    let [forward] = actions else { return None };
+    if forward.r#type() != Some(&ActionTypeEnum::Forward) {
+        return None;
+    }
+    let mut forward = forward.clone();
+    let mut config = forward
+        .forward_config
+        .take()
+        .unwrap_or_else(|| ForwardActionConfig::builder().build());
+    // One group may be named outside the list only: then it is the whole list, with weight 1.
+    let outside = forward.target_group_arn.take();
+    let named = config
+        .target_groups
+        .take()
+        .filter(|named| !named.is_empty());
+    let named = named.unwrap_or_else(|| {
+        outside
+            .into_iter()
+            .map(|arn| {
+                TargetGroupTuple::builder()
+                    .target_group_arn(arn)
+                    .weight(1)
+                    .build()
+            })
+            .collect()
+    });
+    let ours = |tuple: &TargetGroupTuple| {
+        pair.iter()
+            .any(|group| tuple.target_group_arn() == Some(group.as_str()))
+    };
+    let mut groups = Vec::new();
+    for (group, weight) in pair.iter().zip(weights.get()) {
+        if let Some(weight) = weight {
+            let weight = i32::try_from(weight).ok()?;
+            groups.push(
+                TargetGroupTuple::builder()
+                    .target_group_arn(group.as_str())
+                    .weight(weight)
+                    .build(),
+            );
+        }
+    }
+    groups.extend(named.into_iter().filter(|tuple| !ours(tuple)));
+    config.target_groups = Some(groups);
+    forward.forward_config = Some(config);
+    Some(vec![forward])
+}
