@@ -18,6 +18,8 @@ pub enum Event {
     TaskTerminated(String, i32),
     /// A stopped task (by ARN) is forgotten.
     TaskForgotten(String),
+    /// An INACTIVE service (ARN, when it was created) is forgotten.
+    ServiceForgotten(String, Millis),
     /// The scheduler looks at a service (by ARN).
     Service(String),
     /// A target (group ARN, target) is checked.

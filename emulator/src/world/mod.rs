@@ -81,11 +81,14 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Task(task) => ecs::task::step(self, &task),
-            Event::TaskExits(task) => ecs::task::exits(self, &task),
-            Event::TaskTerminated(task, code) => ecs::task::exited(self, &task, code, None),
-            Event::TaskForgotten(task) => ecs::task::forget(self, &task),
+            Event::Task(task) => ecs::life::step(self, &task),
+            Event::TaskExits(task) => ecs::life::exits(self, &task),
+            Event::TaskTerminated(task, code) => ecs::life::exited(self, &task, code, None),
+            Event::TaskForgotten(task) => ecs::life::forget(self, &task),
             Event::Service(service) => ecs::scheduler::look(self, &service),
+            Event::ServiceForgotten(service, created_at) => {
+                ecs::service::forget(self, &service, created_at)
+            }
             Event::Check(group, target) => elb::health::check(self, &group, target),
             Event::Drained(group, target) => elb::target_group::drained(self, &group, target),
             Event::Request(stream) => traffic::send(self, stream),

@@ -54,6 +54,8 @@ pub struct Settings {
     pub task_deprovisioning_ms: u64,
     /// How long a stopped task can be described (AWS: at least an hour).
     pub stopped_task_visible_ms: u64,
+    /// How long an INACTIVE service can be described.
+    pub inactive_service_visible_ms: u64,
     /// SIGTERM to SIGKILL where the container names no `stopTimeout`.
     pub stop_timeout_ms: u64,
 
@@ -137,6 +139,7 @@ impl Default for Settings {
             task_stopping_ms: 500,
             task_deprovisioning_ms: 10_000,
             stopped_task_visible_ms: 3_600_000,
+            inactive_service_visible_ms: 3_600_000,
             stop_timeout_ms: 30_000,
             scheduler_delay_ms: 1_000,
             service_inactive_ms: 10_000,

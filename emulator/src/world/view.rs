@@ -2,7 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::ecs::task::{self, Status};
+use super::ecs::life;
+use super::ecs::task::Status;
 use super::elb::health;
 use super::{Millis, TaskMode, World};
 
@@ -220,17 +221,17 @@ pub fn tasks_to_stop(world: &World) -> Vec<(String, u64)> {
         .tasks
         .values()
         .filter(|task| task.status == Status::Stopping && task.exited_at.is_none())
-        .map(|task| (task.arn.clone(), task::stop_timeout_ms(world, task)))
+        .map(|task| (task.arn.clone(), life::stop_timeout_ms(world, task)))
         .collect()
 }
 
 /// The containers of a task run (they need not listen yet).
 pub fn report_task_started(world: &mut World, id: &str) {
-    task::containers_started(world, id);
+    life::containers_started(world, id);
 }
 
 /// An essential container of a task has exited, or could not start (`reason` then says why, for example
 /// `CannotPullContainerError: …`).
 pub fn report_task_exited(world: &mut World, id: &str, code: i32, reason: Option<String>) {
-    task::exited(world, id, code, reason);
+    life::exited(world, id, code, reason);
 }

@@ -59,7 +59,7 @@ pub(super) fn create(world: &mut World, input: &Value) -> Result<Value, AwsError
     );
     add_defaults(&mut given);
     let revision = revision(world, &definition, &given)?;
-    check_percents(&given)?;
+    check_together(&given)?;
     let service = Service {
         arn: arn.clone(),
         name,
@@ -184,7 +184,15 @@ fn add_defaults(given: &mut Map<String, Value>) {
     }
 }
 
-fn check_percents(given: &Map<String, Value>) -> Result<(), AwsError> {
+/// Refuses members that do not go together.
+fn check_together(given: &Map<String, Value>) -> Result<(), AwsError> {
+    if given.contains_key("healthCheckGracePeriodSeconds")
+        && given.get("loadBalancers") == Some(&json!([]))
+    {
+        return Err(invalid(
+            "Health check grace period is only valid for services configured to use load balancers",
+        ));
+    }
     let configuration = given.get("deploymentConfiguration").unwrap_or(&Value::Null);
     let (most, least) = (
         configuration["maximumPercent"].as_u64(),
@@ -299,7 +307,7 @@ pub(super) fn update(world: &mut World, input: &Value) -> Result<Value, AwsError
     {
         given.remove("launchType");
     }
-    check_percents(&given)?;
+    check_together(&given)?;
     let force = input
         .get("forceNewDeployment")
         .and_then(Value::as_bool)

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{AwsError, cluster, invalid, placed, service};
 use crate::api::json::{tag_list, tags, text, texts, without};
 use crate::world::World;
-use crate::world::ecs::task::{self, Origin, Status, StopCode, Task};
+use crate::world::ecs::life::{self, Origin};
+use crate::world::ecs::task::{Status, StopCode, Task};
 
 pub(super) fn run(world: &mut World, input: &Value) -> Result<Value, AwsError> {
     let cluster = cluster::of(world, input)?.name.clone();
@@ -76,7 +77,7 @@ pub(super) fn run(world: &mut World, input: &Value) -> Result<Value, AwsError> {
         bindings: Vec::new(),
     };
     let arns: Vec<String> = (0..count)
-        .map(|_| task::start(world, &definition, origin.clone()))
+        .map(|_| life::start(world, &definition, origin.clone()))
         .collect();
     let tasks: Vec<Value> = arns
         .iter()
@@ -105,7 +106,7 @@ pub(super) fn stop(world: &mut World, input: &Value) -> Result<Value, AwsError> 
         return Err(invalid("The referenced task was not found."));
     }
     let reason = text(input, "reason").unwrap_or("Task stopped by user");
-    task::stop(world, &arn, StopCode::UserInitiated, reason);
+    life::stop(world, &arn, StopCode::UserInitiated, reason);
     Ok(json!({ "task": world.ecs.tasks.get(&arn).map(|task| render(world, task, false)) }))
 }
 

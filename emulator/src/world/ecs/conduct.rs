@@ -2,7 +2,8 @@
 
 use std::net::SocketAddrV4;
 
-use super::task::{self, Task};
+use super::life;
+use super::task::Task;
 use super::task_definition::Container;
 use crate::world::behaviour::Behaviour;
 use crate::world::view::CheckResult;
@@ -45,7 +46,7 @@ pub fn exit_after_sigterm(world: &World, task: &Task) -> (u64, i32) {
         .map(|container| world.settings.behaviour(&container.image).stop_ms)
         .max()
         .unwrap_or(0);
-    let timeout = task::stop_timeout_ms(world, task);
+    let timeout = life::stop_timeout_ms(world, task);
     if needed <= timeout {
         (needed, 0)
     } else {

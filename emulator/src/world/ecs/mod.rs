@@ -2,10 +2,12 @@
 
 pub mod conduct;
 pub mod event;
+pub mod life;
 pub mod scheduler;
 pub mod service;
 pub mod task;
 pub mod task_definition;
+pub mod wake;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -1,128 +1,12 @@
 //! The service scheduler: brings the tasks of a service to what its deployments want, a little later than asked.
 
-use std::net::Ipv4Addr;
-
 use super::event::{self, task_list};
+use super::life::{self, Origin};
 use super::service::{self, Deployment, Rollout, Status};
-use super::task::{self, Origin, Status as TaskStatus, StopCode};
-use super::task_definition;
-use crate::world::agenda::Event;
+use super::task::{Status as TaskStatus, StopCode};
+use super::{task_definition, wake};
 use crate::world::elb::health::Health;
 use crate::world::{Millis, World};
-
-/// Lets the scheduler look at a service after its usual delay.
-pub fn wake(world: &mut World, service_arn: &str) {
-    let at = world.now + world.settings.scheduler_delay_ms;
-    wake_at(world, service_arn, at);
-}
-
-/// Lets the scheduler look at a service at an instant, if it does not look before.
-fn wake_at(world: &mut World, service_arn: &str, at: Millis) {
-    let Some(service) = world.ecs.services.get_mut(service_arn) else {
-        return;
-    };
-    if service.status != Status::Inactive && service.look_at.is_none_or(|planned| planned > at) {
-        service.look_at = Some(at);
-        world.agenda.at(at, Event::Service(service_arn.to_owned()));
-    }
-}
-
-/// Lets the scheduler look at the service of a task.
-pub fn wake_for_task(world: &mut World, task_arn: &str) {
-    if let Some(service) = world
-        .ecs
-        .tasks
-        .get(task_arn)
-        .and_then(|task| task.service.clone())
-    {
-        wake(world, &service);
-    }
-}
-
-/// Lets the scheduler look at the service whose task has this address.
-pub fn wake_for_address(world: &mut World, address: Ipv4Addr) {
-    if let Some(task) = world.ecs.addresses.get(&address).cloned() {
-        wake_for_task(world, &task);
-    }
-}
-
-/// A task has come to RUNNING.
-pub fn task_runs(world: &mut World, task_arn: &str) {
-    let Some((service, deployment)) = owner(world, task_arn) else {
-        return;
-    };
-    if let Some(service) = world.ecs.services.get_mut(&service) {
-        service.start_failures = 0;
-        if let Some(deployment) = service
-            .deployments
-            .iter_mut()
-            .find(|known| known.id == deployment)
-            && !deployment.has_run
-        {
-            deployment.has_run = true;
-            deployment.failed_tasks = 0;
-        }
-    }
-    wake(world, &service);
-}
-
-/// A task has come to STOPPED.
-pub fn task_stopped(world: &mut World, task_arn: &str) {
-    let Some((service_arn, deployment)) = owner(world, task_arn) else {
-        return;
-    };
-    let now = world.now;
-    let Some(task) = world.ecs.tasks.get(task_arn) else {
-        return;
-    };
-    let by_itself = task.stop_code != Some(StopCode::ServiceSchedulerInitiated);
-    let never_ran =
-        task.started_at.is_none() && by_itself && task.stop_code != Some(StopCode::UserInitiated);
-    let (first, longest) = (
-        world.settings.start_backoff_ms,
-        world.settings.start_backoff_max_ms,
-    );
-    let Some(service) = world.ecs.services.get_mut(&service_arn) else {
-        return;
-    };
-    if !service.tasks.remove(task_arn) {
-        return;
-    }
-    let mut impaired = false;
-    if never_ran {
-        service.start_failures += 1;
-        if service.start_failures >= IMPAIRED_AFTER {
-            let doublings = (service.start_failures - IMPAIRED_AFTER).min(16);
-            let wait = first.saturating_mul(1 << doublings).min(longest);
-            service.start_not_before = now + wait;
-            impaired = service.start_failures == IMPAIRED_AFTER;
-        }
-        if let Some(deployment) = service
-            .deployments
-            .iter_mut()
-            .find(|known| known.id == deployment)
-            && !deployment.has_run
-        {
-            deployment.failed_tasks += 1;
-        }
-    }
-    if impaired {
-        event::note(
-            world,
-            &service_arn,
-            ") is unable to consistently start tasks successfully.",
-        );
-    }
-    wake(world, &service_arn);
-}
-
-/// Tasks in a row that must fail to start before the back-off begins.
-const IMPAIRED_AFTER: u32 = 3;
-
-fn owner(world: &World, task_arn: &str) -> Option<(String, String)> {
-    let task = world.ecs.tasks.get(task_arn)?;
-    Some((task.service.clone()?, task.deployment.clone()?))
-}
 
 /// The scheduler looks at a service.
 pub fn look(world: &mut World, service_arn: &str) {
@@ -220,7 +104,7 @@ fn stop_unhealthy(world: &mut World, service_arn: &str) {
         }
     }
     if let Some(at) = later {
-        wake_at(world, service_arn, at);
+        wake::at(world, service_arn, at);
     }
     for (task_arn, deployment, (group, port, why)) in unhealthy {
         let id = event::task_id(&task_arn);
@@ -264,7 +148,7 @@ fn stop_tasks(world: &mut World, service_arn: &str, tasks: &[String], reason: &s
     );
     event::note(world, service_arn, &text);
     for task in tasks {
-        task::stop(world, task, StopCode::ServiceSchedulerInitiated, reason);
+        life::stop(world, task, StopCode::ServiceSchedulerInitiated, reason);
     }
 }
 
@@ -356,7 +240,7 @@ fn start_and_stop(world: &mut World, service_arn: &str) {
     stop_tasks(world, service_arn, &stops, &reason);
     if start > 0 && !failed {
         if world.now < not_before {
-            wake_at(world, service_arn, not_before);
+            wake::at(world, service_arn, not_before);
         } else {
             start_tasks(world, service_arn, &primary, start);
         }
@@ -405,7 +289,7 @@ fn start_tasks(world: &mut World, service_arn: &str, deployment: &Deployment, co
             .collect(),
     };
     let started: Vec<String> = (0..count)
-        .map(|_| task::start(world, &definition, origin.clone()))
+        .map(|_| life::start(world, &definition, origin.clone()))
         .collect();
     let text = format!(
         ") has started {} tasks: {}.",
@@ -450,7 +334,7 @@ fn settle(world: &mut World, service_arn: &str) {
             .filter_map(|task| Some(task.started_at? + world.settings.steady_without_checks_ms))
             .min();
         if let Some(at) = maturing {
-            wake_at(world, service_arn, at);
+            wake::at(world, service_arn, at);
         }
         return;
     }
@@ -508,9 +392,8 @@ fn end(world: &mut World, service_arn: &str) {
     }
     let since = *service.empty_since.get_or_insert(now);
     if since + wait <= now {
-        service.status = Status::Inactive;
-        service.deployments.clear();
+        service::deactivate(world, service_arn);
     } else {
-        wake_at(world, service_arn, since + wait);
+        wake::at(world, service_arn, since + wait);
     }
 }

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use super::event::ServiceEvent;
 use super::task::{self, Status as TaskStatus};
+use crate::world::agenda::Event;
+use crate::world::elb::health::Health;
 use crate::world::{Millis, World};
 
 /// A service of the REPLICA strategy under the rolling (ECS) controller.
@@ -222,7 +224,7 @@ pub fn deploy(world: &mut World, service_arn: &str, revision: Revision) -> Strin
         service.start_failures = 0;
         service.start_not_before = 0;
     }
-    super::scheduler::wake(world, service_arn);
+    super::wake::soon(world, service_arn);
     id
 }
 
@@ -233,7 +235,7 @@ pub fn set_desired(world: &mut World, service_arn: &str, desired: u32) {
     {
         service.desired = desired;
         service.steady = false;
-        super::scheduler::wake(world, service_arn);
+        super::wake::soon(world, service_arn);
     }
 }
 
@@ -242,7 +244,32 @@ pub fn drain(world: &mut World, service_arn: &str) {
     if let Some(service) = world.ecs.services.get_mut(service_arn) {
         service.status = Status::Draining;
         service.desired = 0;
-        super::scheduler::wake(world, service_arn);
+        super::wake::soon(world, service_arn);
+    }
+}
+
+/// Ends a service: it is INACTIVE, its name is free.
+pub fn deactivate(world: &mut World, service_arn: &str) {
+    let forgotten = world.now + world.settings.inactive_service_visible_ms;
+    if let Some(service) = world.ecs.services.get_mut(service_arn) {
+        service.status = Status::Inactive;
+        if let Some(last) = service.deployments.drain(..).next() {
+            service.given.insert(
+                "taskDefinition".to_owned(),
+                Value::String(last.revision.task_definition),
+            );
+        }
+        let event = Event::ServiceForgotten(service_arn.to_owned(), service.created_at);
+        world.agenda.at(forgotten, event);
+    }
+}
+
+/// Forgets an INACTIVE service, unless its name was taken by another since.
+pub fn forget(world: &mut World, service_arn: &str, created_at: Millis) {
+    let known = world.ecs.services.get(service_arn);
+    if known.is_some_and(|known| known.status == Status::Inactive && known.created_at == created_at)
+    {
+        world.ecs.services.remove(service_arn);
     }
 }
 
@@ -260,9 +287,10 @@ pub fn is_ready(world: &World, task: &task::Task) -> bool {
     task.targets.iter().all(|(group, target)| {
         world.elb.target_groups.get(group).is_some_and(|group| {
             !group.used_by.is_empty()
-                && group.targets.get(target).is_some_and(|target| {
-                    target.health == crate::world::elb::health::Health::Healthy
-                })
+                && group
+                    .targets
+                    .get(target)
+                    .is_some_and(|target| target.health == Health::Healthy)
         })
     })
 }

@@ -242,6 +242,6 @@ pub fn record(world: &mut World, group_arn: &str, target: SocketAddrV4, result: 
         }
     }
     if entry.health != before {
-        ecs::scheduler::wake_for_address(world, *target.ip());
+        ecs::wake::for_address(world, *target.ip());
     }
 }

@@ -130,7 +130,7 @@ fn forward(
         groups
             .iter()
             .map(|(arn, _)| arn)
-            .find(|arn| hash::text(arn) == wanted)
+            .find(|arn| hash::text(arn) == wanted && has_targets(world, node, arn))
     });
     let Some(arn) = sticky.or_else(|| draw(groups, dice)) else {
         return Route::Unavailable {
@@ -185,6 +185,12 @@ fn forward(
         targets,
         cookies,
     }
+}
+
+/// Whether a group has a registered target; a cookie binds no longer than that.
+fn has_targets(world: &World, node: usize, arn: &str) -> bool {
+    let group = world.elb.target_groups.get(arn);
+    group.is_some_and(|group| !serving(world, node, group).is_empty())
 }
 
 /// Draws a group by weight; none when all weights are 0.
