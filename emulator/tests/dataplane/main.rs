@@ -13,3 +13,4 @@ mod proxy;
 mod release;
 mod stage;
 mod tasks;
+mod users;

@@ -88,6 +88,11 @@ async fn killing_every_task_under_load_is_counted_as_failure() {
         world.settings.default_behaviour.exits = Some(exit);
     });
     until("requests fail", async || load.statistics().failed > 10).await;
+    let counted: u64 = stage.emulator.with(|world| {
+        let minutes = world.elb.target_groups[&group].requests.values();
+        minutes.map(|counts| counts.by_class[4]).sum()
+    });
+    assert!(counted > 0, "answers 5xx are counted for the group");
     let reasons = load.finish().await.reasons;
     assert!(
         reasons

@@ -1,6 +1,7 @@
 //! Tasks that run: the sample application and local processes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use emulator::dataplane::Options;
 use emulator::world::Settings;
@@ -169,12 +170,33 @@ async fn a_process_gets_its_environment_and_its_exit_code_is_reported() {
 }
 
 #[tokio::test]
-async fn a_process_gets_sigterm_and_its_children_end_with_it() {
+async fn a_process_gets_sigterm() {
     let (stage, _, _) = started(settings(), script("trap 'exit 5' TERM; sleep 1000 & wait"));
     until("a running task", async || stage.is_running("web")).await;
     stage.scale("web", 0);
     // A shell that has not set its trap yet dies of the signal: 128 + 15.
     assert!([5, 143].contains(&exit_code(&stage.stopped_task("web").await)));
+}
+
+#[tokio::test]
+async fn what_a_process_leaves_behind_ends_with_it() {
+    let trace = std::env::temp_dir().join(format!("dataplane-trace-{}", free_port()));
+    let path = trace.display();
+    let text = format!("(while :; do echo . >> '{path}'; sleep 0.01; done) & sleep 0.2; exit 4");
+    let (stage, _, _) = started(settings(), script(&text));
+    assert_eq!(exit_code(&stage.stopped_task("web").await), 4);
+    stage.scale("web", 0);
+    until("every task gone", async || {
+        stage.running_tasks("web").is_empty()
+    })
+    .await;
+    until("the trace to end", async || {
+        let before = std::fs::read(&trace).unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        std::fs::read(&trace).unwrap() == before
+    })
+    .await;
+    std::fs::remove_file(trace).unwrap();
 }
 
 #[tokio::test]
