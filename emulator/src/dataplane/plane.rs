@@ -1,6 +1,5 @@
 //! The driver: makes ports, tasks and health checks follow the world.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -39,15 +38,6 @@ impl Default for Options {
             stop_timeout: Duration::from_secs(5),
         }
     }
-}
-
-/// Runs a data plane with the default options; see [`DataPlane::run`].
-///
-/// # Errors
-/// None at present: a port that cannot be opened is logged and tried again, see [`DataPlane::listeners`].
-pub async fn run(emulator: Emulator, stop: CancellationToken) -> io::Result<()> {
-    DataPlane::new(emulator, Options::default()).run(stop).await;
-    Ok(())
 }
 
 /// The load balancer and the tasks of one emulated account.
