@@ -176,10 +176,7 @@ fn forward(world: &World, place: &Place<'_>, action: &Value) -> Result<Value, Aw
         groups.push(json!({ "TargetGroupArn": arn, "Weight": weight }));
     }
     if sum == 0 && !world.settings.accept_zero_weights {
-        return Err(AwsError::new(
-            "InvalidConfigurationRequestException",
-            "The weights of a forward action cannot all be 0",
-        ));
+        return Err(invalid("The weights of a forward action cannot all be 0"));
     }
     let stickiness = stickiness(world, config, &seen)?;
     let mut accepted = json!({ "Type": "forward" });

@@ -87,10 +87,7 @@ fn all_weights_zero_is_a_setting() {
         (&strict.blue.clone(), 0),
         (&strict.green.clone(), 0)
     ])]);
-    assert_eq!(
-        refusal(modify(&mut strict, actions)).0,
-        "InvalidConfigurationRequestException"
-    );
+    assert_eq!(refusal(modify(&mut strict, actions)).0, "ValidationError");
 }
 
 #[test]

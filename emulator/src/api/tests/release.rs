@@ -90,10 +90,12 @@ fn weight_on_an_empty_green_fails_that_share() {
 
 #[test]
 fn nodes_adopt_a_change_one_after_another() {
-    let mut settings = Settings::default();
-    settings.load_balancer_nodes = 4;
-    settings.propagation_min_ms = 0;
-    settings.propagation_max_ms = 60_000;
+    let settings = Settings {
+        load_balancer_nodes: 4,
+        propagation_min_ms: 0,
+        propagation_max_ms: 60_000,
+        ..Settings::default()
+    };
     let mut stage = Stage::with(settings);
     stage.pass(120);
     let rule = stage.rule.clone();
