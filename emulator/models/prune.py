@@ -24,7 +24,6 @@ SERVED = {
         CreateTargetGroup DescribeTargetGroups ModifyTargetGroup DeleteTargetGroup
         DescribeTargetGroupAttributes ModifyTargetGroupAttributes
         CreateListener DescribeListeners ModifyListener DeleteListener
-        DescribeListenerAttributes ModifyListenerAttributes
         CreateRule DescribeRules ModifyRule DeleteRule SetRulePriorities
         RegisterTargets DeregisterTargets DescribeTargetHealth
         AddTags RemoveTags DescribeTags""",

@@ -1,10 +1,6 @@
 //! The seeds that come with the emulator can be planted and set the stage they describe.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at its first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 use emulator::Emulator;
 use emulator::api::Service;
