@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crd_schema::record::{Ended, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, Rejection, Release, Rollout, Stage};
+use crd_schema::record::{
+    Ended, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, Rejection, Release, Rollout, Stage,
+};
 
 use crate::release::{Wanted, service_name};
 use crate::rollout::Decision;
@@ -22,16 +24,30 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
     }
     match aim {
         Aim::Hold(_) | Aim::MakeRoom { .. } => {}
-        Aim::Create { what: ToCreate::Wanted, .. } => {
+        Aim::Create {
+            what: ToCreate::Wanted,
+            ..
+        } => {
             begin_or_go_on(view, &mut record, decision.stage, None);
             never_the_same_name(view, &mut record);
         }
-        Aim::Create { what: ToCreate::LastGood, .. } => enter(view, &mut record, Stage::RollBack),
-        Aim::Serve { service, .. } if decision.stage == Stage::Settled => end(view, &mut record, service),
-        Aim::Serve { service, course: Course::Forward } => {
+        Aim::Create {
+            what: ToCreate::LastGood,
+            ..
+        } => enter(view, &mut record, Stage::RollBack),
+        Aim::Serve { service, .. } if decision.stage == Stage::Settled => {
+            end(view, &mut record, service)
+        }
+        Aim::Serve {
+            service,
+            course: Course::Forward,
+        } => {
             begin_or_go_on(view, &mut record, decision.stage, Some(service));
         }
-        Aim::Serve { service, course: Course::Back | Course::Finish } => {
+        Aim::Serve {
+            service,
+            course: Course::Back | Course::Finish | Course::Clear,
+        } => {
             remember_what_leaves(view, &mut record, service);
             enter(view, &mut record, decision.stage);
         }
@@ -41,8 +57,14 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
 
 fn reject(record: &mut Record, wanted: &Wanted, reason: &str) {
     let reason: String = reason.chars().take(REASON).collect();
-    record.rejected.retain(|rejection| rejection.generation != wanted.generation);
-    record.rejected.push(Rejection { generation: wanted.generation, version: wanted.version.clone(), reason });
+    record
+        .rejected
+        .retain(|rejection| rejection.generation != wanted.generation);
+    record.rejected.push(Rejection {
+        generation: wanted.generation,
+        version: wanted.version.clone(),
+        reason,
+    });
     let surplus = record.rejected.len().saturating_sub(KEPT_REJECTIONS);
     record.rejected.drain(..surplus);
 }
@@ -64,7 +86,10 @@ fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: O
             base: pinned_base(view),
         });
     }
-    let blue = view.live().into_iter().find(|s| !runs(s, &wanted.digest) && s.desired > 0);
+    let blue = view
+        .live()
+        .into_iter()
+        .find(|s| !runs(s, &wanted.digest) && s.desired > 0);
     if let Some(rollout) = &mut record.rollout {
         rollout.reference = view.reference(blue);
     }
@@ -89,7 +114,9 @@ fn pinned_base(view: &View<'_>) -> Option<String> {
 
 /// Later stages than this one start their clocks anew when they come; earlier ones keep theirs.
 fn enter(view: &View<'_>, record: &mut Record, stage: Stage) {
-    let Some(rollout) = &mut record.rollout else { return };
+    let Some(rollout) = &mut record.rollout else {
+        return;
+    };
     rollout.stage = stage;
     if stage != Stage::RollBack {
         rollout.entered.retain(|entered, _| *entered <= stage);
@@ -101,17 +128,23 @@ fn enter(view: &View<'_>, record: &mut Record, stage: Stage) {
 fn never_the_same_name(view: &View<'_>, record: &mut Record) {
     let Some(wanted) = &view.wanted else { return };
     let taken = |created: u32| {
-        let name = service_name(view.application, &wanted.version, &wanted.digest, wanted.generation, created);
+        let name = service_name(
+            view.application,
+            &wanted.version,
+            &wanted.digest,
+            wanted.generation,
+            created,
+        );
         view.services.iter().any(|service| service.name == name)
     };
     let before = record.created;
     while taken(record.created) {
         record.created += 1;
     }
-    if record.created != before {
-        if let Some(rollout) = &mut record.rollout {
-            rollout.entered = BTreeMap::from([(Stage::ScaleUp, view.now.wall)]);
-        }
+    if record.created != before
+        && let Some(rollout) = &mut record.rollout
+    {
+        rollout.entered = BTreeMap::from([(Stage::ScaleUp, view.now.wall)]);
     }
 }
 
@@ -120,7 +153,13 @@ fn remember_what_leaves(view: &View<'_>, record: &mut Record, stays: &Service) {
     if record.rollout.is_some() {
         return;
     }
-    let Some(leaves) = view.live().into_iter().find(|service| service.name != stays.name) else { return };
+    let Some(leaves) = view
+        .live()
+        .into_iter()
+        .find(|service| service.name != stays.name)
+    else {
+        return;
+    };
     record.rollout = released(leaves).map(|release| Rollout {
         release,
         stage: Stage::RollBack,
@@ -142,28 +181,56 @@ fn released(service: &Service) -> Option<Release> {
 /// `service` serves alone: the rollout, if there was one, has ended.
 fn end(view: &View<'_>, record: &mut Record, service: &Service) {
     close(view, record);
-    let bad = service.tags.generation.is_some_and(|generation| view.rejection(generation).is_some());
-    let known = record.last_good.as_ref().is_some_and(|good| Some(&good.digest) == service.tags.release.as_ref());
+    let bad = service
+        .tags
+        .generation
+        .is_some_and(|generation| view.rejection(generation).is_some());
+    let known = record
+        .last_good
+        .as_ref()
+        .is_some_and(|good| Some(&good.digest) == service.tags.release.as_ref());
     if !bad && !known && view.alive(service) {
         record.last_good = released(service);
     }
 }
 
 fn close(view: &View<'_>, record: &mut Record) {
-    let Some(rollout) = record.rollout.take() else { return };
-    let Release { digest, version, generation, task_definition: _ } = rollout.release;
+    let Some(rollout) = record.rollout.take() else {
+        return;
+    };
+    let Release {
+        digest,
+        version,
+        generation,
+        task_definition: _,
+    } = rollout.release;
     let lives = view.live().iter().any(|service| runs(service, &digest));
     let outcome = if view.rejection(generation).is_some() {
         Outcome::RolledBack
     } else if lives {
         Outcome::Succeeded
-    } else if view.wanted.as_ref().is_some_and(|wanted| view.live().iter().any(|s| runs(s, &wanted.digest))) {
+    } else if view
+        .wanted
+        .as_ref()
+        .is_some_and(|wanted| view.live().iter().any(|s| runs(s, &wanted.digest)))
+    {
         Outcome::Aborted
     } else {
         Outcome::Superseded
     };
-    let began = rollout.entered.values().min().copied().unwrap_or(view.now.wall);
-    record.history.push(Ended { generation, version, outcome, began, ended: view.now.wall });
+    let began = rollout
+        .entered
+        .values()
+        .min()
+        .copied()
+        .unwrap_or(view.now.wall);
+    record.history.push(Ended {
+        generation,
+        version,
+        outcome,
+        began,
+        ended: view.now.wall,
+    });
     let surplus = record.history.len().saturating_sub(KEPT_HISTORY);
     record.history.drain(..surplus);
 }

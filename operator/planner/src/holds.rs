@@ -3,6 +3,7 @@
 use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
 
+use crate::memory::weight;
 use crate::report::{Hold, WaitingOn};
 use crate::rollout::Decision;
 use crate::view::{View, rule_name};
@@ -50,21 +51,30 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
         let arn = &view.application.route.pair[side.index()];
         let other = view.groups[side.other().index()];
         if !group.by_address {
-            let what = format!("target group {arn} does not have target type `ip`: create the pair with --target-type ip");
+            let what = format!(
+                "target group {arn} does not have target type `ip`: create the pair with --target-type ip"
+            );
             return Some(Hold::GroupUnusable { what });
         }
         if group.sticky {
-            let what = format!("target group {arn} has stickiness on: switch stickiness.enabled off");
+            let what =
+                format!("target group {arn} has stickiness on: switch stickiness.enabled off");
             return Some(Hold::GroupUnusable { what });
         }
-        if let (Some(one), Some(two)) = (&group.load_balancer, &other.load_balancer) {
-            if one != two {
-                let what = format!("target group {arn} belongs to load balancer {one}, and the other of the pair to {two}: use one load balancer");
-                return Some(Hold::GroupUnusable { what });
-            }
+        if let (Some(one), Some(two)) = (&group.load_balancer, &other.load_balancer)
+            && one != two
+        {
+            let what = format!(
+                "target group {arn} belongs to load balancer {one}, and the other of the pair to {two}: use one load balancer"
+            );
+            return Some(Hold::GroupUnusable { what });
         }
     }
-    let active = || view.services.iter().filter(|service| service.status == ServiceStatus::Active);
+    let active = || {
+        view.services
+            .iter()
+            .filter(|service| service.status == ServiceStatus::Active)
+    };
     if let Some(foreign) = active().find(|service| !service.tags.ours && service.side.is_some()) {
         let service = format!(
             "service {} is bound to one of the groups and does not carry this application's tags: remove it, or adopt it (aws ecs tag-resource --resource-arn {} --tags key=teal:managed-by,value=teal key=teal:application,value={})",
@@ -73,15 +83,21 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
         return Some(Hold::ForeignService { service });
     }
     if let Some(elsewhere) = active().find(|service| service.tags.ours && service.side.is_none()) {
-        return Some(Hold::ServiceElsewhere { service: elsewhere.name.clone() });
+        return Some(Hold::ServiceElsewhere {
+            service: elsewhere.name.clone(),
+        });
     }
     if view.record().rollout.is_some() && view.memory.foreign_changes > TOLERATED_CHANGES {
         return Some(Hold::Contended);
     }
     match (&view.wanted, &view.memory.desired) {
         (Some(_), _) => None,
-        (None, Some(DesiredParameter::Invalid { reason, .. })) => Some(Hold::DesiredInvalid { reason: reason.clone() }),
-        (None, Some(DesiredParameter::Missing | DesiredParameter::Set { .. }) | None) => Some(Hold::DesiredMissing),
+        (None, Some(DesiredParameter::Invalid { reason, .. })) => Some(Hold::DesiredInvalid {
+            reason: reason.clone(),
+        }),
+        (None, Some(DesiredParameter::Missing | DesiredParameter::Set { .. }) | None) => {
+            Some(Hold::DesiredMissing)
+        }
     }
 }
 
@@ -95,14 +111,36 @@ pub(crate) fn before(view: &View<'_>, decision: &Decision) -> Option<WaitingOn> 
         return None;
     }
     if let Some(rule) = view.rules.iter().find(|rule| rule.role == Role::Unlisted) {
-        return Some(WaitingOn::Hold(Hold::UnlistedRule { rule: unlisted(&rule.target) }));
+        return Some(WaitingOn::Hold(Hold::UnlistedRule {
+            rule: unlisted(&rule.target),
+        }));
     }
     let autoscaled = match &view.world.autoscaled {
         Read::Known { value, .. } => value,
-        Read::Unread { reason } => return Some(WaitingOn::Observation { what: format!("scalable targets: {reason}") }),
+        Read::Unread { reason } => {
+            return Some(WaitingOn::Observation {
+                what: format!("scalable targets: {reason}"),
+            });
+        }
     };
-    let scaled = view.live().into_iter().find(|service| autoscaled.contains(&service.name))?;
-    Some(WaitingOn::Hold(Hold::AutoscalingNotSupported { service: scaled.name.clone() }))
+    let scaled = view
+        .live()
+        .into_iter()
+        .find(|service| autoscaled.contains(&service.name))?;
+    Some(WaitingOn::Hold(Hold::AutoscalingNotSupported {
+        service: scaled.name.clone(),
+    }))
+}
+
+/// A rule that does not stand in the spec keeps weight on a group that is to be emptied.
+pub(crate) fn weighted_elsewhere(view: &View<'_>, side: Side) -> Option<Hold> {
+    let rule = view
+        .rules
+        .iter()
+        .find(|rule| rule.role == Role::Unlisted && weight(rule, side) > 0)?;
+    Some(Hold::UnlistedRule {
+        rule: unlisted(&rule.target),
+    })
 }
 
 fn unlisted(target: &RuleTarget) -> String {

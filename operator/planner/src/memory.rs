@@ -9,7 +9,8 @@ use crd_schema::record::{Generation, Record};
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
 use crate::world::{
-    Action, DesiredParameter, Group, Read, RecordParameter, Role, Rule, ServiceStatus, Side, TargetState, World,
+    Action, DesiredParameter, Group, Read, RecordParameter, Role, Rule, ServiceStatus, Side,
+    TargetState, World,
 };
 use crate::write::Write;
 
@@ -145,7 +146,10 @@ impl Memory {
             }
         }
         if let Read::Known { value, .. } = &world.services {
-            self.sides = value.iter().filter_map(|s| s.side.map(|side| (s.name.clone(), side))).collect();
+            self.sides = value
+                .iter()
+                .filter_map(|s| s.side.map(|side| (s.name.clone(), side)))
+                .collect();
         }
         self.settle_writes(world, tuning, now);
         if let Read::Known { value, at } = &world.rules {
@@ -166,14 +170,20 @@ impl Memory {
             // Target health read before an own ECS write says nothing of the tasks after it (addresses are reused).
             self.health[side.index()] = Health::default();
         }
-        self.outstanding =
-            Some(Outstanding { write: write.clone(), since: now.mono, destructive_before: self.destructive_after });
+        self.outstanding = Some(Outstanding {
+            write: write.clone(),
+            since: now.mono,
+            destructive_before: self.destructive_after,
+        });
         self.block_destructive(tuning, now);
     }
 
     /// What became of the write that was sent last.
     pub fn note(&mut self, write: &Write, outcome: &WriteOutcome, tuning: &Tuning, now: Now) {
-        let destructive_before = self.outstanding.take().and_then(|sent| sent.destructive_before);
+        let destructive_before = self
+            .outstanding
+            .take()
+            .and_then(|sent| sent.destructive_before);
         if matches!(write, Write::PutRecord(_)) {
             self.record_refused = !matches!(outcome, WriteOutcome::Applied);
         }
@@ -182,12 +192,18 @@ impl Memory {
                 self.destructive_after = destructive_before;
                 self.applied(write, now);
             }
-            WriteOutcome::NotSent { .. } | WriteOutcome::Refused { .. } => self.destructive_after = destructive_before,
+            WriteOutcome::NotSent { .. } | WriteOutcome::Refused { .. } => {
+                self.destructive_after = destructive_before
+            }
             WriteOutcome::Unknown { .. } => {
                 if let Write::SetWeights { rule, .. } = write {
                     self.weights.remove(rule);
                 }
-                self.outstanding = Some(Outstanding { write: write.clone(), since: now.mono, destructive_before });
+                self.outstanding = Some(Outstanding {
+                    write: write.clone(),
+                    since: now.mono,
+                    destructive_before,
+                });
                 self.block_destructive(tuning, now);
             }
         }
@@ -196,37 +212,67 @@ impl Memory {
     /// What the next round of reads should look at besides what the Application names: the pinned base revision, and
     /// services by name that lists may hide.
     pub fn focus(&self) -> (Option<String>, Vec<String>) {
-        let base = self.record.rollout.as_ref().and_then(|rollout| rollout.base.clone());
+        let base = self
+            .record
+            .rollout
+            .as_ref()
+            .and_then(|rollout| rollout.base.clone());
         let mut services: BTreeSet<String> = self.sides.keys().cloned().collect();
-        services.extend(self.barriers.values().filter_map(|barrier| service_name(&barrier.write)));
-        services.extend(self.outstanding.iter().filter_map(|sent| service_name(&sent.write)));
+        services.extend(
+            self.barriers
+                .values()
+                .filter_map(|barrier| service_name(&barrier.write)),
+        );
+        services.extend(
+            self.outstanding
+                .iter()
+                .filter_map(|sent| service_name(&sent.write)),
+        );
         (base, services.into_iter().collect())
     }
 
     /// At a graceful stop: the write that tells the next process that nothing is outstanding; none when that is not
     /// so, or already said.
     pub fn hand_over(&self) -> Option<Write> {
-        let known = self.outstanding.is_none() && self.destructive_after.is_none() && self.record_generation.is_some();
-        (known && !self.record.clean)
-            .then(|| Write::PutRecord(Box::new(Record { clean: true, ..self.record.clone() })))
+        let known = self.outstanding.is_none()
+            && self.destructive_after.is_none()
+            && self.record_generation.is_some();
+        (known && !self.record.clean).then(|| {
+            Write::PutRecord(Box::new(Record {
+                clean: true,
+                ..self.record.clone()
+            }))
+        })
     }
 
     /// The first own write that this world should show and does not.
     pub fn unseen_write(&self, world: &World) -> Option<&Write> {
-        self.barriers.values().map(|barrier| &barrier.write).find(|write| !shows(world, write))
+        self.barriers
+            .values()
+            .map(|barrier| &barrier.write)
+            .find(|write| !shows(world, write))
     }
 
     fn block_destructive(&mut self, tuning: &Tuning, now: Now) {
         let until = now.mono + tuning.quiescence_destructive;
-        self.destructive_after = Some(self.destructive_after.map_or(until, |before| before.max(until)));
+        self.destructive_after = Some(
+            self.destructive_after
+                .map_or(until, |before| before.max(until)),
+        );
     }
 
     fn applied(&mut self, write: &Write, now: Now) {
         match write {
             Write::PutRecord(record) => {
                 self.record = (**record).clone();
-                let before = self.record_generation.unwrap_or(Generation { date: 0, version: 0 });
-                self.record_generation = Some(Generation { version: before.version + 1, ..before });
+                let before = self.record_generation.unwrap_or(Generation {
+                    date: 0,
+                    version: 0,
+                });
+                self.record_generation = Some(Generation {
+                    version: before.version + 1,
+                    ..before
+                });
                 self.record_written = Some(now.mono);
                 return;
             }
@@ -240,7 +286,13 @@ impl Memory {
             | Write::DeleteService { .. }
             | Write::DeregisterTaskDefinition { .. } => {}
         }
-        self.barriers.insert(barrier_key(write), Barrier { write: write.clone(), since: now.mono });
+        self.barriers.insert(
+            barrier_key(write),
+            Barrier {
+                write: write.clone(),
+                since: now.mono,
+            },
+        );
     }
 
     /// Outstanding writes and barriers end when the world shows them, or when their bound has passed.
@@ -256,24 +308,35 @@ impl Memory {
                 self.outstanding = None;
             }
         }
-        if self.destructive_after.is_some_and(|until| now.mono >= until) {
+        if self
+            .destructive_after
+            .is_some_and(|until| now.mono >= until)
+        {
             self.destructive_after = None;
         }
         self.barriers.retain(|_, barrier| {
-            let bound = if is_ecs(&barrier.write) { tuning.ecs_staleness } else { tuning.staleness };
+            let bound = if is_ecs(&barrier.write) {
+                tuning.ecs_staleness
+            } else {
+                tuning.staleness
+            };
             read_at(world, &barrier.write).is_none_or(|at| at < barrier.since + bound)
         });
     }
 
     fn absorb_record(&mut self, read: &Read<RecordParameter>, tuning: &Tuning, now: Now) {
-        let Read::Known { value, .. } = read else { return };
-        let fresh_write = self.record_written.is_some_and(|at| now.mono.since(at) < tuning.staleness);
+        let Read::Known { value, .. } = read else {
+            return;
+        };
+        let fresh_write = self
+            .record_written
+            .is_some_and(|at| now.mono.since(at) < tuning.staleness);
         match value {
             RecordParameter::Set { generation, record } => {
                 self.clean_start.get_or_insert(record.clean);
                 let version = self.record_generation.map_or(0, |known| known.version);
                 if !fresh_write || generation.version >= version {
-                    self.record = record.clone();
+                    self.record = (**record).clone();
                     self.record_generation = Some(*generation);
                 }
             }
@@ -287,8 +350,13 @@ impl Memory {
     }
 
     fn absorb_desired(&mut self, read: &Read<DesiredParameter>) {
-        let Read::Known { value, .. } = read else { return };
-        let newer = match (generation_of(value), self.desired.as_ref().and_then(generation_of)) {
+        let Read::Known { value, .. } = read else {
+            return;
+        };
+        let newer = match (
+            generation_of(value),
+            self.desired.as_ref().and_then(generation_of),
+        ) {
             (Some(read), Some(known)) => read >= known,
             (Some(_), None) => true,
             // A parameter that vanished is not a change of the wish.
@@ -298,7 +366,11 @@ impl Memory {
             return;
         }
         self.desired = Some(value.clone());
-        if let DesiredParameter::Set { generation, desired } = value {
+        if let DesiredParameter::Set {
+            generation,
+            desired,
+        } = value
+        {
             self.wish = Some((*generation, desired.clone()));
         }
     }
@@ -311,10 +383,18 @@ impl Memory {
         }
         let mut foreign = false;
         for rule in rules.iter().filter(|rule| rule.role == Role::Production) {
-            let Action::Forward { weights, .. } = &rule.action else { continue };
+            let Action::Forward { weights, .. } = &rule.action else {
+                continue;
+            };
             let ours = |write: &Write| matches!(write, Write::SetWeights { rule: target, .. } if *target == rule.target);
-            let in_doubt = self.outstanding.as_ref().is_some_and(|sent| ours(&sent.write))
-                || self.barriers.values().any(|barrier| ours(&barrier.write) && at < barrier.since);
+            let in_doubt = self
+                .outstanding
+                .as_ref()
+                .is_some_and(|sent| ours(&sent.write))
+                || self
+                    .barriers
+                    .values()
+                    .any(|barrier| ours(&barrier.write) && at < barrier.since);
             if in_doubt {
                 continue;
             }
@@ -331,7 +411,9 @@ impl Memory {
     fn side_of(&self, write: &Write) -> Option<Side> {
         match write {
             Write::CreateService { side, .. } => Some(*side),
-            Write::ScaleService { name, .. } | Write::DeleteService { name } => self.sides.get(name).copied(),
+            Write::ScaleService { name, .. } | Write::DeleteService { name } => {
+                self.sides.get(name).copied()
+            }
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
             | Write::SetWeights { .. }
@@ -343,8 +425,15 @@ impl Memory {
 
 impl Health {
     fn absorb(&mut self, group: &Group, at: Mono, tuning: &Tuning) {
-        let healthy = group.targets.iter().filter(|t| t.state == TargetState::Healthy).map(|t| t.address.clone());
-        let reading = Reading { at, healthy: healthy.collect() };
+        let healthy = group
+            .targets
+            .iter()
+            .filter(|t| t.state == TargetState::Healthy)
+            .map(|t| t.address.clone());
+        let reading = Reading {
+            at,
+            healthy: healthy.collect(),
+        };
         let gap = tuning.health_gap.min(group.interval);
         match &self.second {
             Some(second) if at < second.at => {}
@@ -384,7 +473,9 @@ fn positive(weights: [Option<u32>; 2]) -> [u32; 2] {
 fn generation_of(desired: &DesiredParameter) -> Option<Generation> {
     match desired {
         DesiredParameter::Missing => None,
-        DesiredParameter::Invalid { generation, .. } | DesiredParameter::Set { generation, .. } => Some(*generation),
+        DesiredParameter::Invalid { generation, .. } | DesiredParameter::Set { generation, .. } => {
+            Some(*generation)
+        }
     }
 }
 
@@ -418,7 +509,9 @@ fn barrier_key(write: &Write) -> String {
     match write {
         Write::PutRecord(_) => "record".to_owned(),
         Write::RegisterTaskDefinition { digest, .. } => format!("revision {digest}"),
-        Write::CreateService { name, .. } | Write::ScaleService { name, .. } | Write::DeleteService { name } => {
+        Write::CreateService { name, .. }
+        | Write::ScaleService { name, .. }
+        | Write::DeleteService { name } => {
             format!("service {name}")
         }
         Write::SetWeights { rule, .. } => format!("rule {rule:?}"),
@@ -431,7 +524,9 @@ fn barrier_key(write: &Write) -> String {
 fn read_at(world: &World, write: &Write) -> Option<Mono> {
     match write {
         Write::PutRecord(_) => world.record.at(),
-        Write::RegisterTaskDefinition { .. } | Write::DeregisterTaskDefinition { .. } => world.revisions.at(),
+        Write::RegisterTaskDefinition { .. } | Write::DeregisterTaskDefinition { .. } => {
+            world.revisions.at()
+        }
         Write::CreateService { .. }
         | Write::ScaleService { .. }
         | Write::TagService { .. }
@@ -442,11 +537,16 @@ fn read_at(world: &World, write: &Write) -> Option<Mono> {
 
 /// The world shows the effect of `write`.
 fn shows(world: &World, write: &Write) -> bool {
-    let service = |name: &str| world.services.value().map(|all| all.iter().find(|s| s.name == name));
+    let service = |name: &str| {
+        world
+            .services
+            .value()
+            .map(|all| all.iter().find(|s| s.name == name))
+    };
     match write {
         Write::PutRecord(record) => matches!(
             world.record.value(),
-            Some(RecordParameter::Set { record: read, .. }) if read == &**record
+            Some(RecordParameter::Set { record: read, .. }) if read == record
         ),
         Write::RegisterTaskDefinition { digest, .. } => {
             world.revisions.value().is_some_and(|all| all.iter().any(|r| r.digest.as_ref() == Some(digest)))

@@ -39,7 +39,13 @@ pub struct Plan {
 ///
 /// # Guarantees
 /// At most one write. Unknown is unsafe: with a part unread, an own write unseen or an outcome unknown, it waits.
-pub fn plan(application: &Application, world: &World, memory: &Memory, tuning: &Tuning, now: Now) -> Plan {
+pub fn plan(
+    application: &Application,
+    world: &World,
+    memory: &Memory,
+    tuning: &Tuning,
+    now: Now,
+) -> Plan {
     let view = match view(application, world, memory, tuning, now) {
         Ok(view) => view,
         Err(waiting) => return blind(memory, tuning, now, waiting),
@@ -49,7 +55,12 @@ pub fn plan(application: &Application, world: &World, memory: &Memory, tuning: &
     let decision = patient(&view, with_record(&view, decision, next));
     let report = report(&view, &aim, &decision);
     let next_check = next_check(&view, &decision);
-    Plan { step: decision.write, report, next_check, made: now.mono }
+    Plan {
+        step: decision.write,
+        report,
+        next_check,
+        made: now.mono,
+    }
 }
 
 /// What can be decided on, or what is missing.
@@ -68,13 +79,23 @@ fn view<'a>(
         (Read::Unread { reason }, None) => Some(("desired value", reason)),
         (Read::Unread { .. } | Read::Known { .. }, _) => None,
     };
-    let missing = record_unread.or(desired_unread).or(unread("services", &world.services));
+    let missing = record_unread
+        .or(desired_unread)
+        .or(unread("services", &world.services));
     let missing = missing.or(unread("listener rules", &world.rules));
-    let missing = world.groups.iter().fold(missing, |missing, group| missing.or(unread("target groups", group)));
-    let (Some(services), Some(rules), [Some(a), Some(b)], None) =
-        (world.services.value(), world.rules.value(), [world.groups[0].value(), world.groups[1].value()], missing)
-    else {
-        let what = missing.map_or_else(|| "the world".to_owned(), |(part, reason)| format!("{part}: {reason}"));
+    let missing = world.groups.iter().fold(missing, |missing, group| {
+        missing.or(unread("target groups", group))
+    });
+    let (Some(services), Some(rules), [Some(a), Some(b)], None) = (
+        world.services.value(),
+        world.rules.value(),
+        [world.groups[0].value(), world.groups[1].value()],
+        missing,
+    ) else {
+        let what = missing.map_or_else(
+            || "the world".to_owned(),
+            |(part, reason)| format!("{part}: {reason}"),
+        );
         return Err(WaitingOn::Observation { what });
     };
     let wanted = match &memory.wish {
@@ -84,7 +105,17 @@ fn view<'a>(
         ),
         None => None,
     };
-    Ok(View { application, world, memory, tuning, now, rules, services, groups: [a, b], wanted })
+    Ok(View {
+        application,
+        world,
+        memory,
+        tuning,
+        now,
+        rules,
+        services,
+        groups: [a, b],
+        wanted,
+    })
 }
 
 fn unread<'a, T>(part: &'static str, read: &'a Read<T>) -> Option<(&'static str, &'a String)> {
@@ -97,12 +128,20 @@ fn unread<'a, T>(part: &'static str, read: &'a Read<T>) -> Option<(&'static str,
 /// Repair of dead traffic first, then what needs a person, then the aim.
 fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
     let unchanged = || view.record().clone();
-    let stage = view.record().rollout.as_ref().map_or(Stage::Settled, |rollout| rollout.stage);
+    let stage = view
+        .record()
+        .rollout
+        .as_ref()
+        .map_or(Stage::Settled, |rollout| rollout.stage);
     if let Some(hold) = holds::structure(view) {
         return (Decision::hold(stage, hold), unchanged());
     }
     if let Some(repair) = rollout::repair(view) {
-        let record = if repair.reject.is_some() { bookkeeping::record(view, aim, &repair) } else { unchanged() };
+        let record = if repair.reject.is_some() {
+            bookkeeping::record(view, aim, &repair)
+        } else {
+            unchanged()
+        };
         return (repair, record);
     }
     if let Some(hold) = holds::person(view) {
@@ -119,13 +158,23 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
 /// The record is written before the write whose meaning depends on it; and before any write it no longer says that
 /// all is handed over.
 fn with_record(view: &View<'_>, decision: Decision, next: Record) -> Decision {
-    let differs = next != *view.record() || (view.memory.record_generation.is_none() && worth_writing(&next));
+    let differs =
+        next != *view.record() || (view.memory.record_generation.is_none() && worth_writing(&next));
     let claims_clean = view.record().clean && decision.write.is_some();
     // Traffic first: a repair does not wait for a record that is refused.
-    let skip = view.memory.record_refused && matches!(decision.write, Some(Write::SetWeights { .. }));
+    let skip =
+        view.memory.record_refused && matches!(decision.write, Some(Write::SetWeights { .. }));
     if (differs || claims_clean) && !skip {
-        let write = Write::PutRecord(Box::new(Record { clean: false, ..next }));
-        return Decision { write: Some(write), waiting: WaitingOn::OwnStep, until: None, ..decision };
+        let write = Write::PutRecord(Box::new(Record {
+            clean: false,
+            ..next
+        }));
+        return Decision {
+            write: Some(write),
+            waiting: WaitingOn::OwnStep,
+            until: None,
+            ..decision
+        };
     }
     decision
 }
@@ -136,21 +185,47 @@ fn worth_writing(record: &Record) -> bool {
 
 /// A step waits for what an earlier write may still do.
 fn patient(view: &View<'_>, decision: Decision) -> Decision {
-    let Some(write) = &decision.write else { return decision };
-    let wait = |waiting: WaitingOn, until: Option<Mono>| Decision { write: None, waiting, until, ..decision.clone() };
+    let Some(write) = &decision.write else {
+        return decision;
+    };
+    let wait = |waiting: WaitingOn, until: Option<Mono>| Decision {
+        write: None,
+        waiting,
+        until,
+        ..decision.clone()
+    };
     if let Some(unseen) = view.memory.unseen_write(view.world) {
-        return wait(WaitingOn::ReadYourWrites { what: unseen.describe() }, None);
+        return wait(
+            WaitingOn::ReadYourWrites {
+                what: unseen.describe(),
+            },
+            None,
+        );
     }
     if let Some(sent) = &view.memory.outstanding {
         let until = sent.since + view.tuning.quiescence;
-        return wait(WaitingOn::OutstandingWrite { what: sent.write.describe() }, Some(until));
+        return wait(
+            WaitingOn::OutstandingWrite {
+                what: sent.write.describe(),
+            },
+            Some(until),
+        );
     }
     let start = start_bound(view.memory, view.tuning, write);
     if view.now.mono < start {
         return wait(WaitingOn::StartBound, Some(start));
     }
-    if let Some(until) = view.memory.destructive_after.filter(|until| write.is_destructive() && view.now.mono < *until) {
-        return wait(WaitingOn::OutstandingWrite { what: "an earlier write".to_owned() }, Some(until));
+    if let Some(until) = view
+        .memory
+        .destructive_after
+        .filter(|until| write.is_destructive() && view.now.mono < *until)
+    {
+        return wait(
+            WaitingOn::OutstandingWrite {
+                what: "an earlier write".to_owned(),
+            },
+            Some(until),
+        );
     }
     decision
 }
@@ -175,14 +250,24 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
     let settled = decision.stage == Stage::Settled
         && view.memory.barriers.is_empty()
         && matches!(decision.waiting, WaitingOn::Nothing | WaitingOn::Hold(_));
-    let poll = if settled { view.tuning.poll_settled } else { view.tuning.poll_moving };
+    let poll = if settled {
+        view.tuning.poll_settled
+    } else {
+        view.tuning.poll_moving
+    };
     let until = decision.until.map(|until| until.since(view.now.mono));
-    until.map_or(poll, |until| until.min(poll)).max(Duration::from_millis(50))
+    until
+        .map_or(poll, |until| until.min(poll))
+        .max(Duration::from_millis(50))
 }
 
 fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> Plan {
     let report = Report {
-        stage: memory.record.rollout.as_ref().map_or(Stage::Settled, |rollout| rollout.stage),
+        stage: memory
+            .record
+            .rollout
+            .as_ref()
+            .map_or(Stage::Settled, |rollout| rollout.stage),
         waiting_on,
         stage_since: None,
         deadline: None,
@@ -195,7 +280,12 @@ fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> P
         services: Vec::new(),
         notes: Vec::new(),
     };
-    Plan { step: None, report, next_check: tuning.poll_moving, made: now.mono }
+    Plan {
+        step: None,
+        report,
+        next_check: tuning.poll_moving,
+        made: now.mono,
+    }
 }
 
 fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
@@ -210,20 +300,29 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
         read: weights(rule).unwrap_or_default(),
         asked: asked.map(Weights::get),
     });
-    let services = view.services.iter().filter(|s| s.tags.ours && s.status != ServiceStatus::Inactive);
+    let services = view
+        .services
+        .iter()
+        .filter(|s| s.tags.ours && s.status != ServiceStatus::Inactive);
     let services = services.map(|service| ServiceReport {
         name: service.name.clone(),
         side: service.side,
         version: service.tags.version.clone(),
         digest: service.tags.release.clone(),
         is_target: target.is_some_and(|target| target.name == service.name),
-        serving: service.side.is_some_and(|side| view.production_weight(side) > 0),
+        serving: service
+            .side
+            .is_some_and(|side| view.production_weight(side) > 0),
         desired: service.desired,
         running: service.running,
         healthy: view.healthy_now(service),
         active: service.status == ServiceStatus::Active,
     });
-    let serves_wish = |service: &&crate::world::Service| view.wanted.as_ref().is_some_and(|w| runs(service, &w.digest));
+    let serves_wish = |service: &&crate::world::Service| {
+        view.wanted
+            .as_ref()
+            .is_some_and(|w| runs(service, &w.digest))
+    };
     let record = view.record().rollout.as_ref();
     let stage = decision.stage;
     Report {
@@ -237,9 +336,16 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
             digest: wanted.digest.clone(),
             generation: wanted.generation,
         }),
-        rejected: view.wanted.as_ref().and_then(|wanted| view.rejection(wanted.generation)),
-        converged: decision.waiting == WaitingOn::Nothing && target.as_ref().is_some_and(serves_wish),
-        drifted: stage == Stage::Settled && target.and_then(|s| s.side).is_some_and(|side| !view.all_on(side)),
+        rejected: view
+            .wanted
+            .as_ref()
+            .and_then(|wanted| view.rejection(wanted.generation)),
+        converged: decision.waiting == WaitingOn::Nothing
+            && target.as_ref().is_some_and(serves_wish),
+        drifted: stage == Stage::Settled
+            && target
+                .and_then(|s| s.side)
+                .is_some_and(|side| !view.all_on(side)),
         rules: rules.collect(),
         services: services.collect(),
         notes: notes(view),
@@ -251,13 +357,17 @@ fn asked(view: &View<'_>, side: Option<Side>, decision: &Decision) -> Option<Wei
     let serving = Side::BOTH.into_iter().find(|side| view.all_on(*side));
     match decision.stage {
         Stage::ScaleUp | Stage::Validate => serving.or(side).map(Weights::all_to),
-        Stage::Shift | Stage::Bake | Stage::CleanUp | Stage::RollBack | Stage::Settled => side.or(serving).map(Weights::all_to),
+        Stage::Shift | Stage::Bake | Stage::CleanUp | Stage::RollBack | Stage::Settled => {
+            side.or(serving).map(Weights::all_to)
+        }
     }
 }
 
 fn notes(view: &View<'_>) -> Vec<String> {
     let invalid = match &view.memory.desired {
-        Some(DesiredParameter::Invalid { reason, .. }) => Some(format!("the newest desired value cannot be used: {reason}")),
+        Some(DesiredParameter::Invalid { reason, .. }) => {
+            Some(format!("the newest desired value cannot be used: {reason}"))
+        }
         Some(DesiredParameter::Missing | DesiredParameter::Set { .. }) | None => None,
     };
     let unread = match &view.world.desired {

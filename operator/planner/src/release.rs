@@ -49,8 +49,14 @@ pub struct Wanted {
 ///
 /// # Errors
 /// What is wrong with it, and what would be right.
-pub fn wanted(application: &Application, generation: Generation, desired: &Desired) -> Result<Wanted, String> {
-    let images = desired.images_for(application).map_err(|error| error.to_string())?;
+pub fn wanted(
+    application: &Application,
+    generation: Generation,
+    desired: &Desired,
+) -> Result<Wanted, String> {
+    let images = desired
+        .images_for(application)
+        .map_err(|error| error.to_string())?;
     let template = &application.template;
     let base = match &template.task_definition {
         BaseTaskDefinition::Family(family) => json!(family),
@@ -67,14 +73,34 @@ pub fn wanted(application: &Application, generation: Generation, desired: &Desir
         "id": desired.id,
     });
     let digest = hex(&canonical(&content), 16);
-    Ok(Wanted { digest, version: desired.version.clone(), generation, images })
+    Ok(Wanted {
+        digest,
+        version: desired.version.clone(),
+        generation,
+        images,
+    })
 }
 
 /// The service's name: application, version, and 10 hex digits of (digest, generation, `created`).
-pub fn service_name(application: &Application, version: &str, digest: &str, generation: Generation, created: u32) -> String {
+pub fn service_name(
+    application: &Application,
+    version: &str,
+    digest: &str,
+    generation: Generation,
+    created: u32,
+) -> String {
     let text = format!("{}-{version}", application.name);
-    let readable: String =
-        text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' }).take(200).collect();
+    let readable: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(200)
+        .collect();
     let unique = hex(&format!("{digest} {} {created}", show(generation)), 10);
     format!("{readable}-{unique}")
 }
@@ -92,7 +118,10 @@ pub fn show(generation: Generation) -> String {
 /// A generation from a tag value.
 pub fn parse_generation(text: &str) -> Option<Generation> {
     let (date, version) = text.split_once('.')?;
-    Some(Generation { date: date.parse().ok()?, version: version.parse().ok()? })
+    Some(Generation {
+        date: date.parse().ok()?,
+        version: version.parse().ok()?,
+    })
 }
 
 /// RegisterTaskDefinition for this release: the base with our family, images and tags; every other field as given.
@@ -110,9 +139,15 @@ pub fn task_definition(
         body.remove(described_only);
     }
     body.insert("family".to_owned(), json!(family(application)));
-    let containers = body.get_mut("containerDefinitions").and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
-    let names: Vec<String> =
-        containers.iter().filter_map(|c| c.get("name").and_then(Value::as_str).map(str::to_owned)).collect();
+    let containers = body
+        .get_mut("containerDefinitions")
+        .and_then(Value::as_array_mut)
+        .map(Vec::as_mut_slice)
+        .unwrap_or_default();
+    let names: Vec<String> = containers
+        .iter()
+        .filter_map(|c| c.get("name").and_then(Value::as_str).map(str::to_owned))
+        .collect();
     for needed in wanted.images.keys().chain([&application.route.container]) {
         if !names.contains(needed) {
             return Err(format!(
@@ -122,7 +157,10 @@ pub fn task_definition(
         }
     }
     for container in containers {
-        let image = container.get("name").and_then(Value::as_str).and_then(|name| wanted.images.get(name));
+        let image = container
+            .get("name")
+            .and_then(Value::as_str)
+            .and_then(|name| wanted.images.get(name));
         if let (Some(image), Some(members)) = (image, container.as_object_mut()) {
             members.insert("image".to_owned(), json!(image));
         }
@@ -207,14 +245,28 @@ pub fn service(application: &Application, new: &NewService<'_>) -> Map<String, V
 /// User tags of the template and of the Application, then ours; ours win.
 fn add_tags(body: &mut Map<String, Value>, application: &Application, own: &[(&str, String)]) {
     let mut tags: BTreeMap<String, String> = BTreeMap::new();
-    for tag in body.get("tags").and_then(Value::as_array).into_iter().flatten() {
-        if let (Some(key), Some(value)) = (tag.get("key").and_then(Value::as_str), tag.get("value").and_then(Value::as_str)) {
+    for tag in body
+        .get("tags")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        if let (Some(key), Some(value)) = (
+            tag.get("key").and_then(Value::as_str),
+            tag.get("value").and_then(Value::as_str),
+        ) {
             tags.insert(key.to_owned(), value.to_owned());
         }
     }
     tags.extend(application.tags.clone());
-    tags.extend(own.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    let list: Vec<Value> = tags.into_iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+    tags.extend(
+        own.iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone())),
+    );
+    let list: Vec<Value> = tags
+        .into_iter()
+        .map(|(key, value)| json!({"key": key, "value": value}))
+        .collect();
     body.insert("tags".to_owned(), Value::Array(list));
 }
 
@@ -223,14 +275,25 @@ fn canonical(value: &Value) -> String {
     match value {
         Value::Object(members) => {
             let sorted: BTreeMap<&String, &Value> = members.iter().collect();
-            let inner: Vec<String> = sorted.iter().map(|(key, value)| format!("{}:{}", json!(key), canonical(value))).collect();
+            let inner: Vec<String> = sorted
+                .iter()
+                .map(|(key, value)| format!("{}:{}", json!(key), canonical(value)))
+                .collect();
             format!("{{{}}}", inner.join(","))
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(canonical).collect::<Vec<_>>().join(",")
+        ),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 
 fn hex(text: &str, digits: usize) -> String {
-    Sha256::digest(text.as_bytes()).iter().flat_map(|byte| [byte >> 4, byte & 15]).take(digits).filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect()
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .take(digits)
+        .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
+        .collect()
 }

@@ -116,16 +116,24 @@ impl WaitingOn {
             Self::Nothing => "nothing: the desired release serves alone".to_owned(),
             Self::OwnStep => "the next step is being taken".to_owned(),
             Self::Observation { what } => format!("a read that succeeds: {what}"),
-            Self::StartBound => "writes of an earlier operator process to have landed or expired".to_owned(),
-            Self::OutstandingWrite { what } => format!("a write with unknown outcome to show its effect or expire: {what}"),
+            Self::StartBound => {
+                "writes of an earlier operator process to have landed or expired".to_owned()
+            }
+            Self::OutstandingWrite { what } => {
+                format!("a write with unknown outcome to show its effect or expire: {what}")
+            }
             Self::ReadYourWrites { what } => format!("reads to show the last write: {what}"),
             Self::OldServiceGone { what } => format!("the group for green to be empty: {what}"),
             Self::Tasks { running, need } => format!("tasks to run: {running} of {need}"),
-            Self::HealthyTargets { healthy, need } => format!("targets to be healthy in two readings: {healthy} of {need}"),
+            Self::HealthyTargets { healthy, need } => {
+                format!("targets to be healthy in two readings: {healthy} of {need}")
+            }
             Self::Settle => "the load balancer's nodes to adopt the last weights".to_owned(),
             Self::BakeTime => "the bake time".to_owned(),
             Self::KeepBlue => "the time that blue is kept".to_owned(),
-            Self::Drain { service } => format!("requests in flight to end and tasks to stop: {service}"),
+            Self::Drain { service } => {
+                format!("requests in flight to end and tasks to stop: {service}")
+            }
             Self::Deletion { service } => format!("the deleted service to disappear: {service}"),
             Self::Hold(hold) => hold.message(),
         }
@@ -211,6 +219,16 @@ pub enum Hold {
         /// Why it was rejected.
         reason: String,
     },
+    /// What should serve instead of a rejected or unwanted release has no healthy target.
+    FallBackUnhealthy {
+        /// Which service, and why as far as it can be seen.
+        what: String,
+    },
+    /// No rule names the group for a new service, and the operator cannot add it.
+    GroupUnnamed {
+        /// Which group.
+        group: String,
+    },
     /// What serves is unhealthy, and nothing else is alive.
     NothingAlive,
     /// The safety guard refused the planned write: a bug or a race.
@@ -241,6 +259,8 @@ impl Hold {
             Self::DriftHeld { .. } => "DriftHeld",
             Self::FailedAndHeld { .. } => "FailedAndHeld",
             Self::NothingToFallBackTo { .. } => "NothingToFallBackTo",
+            Self::FallBackUnhealthy { .. } => "FallBackUnhealthy",
+            Self::GroupUnnamed { .. } => "GroupUnnamed",
             Self::NothingAlive => "NothingAlive",
             Self::GuardRefused { .. } => "GuardRefused",
         }
@@ -280,6 +300,12 @@ impl Hold {
             Self::NothingToFallBackTo { reason } => {
                 format!("the release was rejected and there is no earlier one to go back to: {reason}. Write another desired version")
             }
+            Self::FallBackUnhealthy { what } => {
+                format!("traffic should go back to {what}: make it healthy, or write another desired version")
+            }
+            Self::GroupUnnamed { group } => format!(
+                "no rule names {group}, and its production rule has no weight to keep: give the rule that group at weight 1"
+            ),
             Self::NothingAlive => {
                 "no service has a healthy target: what serves must recover, or write another desired version".to_owned()
             }

@@ -25,10 +25,15 @@ pub struct Violation {
 }
 
 /// Every property that [`check`] can report, for metrics that initialise each series.
-pub const PROPERTIES: [&str; 10] = ["S1", "S2", "S4", "S5", "S7", "S8", "S9", "S10", "S11", "S14"];
+pub const PROPERTIES: [&str; 10] = [
+    "S1", "S2", "S4", "S5", "S7", "S8", "S9", "S10", "S11", "S14",
+];
 
 fn deny<T>(property: &'static str, message: impl Into<String>) -> Result<T, Violation> {
-    Err(Violation { property, message: message.into() })
+    Err(Violation {
+        property,
+        message: message.into(),
+    })
 }
 
 /// Checks one write against the world and the memory that it was planned on.
@@ -44,7 +49,13 @@ pub fn check(
     now: Now,
 ) -> Result<(), Violation> {
     if let Some(sent) = &memory.outstanding {
-        return deny("S7", format!("a write with unknown outcome is outstanding: {}", sent.write.describe()));
+        return deny(
+            "S7",
+            format!(
+                "a write with unknown outcome is outstanding: {}",
+                sent.write.describe()
+            ),
+        );
     }
     if let Write::PutRecord(_) = write {
         return Ok(());
@@ -52,16 +63,27 @@ pub fn check(
     let facts = Facts::read(application, world, memory, tuning, now)?;
     match write {
         Write::PutRecord(_) => Ok(()),
-        Write::RegisterTaskDefinition { body, .. } => match body.get("family").and_then(Value::as_str) {
-            Some(family) if family == release::family(application) => Ok(()),
-            other => deny("S9", format!("family {other:?} is not the application's")),
-        },
+        Write::RegisterTaskDefinition { body, .. } => {
+            match body.get("family").and_then(Value::as_str) {
+                Some(family) if family == release::family(application) => Ok(()),
+                other => deny("S9", format!("family {other:?} is not the application's")),
+            }
+        }
         Write::CreateService { name, side, body } => facts.create(name, *side, body),
         Write::ScaleService { name, to, .. } => {
             let service = facts.own(name)?;
-            if *to < service.desired { facts.remove(service) } else { Ok(()) }
+            if *to < service.desired {
+                facts.remove(service)
+            } else {
+                Ok(())
+            }
         }
-        Write::SetWeights { rule, weights, evidence, .. } => {
+        Write::SetWeights {
+            rule,
+            weights,
+            evidence,
+            ..
+        } => {
             let Some(rule) = facts.rules.iter().find(|known| known.target == *rule) else {
                 return deny("S14", "the rule was not read");
             };
@@ -71,17 +93,27 @@ pub fn check(
         Write::DeleteService { name } => {
             let service = facts.own(name)?;
             if service.desired > 0 || service.running > 0 {
-                return deny("S5", format!("service {name} still runs {} tasks", service.running));
+                return deny(
+                    "S5",
+                    format!("service {name} still runs {} tasks", service.running),
+                );
             }
             facts.remove(service)
         }
         Write::DeregisterTaskDefinition { arn } => {
-            if facts.services.iter().any(|service| service.task_definition == *arn) {
+            if facts
+                .services
+                .iter()
+                .any(|service| service.task_definition == *arn)
+            {
                 return deny("S9", format!("{arn} is in use"));
             }
             match world.revisions.value() {
                 Some(revisions) if revisions.iter().any(|revision| revision.arn == *arn) => Ok(()),
-                Some(_) | None => deny("S9", format!("{arn} is not one of the application's revisions")),
+                Some(_) | None => deny(
+                    "S9",
+                    format!("{arn} is not one of the application's revisions"),
+                ),
             }
         }
     }
@@ -108,66 +140,141 @@ impl<'a> Facts<'a> {
     ) -> Result<Self, Violation> {
         let fresh = |at| now.mono.since(at) <= tuning.plan_age;
         match (&world.services, &world.rules) {
-            (Read::Known { value: services, at: one }, Read::Known { value: rules, at: two }) if fresh(*one) && fresh(*two) => {
-                Ok(Self { application, memory, tuning, now, services, rules, world })
+            (
+                Read::Known {
+                    value: services,
+                    at: one,
+                },
+                Read::Known {
+                    value: rules,
+                    at: two,
+                },
+            ) if fresh(*one) && fresh(*two) => Ok(Self {
+                application,
+                memory,
+                tuning,
+                now,
+                services,
+                rules,
+                world,
+            }),
+            (Read::Known { .. }, Read::Known { .. }) => {
+                deny("S14", "services or rules were read too long ago")
             }
-            (Read::Known { .. }, Read::Known { .. }) => deny("S14", "services or rules were read too long ago"),
-            (Read::Unread { reason }, _) | (_, Read::Unread { reason }) => deny("S14", format!("not read: {reason}")),
+            (Read::Unread { reason }, _) | (_, Read::Unread { reason }) => {
+                deny("S14", format!("not read: {reason}"))
+            }
         }
     }
 
     fn own(&self, name: &str) -> Result<&'a Service, Violation> {
         match self.services.iter().find(|service| service.name == name) {
-            Some(service) if service.tags.ours && service.status == ServiceStatus::Active => Ok(service),
-            Some(_) => deny("S9", format!("service {name} is not an active service of this application")),
+            Some(service) if service.tags.ours && service.status == ServiceStatus::Active => {
+                Ok(service)
+            }
+            Some(_) => deny(
+                "S9",
+                format!("service {name} is not an active service of this application"),
+            ),
             None => deny("S14", format!("service {name} was not read")),
         }
     }
 
     fn live(&self) -> impl Iterator<Item = &'a Service> {
-        self.services.iter().filter(|s| s.tags.ours && s.status == ServiceStatus::Active)
+        self.services
+            .iter()
+            .filter(|s| s.tags.ours && s.status == ServiceStatus::Active)
     }
 
-    fn create(&self, name: &str, side: Side, body: &serde_json::Map<String, Value>) -> Result<(), Violation> {
+    fn create(
+        &self,
+        name: &str,
+        side: Side,
+        body: &serde_json::Map<String, Value>,
+    ) -> Result<(), Violation> {
         if self.services.iter().any(|service| service.name == name) {
             return deny("S10", format!("service {name} exists or existed"));
         }
-        if self.live().filter(|service| service.desired > 0 || service.running > 0).count() > 1 {
+        if self
+            .live()
+            .filter(|service| service.desired > 0 || service.running > 0)
+            .count()
+            > 1
+        {
             return deny("S11", "two services of this application run already");
         }
         if self.live().any(|service| service.side == Some(side)) {
             return deny("S11", "a service is bound to that group already");
         }
-        let tag = body.get("tags").and_then(Value::as_array).into_iter().flatten().find_map(|tag| {
-            (tag.get("key")?.as_str()? == TAG_GENERATION).then(|| tag.get("value")?.as_str())?
-        });
+        let tag = body
+            .get("tags")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .find_map(|tag| {
+                (tag.get("key")?.as_str()? == TAG_GENERATION).then(|| tag.get("value")?.as_str())?
+            });
         let Some(generation) = tag.and_then(release::parse_generation) else {
             return deny("S8", "the service would carry no generation");
         };
-        let recorded = self.memory.record.rejected.iter().any(|rejection| rejection.generation == generation);
-        let tagged = self.services.iter().any(|service| service.tags.ours && service.tags.rejected == Some(generation));
+        let recorded = self
+            .memory
+            .record
+            .rejected
+            .iter()
+            .any(|rejection| rejection.generation == generation);
+        let tagged = self
+            .services
+            .iter()
+            .any(|service| service.tags.ours && service.tags.rejected == Some(generation));
         if recorded || tagged {
             return deny("S8", "its generation was rejected");
         }
         Ok(())
     }
 
-    /// Nothing that serves, or may serve, goes.
+    /// Nothing that serves, or may serve, goes. A service without tasks beside another one on its group serves nobody.
     fn remove(&self, service: &Service) -> Result<(), Violation> {
         let Some(side) = service.side else {
-            return deny("S9", format!("service {} is bound to neither group", service.name));
+            return deny(
+                "S9",
+                format!("service {} is bound to neither group", service.name),
+            );
         };
+        let has_company = self
+            .live()
+            .any(|other| other.side == Some(side) && other.name != service.name);
+        if has_company && service.desired == 0 && service.running == 0 && service.pending == 0 {
+            return Ok(());
+        }
         if let Some(rule) = self.rules.iter().find(|rule| weight(rule, side) > 0) {
-            return deny("S4", format!("{:?} still gives weight to the group of {}", rule.target, service.name));
+            return deny(
+                "S4",
+                format!(
+                    "{:?} still gives weight to the group of {}",
+                    rule.target, service.name
+                ),
+            );
         }
         let settle = self.application.clean_up.settle;
         match self.memory.zero_since[side.index()] {
             Some(since) if self.now.mono.since(since) >= settle => Ok(()),
-            Some(_) | None => deny("S4", format!("the weights of the group of {} have not settled at 0", service.name)),
+            Some(_) | None => deny(
+                "S4",
+                format!(
+                    "the weights of the group of {} have not settled at 0",
+                    service.name
+                ),
+            ),
         }
     }
 
-    fn weights(&self, rule: &Rule, next: [Option<u32>; 2], evidence: &[Evidence]) -> Result<(), Violation> {
+    fn weights(
+        &self,
+        rule: &Rule,
+        next: [Option<u32>; 2],
+        evidence: &[Evidence],
+    ) -> Result<(), Violation> {
         match rule.role {
             Role::Unlisted => return deny("S9", "the rule does not stand in the spec"),
             Role::Test => return Ok(()),
@@ -179,17 +286,31 @@ impl<'a> Facts<'a> {
             if to <= weight(rule, side) {
                 continue;
             }
-            let Some(service) = self.live().find(|service| service.side == Some(side)) else {
+            let bound = self.live().filter(|service| service.side == Some(side));
+            let Some(service) = bound.max_by_key(|service| self.healthy(service, side)) else {
                 return deny("S1", "weight would rise on a group without a live service");
             };
-            let carried = Side::BOTH.iter().any(|side| weight(rule, *side) > 0 && !self.dead(*side));
-            let need = if carried { (self.reference() * to).div_ceil(sum.max(1)).max(1) } else { 1 };
+            let carried = Side::BOTH
+                .iter()
+                .any(|side| weight(rule, *side) > 0 && !self.dead(*side));
+            let need = if carried {
+                (self.reference() * to).div_ceil(sum.max(1)).max(1)
+            } else {
+                1
+            };
             let healthy = self.healthy(service, side).unwrap_or(0);
             if healthy < need {
-                return deny("S2", format!("{} has {healthy} healthy targets and needs {need}", service.name));
+                return deny(
+                    "S2",
+                    format!(
+                        "{} has {healthy} healthy targets and needs {need}",
+                        service.name
+                    ),
+                );
             }
             let proof = evidence.iter().find(|proof| proof.side == side);
-            if proof.is_none_or(|proof| self.now.mono.since(proof.last) > self.tuning.evidence_age) {
+            if proof.is_none_or(|proof| self.now.mono.since(proof.last) > self.tuning.evidence_age)
+            {
                 return deny("S2", "the evidence of health is missing or too old");
             }
         }
@@ -198,23 +319,37 @@ impl<'a> Facts<'a> {
 
     /// Tasks that 100 % of traffic needs, as written down.
     fn reference(&self) -> u32 {
-        let recorded = self.memory.record.rollout.as_ref().map(|rollout| rollout.reference).filter(|count| *count > 0);
+        let recorded = self
+            .memory
+            .record
+            .rollout
+            .as_ref()
+            .map(|rollout| rollout.reference)
+            .filter(|count| *count > 0);
         recorded.unwrap_or(self.application.template.desired_count)
     }
 
     fn dead(&self, side: Side) -> bool {
-        self.memory.health[side.index()].readings().is_some_and(|mut readings| readings.all(|r| r.healthy.is_empty()))
+        self.memory.health[side.index()]
+            .readings()
+            .is_some_and(|mut readings| readings.all(|r| r.healthy.is_empty()))
     }
 
     fn healthy(&self, service: &Service, side: Side) -> Option<u32> {
         let readings = self.memory.health[side.index()].readings()?;
         let group = self.world.groups[side.index()].value()?;
         let leaving = |address: &str| {
-            group.targets.iter().any(|target| target.address == address && target.state == TargetState::Draining)
+            group
+                .targets
+                .iter()
+                .any(|target| target.address == address && target.state == TargetState::Draining)
         };
         readings
             .map(|reading| {
-                let own = reading.healthy.intersection(&service.addresses).filter(|address| !leaving(address));
+                let own = reading
+                    .healthy
+                    .intersection(&service.addresses)
+                    .filter(|address| !leaving(address));
                 u32::try_from(own.count()).unwrap_or(u32::MAX)
             })
             .min()

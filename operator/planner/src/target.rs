@@ -42,6 +42,8 @@ pub(crate) enum Course {
     Back,
     /// It serves already and a newer wish waits: clean up at once.
     Finish,
+    /// Nothing lives: the other one makes room for the wish.
+    Clear,
 }
 
 /// What a new service runs.
@@ -64,8 +66,14 @@ pub(crate) fn aim<'a>(view: &View<'a>) -> Aim<'a> {
     let live = view.live();
     let candidates = live.iter().filter(|s| runs(s, &wanted.digest)).copied();
     if let Some(service) = best(view, candidates) {
-        let going_back = live.iter().any(|other| other.tags.blue.as_deref() == Some(service.name.as_str()));
-        let course = if going_back { Course::Back } else { Course::Forward };
+        let going_back = live
+            .iter()
+            .any(|other| other.tags.blue.as_deref() == Some(service.name.as_str()));
+        let course = if going_back {
+            Course::Back
+        } else {
+            Course::Forward
+        };
         return Aim::Serve { service, course };
     }
     match keeper(view, &live) {
@@ -79,44 +87,59 @@ fn best<'a>(view: &View<'a>, candidates: impl Iterator<Item = &'a Service>) -> O
     candidates.into_iter().min_by_key(|service| {
         let side = service.side.unwrap_or(Side::A);
         let alone = view.live_on(side).len() == 1;
-        (!alone, !view.alive(service), view.production_weight(side) == 0, service.created, service.name.clone())
+        (
+            !alone,
+            !view.alive(service),
+            view.production_weight(side) == 0,
+            service.created,
+            service.name.clone(),
+        )
     })
 }
 
-/// With services on both sides, and none of them wished for: who serves until the other is gone.
+/// With several services, and none of them wished for: who serves until the others are gone.
 fn keeper<'a>(view: &View<'a>, live: &[&'a Service]) -> Option<(&'a Service, Course)> {
-    let (on_a, on_b) = (view.live_on(Side::A), view.live_on(Side::B));
-    if on_a.is_empty() || on_b.is_empty() {
-        return None;
-    }
-    let newest = *live.last()?;
-    let older = live.iter().rev().find(|s| s.side != newest.side).copied()?;
-    let rejected = |service: &Service| service.tags.generation.is_some_and(|g| view.rejection(g).is_some());
+    let (newest, rest) = live.split_last()?;
     let newest_side = newest.side?;
+    let rejected = |service: &Service| {
+        service
+            .tags
+            .generation
+            .is_some_and(|g| view.rejection(g).is_some())
+    };
+    let older = rest
+        .iter()
+        .rfind(|service| view.alive(service) && !rejected(service));
+    rest.first()?;
     let stage = view.record().rollout.as_ref().map(|rollout| rollout.stage);
     let during_bake = match view.application.on_new_release.during_bake {
         DuringBake::Finish => true,
         DuringBake::RollBack => stage == Some(Stage::CleanUp),
     };
-    let finish = during_bake && view.all_on(newest_side) && !rejected(newest);
-    if finish && view.alive(newest) {
+    if during_bake && view.all_on(newest_side) && !rejected(newest) && view.alive(newest) {
         return Some((newest, Course::Finish));
     }
-    if view.alive(older) && !rejected(older) {
+    if let Some(older) = older {
         return Some((older, Course::Back));
     }
     if view.alive(newest) {
         return Some((newest, Course::Finish));
     }
-    let serving = if view.production_weight(newest_side) > 0 { newest } else { older };
-    Some((serving, Course::Back))
+    let heaviest = live
+        .iter()
+        .copied()
+        .max_by_key(|service| service.side.map(|side| view.production_weight(side)))?;
+    Some((heaviest, Course::Clear))
 }
 
 /// The wish was rejected: what serves instead.
 fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: String) -> Aim<'a> {
     let live = view.live();
     let is_rejected = |service: &Service| {
-        service.tags.generation.is_some_and(|g| view.rejection(g).is_some())
+        service
+            .tags
+            .generation
+            .is_some_and(|g| view.rejection(g).is_some())
             || (runs(service, digest) && service.tags.generation.is_none_or(|g| g == rejected))
     };
     let acceptable: Vec<&Service> = live.iter().filter(|s| !is_rejected(s)).copied().collect();
@@ -125,10 +148,18 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
     }
     let by_worth = |service: &&Service| {
         let side = service.side.unwrap_or(Side::A);
-        (view.alive(service), view.production_weight(side) > 0, view.live_on(side).len() == 1, service.tags.generation)
+        (
+            view.alive(service),
+            view.production_weight(side) > 0,
+            view.live_on(side).len() == 1,
+            service.tags.generation,
+        )
     };
     if let Some(service) = acceptable.into_iter().max_by_key(by_worth) {
-        return Aim::Serve { service, course: Course::Back };
+        return Aim::Serve {
+            service,
+            course: Course::Back,
+        };
     }
     let good = view.record().last_good.as_ref();
     if good.is_some_and(|good| good.generation != rejected && good.task_definition.is_some()) {
@@ -138,7 +169,10 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
         Some(service) if view.all_on(service.side.unwrap_or(Side::A)) => {
             Aim::Hold(Hold::NothingToFallBackTo { reason })
         }
-        Some(service) => Aim::Serve { service, course: Course::Back },
+        Some(service) => Aim::Serve {
+            service,
+            course: Course::Back,
+        },
         None => Aim::Hold(Hold::NothingToFallBackTo { reason }),
     }
 }
@@ -147,10 +181,21 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
 /// has most weight; else never one that has weight beside a living one.
 fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
     let free = |side: &Side| occupant(view, *side).is_none();
-    let named = |side: Side| view.production().any(|rule| crate::view::weights(rule).is_some_and(|w| w[side.index()].is_some()));
-    let mut sides: Vec<Side> = Side::BOTH.into_iter().filter(|side| view.live_on(*side).is_empty()).collect();
+    let named = |side: Side| {
+        view.production()
+            .any(|rule| crate::view::weights(rule).is_some_and(|w| w[side.index()].is_some()))
+    };
+    let mut sides: Vec<Side> = Side::BOTH
+        .into_iter()
+        .filter(|side| view.live_on(*side).is_empty())
+        .collect();
     // Highest weight first (ties: the first of the pair), but one that no rule names last: ECS would refuse it.
-    sides.sort_by_key(|side| (!named(*side), std::cmp::Reverse(view.production_weight(*side))));
+    sides.sort_by_key(|side| {
+        (
+            !named(*side),
+            std::cmp::Reverse(view.production_weight(*side)),
+        )
+    });
     if let Some(side) = sides.iter().find(|side| free(side)) {
         return Aim::Create { what, side: *side };
     }
@@ -168,19 +213,35 @@ enum Occupant {
 
 /// What still occupies a side that has no live service.
 fn occupant(view: &View<'_>, side: Side) -> Option<Occupant> {
-    let draining = view.services.iter().find(|s| s.side == Some(side) && s.status == ServiceStatus::Draining);
+    let draining = view
+        .services
+        .iter()
+        .find(|s| s.side == Some(side) && s.status == ServiceStatus::Draining);
     if let Some(service) = draining {
-        return Some(Occupant::Leaving(format!("service {} is DRAINING", service.name)));
+        return Some(Occupant::Leaving(format!(
+            "service {} is DRAINING",
+            service.name
+        )));
     }
     let targets = &view.groups[side.index()].targets;
-    let leaving = targets.iter().filter(|t| t.state == crate::world::TargetState::Draining).count();
+    let leaving = targets
+        .iter()
+        .filter(|t| t.state == crate::world::TargetState::Draining)
+        .count();
     let arn = &view.application.route.pair[side.index()];
     if leaving > 0 {
-        return Some(Occupant::Leaving(format!("{leaving} targets of {arn} are draining")));
+        return Some(Occupant::Leaving(format!(
+            "{leaving} targets of {arn} are draining"
+        )));
     }
-    let gone = view.services.iter().any(|s| s.side == Some(side) && s.status == ServiceStatus::Inactive);
+    let gone = view
+        .services
+        .iter()
+        .any(|s| s.side == Some(side) && s.status == ServiceStatus::Inactive);
     match targets.first() {
-        Some(_) if gone => Some(Occupant::Leaving(format!("targets of a deleted service in {arn}"))),
+        Some(_) if gone => Some(Occupant::Leaving(format!(
+            "targets of a deleted service in {arn}"
+        ))),
         Some(target) => Some(Occupant::Stranger(format!(
             "target group {arn} has target {} that belongs to no service of this application: deregister it",
             target.address

@@ -23,7 +23,10 @@ impl Add<Duration> for Mono {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -39,7 +42,10 @@ pub struct Now {
 impl Now {
     /// How long ago `start` was on the wall clock; a start in the future counts as now.
     pub fn elapsed_since(self, start: Timestamp) -> Duration {
-        let ms = self.wall.as_millisecond().saturating_sub(start.as_millisecond());
+        let ms = self
+            .wall
+            .as_millisecond()
+            .saturating_sub(start.as_millisecond());
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crd_schema::Application;
 use crd_schema::application::RuleTarget;
 use crd_schema::record::{Generation, Record};
-use crd_schema::Application;
 
 use crate::memory::{Memory, weight};
 use crate::release::Wanted;
@@ -53,21 +53,30 @@ impl<'a> View<'a> {
 
     /// Our ACTIVE services on `side`.
     pub(crate) fn live_on(&self, side: Side) -> Vec<&'a Service> {
-        self.live().into_iter().filter(|s| s.side == Some(side)).collect()
+        self.live()
+            .into_iter()
+            .filter(|s| s.side == Some(side))
+            .collect()
     }
 
     pub(crate) fn production(&self) -> impl Iterator<Item = &'a Rule> {
-        self.rules.iter().filter(|rule| rule.role == Role::Production)
+        self.rules
+            .iter()
+            .filter(|rule| rule.role == Role::Production)
     }
 
     /// Some production rule gives `side` weight.
     pub(crate) fn production_weight(&self, side: Side) -> u32 {
-        self.production().map(|rule| weight(rule, side)).max().unwrap_or(0)
+        self.production()
+            .map(|rule| weight(rule, side))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Every production rule gives everything to `side`.
     pub(crate) fn all_on(&self, side: Side) -> bool {
-        self.production().all(|rule| weight(rule, side) > 0 && weight(rule, side.other()) == 0)
+        self.production()
+            .all(|rule| weight(rule, side) > 0 && weight(rule, side.other()) == 0)
     }
 
     /// Every rule, listed or not, gives `side` nothing.
@@ -79,19 +88,27 @@ impl<'a> View<'a> {
     pub(crate) fn healthy(&self, service: &Service) -> Option<u32> {
         let side = service.side?;
         let readings = self.memory.health[side.index()].readings()?;
-        readings.map(|reading| count(&reading.healthy, &service.addresses)).min()
+        readings
+            .map(|reading| count(&reading.healthy, &service.addresses))
+            .min()
     }
 
     /// Healthy targets of the service's own tasks in the newest reading.
     pub(crate) fn healthy_now(&self, service: &Service) -> u32 {
-        let newest = service.side.and_then(|side| self.memory.health[side.index()].newest());
+        let newest = service
+            .side
+            .and_then(|side| self.memory.health[side.index()].newest());
         newest.map_or(0, |reading| count(&reading.healthy, &service.addresses))
     }
 
     /// Whether the service can take traffic at all.
     pub(crate) fn vital(&self, service: &Service) -> Vital {
-        let Some(side) = service.side else { return Vital::Dead };
-        let Some(readings) = self.memory.health[side.index()].readings() else { return Vital::Unclear };
+        let Some(side) = service.side else {
+            return Vital::Dead;
+        };
+        let Some(readings) = self.memory.health[side.index()].readings() else {
+            return Vital::Unclear;
+        };
         vital(readings.map(|reading| count(&reading.healthy, &service.addresses)))
     }
 
@@ -101,13 +118,17 @@ impl<'a> View<'a> {
 
     /// Whether anything at all answers on the group, whoever it belongs to.
     pub(crate) fn group_vital(&self, side: Side) -> Vital {
-        let Some(readings) = self.memory.health[side.index()].readings() else { return Vital::Unclear };
+        let Some(readings) = self.memory.health[side.index()].readings() else {
+            return Vital::Unclear;
+        };
         vital(readings.map(|reading| u32::try_from(reading.healthy.len()).unwrap_or(u32::MAX)))
     }
 
     /// No group to which the rule gives weight had a healthy target in the readings that count.
     pub(crate) fn outage(&self, rule: &Rule) -> bool {
-        Side::BOTH.iter().all(|side| weight(rule, *side) == 0 || self.group_vital(*side) == Vital::Dead)
+        Side::BOTH
+            .iter()
+            .all(|side| weight(rule, *side) == 0 || self.group_vital(*side) == Vital::Dead)
     }
 
     /// Health of `service` as evidence for a weight that needs `need` targets.
@@ -115,7 +136,13 @@ impl<'a> View<'a> {
         let side = service.side?;
         let health = &self.memory.health[side.index()];
         let healthy = self.healthy(service)?;
-        Some(Evidence { side, healthy, need, first: health.first.as_ref()?.at, last: health.newest()?.at })
+        Some(Evidence {
+            side,
+            healthy,
+            need,
+            first: health.first.as_ref()?.at,
+            last: health.newest()?.at,
+        })
     }
 
     /// The zones of blue's healthy targets in which green has none, when one of the groups does not balance across zones.
@@ -125,9 +152,15 @@ impl<'a> View<'a> {
         }
         let zones = |side: Side| -> BTreeSet<String> {
             let targets = self.groups[side.index()].targets.iter();
-            targets.filter(|t| t.state == TargetState::Healthy).filter_map(|t| t.zone.clone()).collect()
+            targets
+                .filter(|t| t.state == TargetState::Healthy)
+                .filter_map(|t| t.zone.clone())
+                .collect()
         };
-        zones(green.other()).difference(&zones(green)).cloned().collect()
+        zones(green.other())
+            .difference(&zones(green))
+            .cloned()
+            .collect()
     }
 
     /// When `side` has been without weight on every rule for `wait`; none while it has weight.
@@ -141,9 +174,17 @@ impl<'a> View<'a> {
 
     /// Why this generation was rejected, if it was: in the record, or as a tag on a service that served.
     pub(crate) fn rejection(&self, generation: Generation) -> Option<String> {
-        let recorded = self.record().rejected.iter().find(|r| r.generation == generation).map(|r| r.reason.clone());
+        let recorded = self
+            .record()
+            .rejected
+            .iter()
+            .find(|r| r.generation == generation)
+            .map(|r| r.reason.clone());
         let tagged = || {
-            let tag = self.services.iter().any(|s| s.tags.ours && s.tags.rejected == Some(generation));
+            let tag = self
+                .services
+                .iter()
+                .any(|s| s.tags.ours && s.tags.rejected == Some(generation));
             tag.then(|| "it failed before; the record with the reason was lost".to_owned())
         };
         recorded.or_else(tagged)
@@ -152,8 +193,14 @@ impl<'a> View<'a> {
     /// Tasks that 100 % of traffic needs: blue's live count, or what was written down, or the spec's.
     pub(crate) fn reference(&self, blue: Option<&Service>) -> u32 {
         let live = blue.map(|b| b.desired).filter(|count| *count > 0);
-        let recorded = self.record().rollout.as_ref().map(|rollout| rollout.reference).filter(|count| *count > 0);
-        live.or(recorded).unwrap_or(self.application.template.desired_count)
+        let recorded = self
+            .record()
+            .rollout
+            .as_ref()
+            .map(|rollout| rollout.reference)
+            .filter(|count| *count > 0);
+        live.or(recorded)
+            .unwrap_or(self.application.template.desired_count)
     }
 }
 

@@ -143,7 +143,7 @@ pub enum RecordParameter {
         /// Which write of it.
         generation: Generation,
         /// Its content.
-        record: Record,
+        record: Box<Record>,
     },
 }
 

@@ -79,8 +79,14 @@ impl Write {
             Self::RegisterTaskDefinition { .. } => "RegisterTaskDefinition",
             Self::CreateService { .. } => "CreateService",
             Self::ScaleService { .. } => "UpdateService",
-            Self::SetWeights { rule: RuleTarget::Listener(_), .. } => "ModifyListener",
-            Self::SetWeights { rule: RuleTarget::Rule(_), .. } => "ModifyRule",
+            Self::SetWeights {
+                rule: RuleTarget::Listener(_),
+                ..
+            } => "ModifyListener",
+            Self::SetWeights {
+                rule: RuleTarget::Rule(_),
+                ..
+            } => "ModifyRule",
             Self::TagService { .. } => "TagResource",
             Self::DeleteService { .. } => "DeleteService",
             Self::DeregisterTaskDefinition { .. } => "DeregisterTaskDefinition",
@@ -104,22 +110,35 @@ impl Write {
     pub fn describe(&self) -> String {
         match self {
             Self::PutRecord(record) => match &record.rollout {
-                Some(rollout) => format!("write down: {} of {}", rollout.stage.as_str(), rollout.release.version),
+                Some(rollout) => format!(
+                    "write down: {} of {}",
+                    rollout.stage.as_str(),
+                    rollout.release.version
+                ),
                 None => "write down: settled".to_owned(),
             },
-            Self::RegisterTaskDefinition { digest, .. } => format!("register the task definition of release {digest}"),
-            Self::CreateService { name, side, .. } => format!("create service {name} on group {side:?}"),
-            Self::ScaleService { name, from, to } => format!("scale service {name} from {from} to {to}"),
+            Self::RegisterTaskDefinition { digest, .. } => {
+                format!("register the task definition of release {digest}")
+            }
+            Self::CreateService { name, side, .. } => {
+                format!("create service {name} on group {side:?}")
+            }
+            Self::ScaleService { name, from, to } => {
+                format!("scale service {name} from {from} to {to}")
+            }
             Self::SetWeights { rule, weights, .. } => {
                 let [a, b] = weights.get();
-                let show = |weight: Option<u32>| weight.map_or_else(|| "-".to_owned(), |w| w.to_string());
+                let show =
+                    |weight: Option<u32>| weight.map_or_else(|| "-".to_owned(), |w| w.to_string());
                 let place = match rule {
                     RuleTarget::Listener(arn) => arn.as_str(),
                     RuleTarget::Rule(arn) => arn.as_str(),
                 };
                 format!("set weights A={} B={} on {place}", show(a), show(b))
             }
-            Self::TagService { name, key, value, .. } => format!("tag service {name} with {key}={value}"),
+            Self::TagService {
+                name, key, value, ..
+            } => format!("tag service {name} with {key}={value}"),
             Self::DeleteService { name } => format!("delete service {name}"),
             Self::DeregisterTaskDefinition { arn } => format!("deregister task definition {arn}"),
         }

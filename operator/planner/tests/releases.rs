@@ -1,5 +1,12 @@
 //! Whole releases over the lab: each ends with "and then nothing more is wanted".
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says so by failing"
+)]
+
 use crd_schema::record::Outcome;
 use planner::lab::{Ending, Lab, Operator, application};
 use planner::memory::weight;
@@ -18,13 +25,25 @@ fn settled() -> (Lab, Operator) {
 }
 
 fn serving(lab: &Lab) -> Vec<(String, Side)> {
-    lab.services.iter().map(|s| (s.shown.tags.version.clone().unwrap_or_default(), s.shown.side.unwrap())).collect()
+    lab.services
+        .iter()
+        .map(|s| {
+            (
+                s.shown.tags.version.clone().unwrap_or_default(),
+                s.shown.side.unwrap(),
+            )
+        })
+        .collect()
 }
 
 fn settles(lab: &mut Lab, operator: &mut Operator) {
     for _ in 0..600 {
         let _ = operator.reconcile(lab).expect("the guard agrees");
-        assert!(!lab.loses_requests(), "traffic on a dead group; writes so far: {:#?}", lab.writes);
+        assert!(
+            !lab.loses_requests(),
+            "traffic on a dead group; writes so far: {:#?}",
+            lab.writes
+        );
         if operator.clone().run(&mut lab.clone(), 3) == Ending::Settled {
             return;
         }
@@ -34,7 +53,11 @@ fn settles(lab: &mut Lab, operator: &mut Operator) {
 
 fn outcomes(lab: &Lab) -> Vec<(String, Outcome)> {
     let (_, record) = lab.record.as_ref().expect("a record was written");
-    record.history.iter().map(|ended| (ended.version.clone(), ended.outcome)).collect()
+    record
+        .history
+        .iter()
+        .map(|ended| (ended.version.clone(), ended.outcome))
+        .collect()
 }
 
 #[test]
@@ -56,7 +79,13 @@ fn a_release_ends_with_green_alone_and_the_next_one_swaps_back() {
     lab.wish("1.5.0");
     settles(&mut lab, &mut operator);
     assert_eq!(serving(&lab), [("1.5.0".to_owned(), Side::A)]);
-    assert_eq!(outcomes(&lab), [("1.4.0".to_owned(), Outcome::Succeeded), ("1.5.0".to_owned(), Outcome::Succeeded)]);
+    assert_eq!(
+        outcomes(&lab),
+        [
+            ("1.4.0".to_owned(), Outcome::Succeeded),
+            ("1.5.0".to_owned(), Outcome::Succeeded)
+        ]
+    );
     insta::assert_snapshot!(lab.writes.join("\n"));
 }
 
@@ -69,8 +98,15 @@ fn a_release_that_never_becomes_healthy_is_rejected_and_blue_serves_on() {
     assert_eq!(serving(&lab), [("1.3.0".to_owned(), Side::A)]);
     assert_eq!(outcomes(&lab), [("1.4.0".to_owned(), Outcome::RolledBack)]);
     let (_, record) = lab.record.clone().expect("a record was written");
-    assert!(record.rejected[0].reason.contains("exit code 1"), "{:?}", record.rejected);
-    assert!(lab.services[0].shown.tags.rejected.is_some(), "the rejection also stands on blue");
+    assert!(
+        record.rejected[0].reason.contains("exit code 1"),
+        "{:?}",
+        record.rejected
+    );
+    assert!(
+        lab.services[0].shown.tags.rejected.is_some(),
+        "the rejection also stands on blue"
+    );
     // A lost record does not bring it back.
     lab.record = None;
     operator = Operator::new(&lab);
@@ -93,8 +129,16 @@ fn desired_may_change_at_any_moment_to_something_new_or_back() {
             let (mut lab, mut operator) = (moments.clone(), along.clone());
             lab.wish(next);
             settles(&mut lab, &mut operator);
-            let versions: Vec<String> = serving(&lab).into_iter().map(|(version, _)| version).collect();
-            assert_eq!(versions, [ends_with], "changed to {next} at moment {moment}; writes: {:#?}", lab.writes);
+            let versions: Vec<String> = serving(&lab)
+                .into_iter()
+                .map(|(version, _)| version)
+                .collect();
+            assert_eq!(
+                versions,
+                [ends_with],
+                "changed to {next} at moment {moment}; writes: {:#?}",
+                lab.writes
+            );
         }
         let _ = along.reconcile(&mut moments).expect("the guard agrees");
     }
@@ -125,8 +169,15 @@ fn weights_that_someone_resets_are_put_right() {
     for _ in 0..30 {
         let _ = operator.reconcile(&mut lab).expect("the guard agrees");
     }
-    let production = lab.rules.iter().find(|rule| rule.role == Role::Production).expect("there is one");
-    assert!(weight(production, Side::B) > 0 && weight(production, Side::A) == 0, "{production:?}");
+    let production = lab
+        .rules
+        .iter()
+        .find(|rule| rule.role == Role::Production)
+        .expect("there is one");
+    assert!(
+        weight(production, Side::B) > 0 && weight(production, Side::A) == 0,
+        "{production:?}"
+    );
 }
 
 #[test]

@@ -1,33 +1,25 @@
-//! An abstract AWS for tests and models: services, groups, rules and parameters in virtual time, exact and fast.
-//!
-//! It follows the same facts as the emulator, without wire, images or sockets: a group must be named by a rule before
-//! a service can be bound to it; a new target is healthy after one check; scaling down drains; a deleted service's
-//! name stays locked for a while.
+//! The account: services, groups, rules and parameters in virtual time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crd_schema::application::{
-    Application, BaseTaskDefinition, CleanUp, Deadlines, Drift, DuringBake, OnFailure, OnNewRelease, Route, RuleTarget,
-    Strategy, Template,
-};
+use crd_schema::ListenerArn;
+use crd_schema::application::{Application, RuleTarget};
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record};
-use crd_schema::{ApplicationName, ListenerArn, TargetGroupArn};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::memory::{Memory, WriteOutcome};
-use crate::plan::{Plan, plan};
+use crate::memory::WriteOutcome;
 use crate::release;
-use crate::safety::{self, Violation};
 use crate::time::{Mono, Now};
-use crate::tuning::Tuning;
 use crate::world::{
-    Action, Base, DesiredParameter, Group, Read, RecordParameter, Revision, Role, Rule, Service, ServiceStatus, Side, Tags,
-    Target, TargetState, World,
+    Action, Base, DesiredParameter, Group, Read, RecordParameter, Revision, Role, Rule, Service,
+    ServiceStatus, Side, Tags, Target, TargetState, World,
 };
 use crate::write::Write;
+
+use super::example::desired;
 
 /// A task takes this long to run, and one health check more to be healthy.
 pub const TASK_START: u64 = 20_000;
@@ -76,46 +68,6 @@ pub struct LabService {
     pub gone_at: Option<u64>,
 }
 
-/// `application` of the tests: two tasks, all at once, short waits, one production and one test rule.
-pub fn application() -> Application {
-    let service: Value = json!({"launchType": "FARGATE"});
-    Application {
-        name: ApplicationName::new("blog"),
-        cluster: "prod".to_owned(),
-        tags: BTreeMap::new(),
-        template: Template {
-            task_definition: BaseTaskDefinition::Family("blog".to_owned()),
-            images: BTreeMap::from([("web".to_owned(), "repo/blog:{version}".to_owned())]),
-            service: service.as_object().cloned().unwrap_or_default(),
-            desired_count: 2,
-        },
-        route: Route {
-            container: "web".to_owned(),
-            port: 8080,
-            pair: [TargetGroupArn::new("tg-a"), TargetGroupArn::new("tg-b")],
-            production: vec![RuleTarget::Listener(ListenerArn::new("listener-8080"))],
-            test: vec![RuleTarget::Listener(ListenerArn::new("listener-9080"))],
-        },
-        strategy: Strategy::BlueGreen,
-        bake_time: Duration::from_secs(60),
-        clean_up: CleanUp { settle: Duration::from_secs(10), keep_blue: Duration::ZERO },
-        deadlines: Deadlines {
-            scale_up: Duration::from_secs(300),
-            validate: Duration::from_secs(300),
-            shift: Duration::from_secs(600),
-            clean_up: Duration::from_secs(600),
-        },
-        on_failure: OnFailure::RollBack,
-        on_new_release: OnNewRelease { during_bake: DuringBake::Finish },
-        drift: Drift::Heal,
-    }
-}
-
-/// A wish for `version`.
-pub fn desired(version: &str) -> Desired {
-    Desired { version: version.to_owned(), images: BTreeMap::new(), id: None }
-}
-
 impl Lab {
     /// Nothing runs; the production rule gives everything to A, the test rule too.
     pub fn new(application: Application) -> Self {
@@ -124,10 +76,18 @@ impl Lab {
                 target: target.clone(),
                 listener: ListenerArn::new("listener"),
                 role,
-                action: Action::Forward { weights: [Some(100), None], others: Vec::new(), sticky: false },
+                action: Action::Forward {
+                    weights: [Some(100), None],
+                    others: Vec::new(),
+                    sticky: false,
+                },
             }
         };
-        let production = application.route.production.iter().map(rule(Role::Production));
+        let production = application
+            .route
+            .production
+            .iter()
+            .map(rule(Role::Production));
         let test = application.route.test.iter().map(rule(Role::Test));
         Self {
             now: 0,
@@ -156,7 +116,10 @@ impl Lab {
     pub fn generation(&mut self) -> Generation {
         let version = self.next_version;
         self.next_version += 1;
-        Generation { date: 1_000_000 + i64::try_from(self.now).unwrap_or(0), version }
+        Generation {
+            date: 1_000_000 + i64::try_from(self.now).unwrap_or(0),
+            version,
+        }
     }
 
     /// A service of ours as if it had been released before, with `count` tasks that run since `since`.
@@ -167,7 +130,13 @@ impl Lab {
         let name = release::service_name(&self.application, version, &digest, generation, 0);
         let arn = format!("td-{digest}");
         if self.revisions.iter().all(|revision| revision.arn != arn) {
-            self.revisions.insert(0, Revision { arn: arn.clone(), digest: Some(digest.clone()) });
+            self.revisions.insert(
+                0,
+                Revision {
+                    arn: arn.clone(),
+                    digest: Some(digest.clone()),
+                },
+            );
         }
         let tags = Tags {
             ours: true,
@@ -179,7 +148,10 @@ impl Lab {
         };
         self.add(&name, side, count, arn, tags);
         if let Some(service) = self.services.last_mut() {
-            service.tasks.values_mut().for_each(|started| *started = since);
+            service
+                .tasks
+                .values_mut()
+                .for_each(|started| *started = since);
         }
         name
     }
@@ -201,21 +173,35 @@ impl Lab {
             addresses: BTreeSet::new(),
             trouble: None,
         };
-        self.services.push(LabService { shown, tasks: BTreeMap::new(), gone_at: None });
+        self.services.push(LabService {
+            shown,
+            tasks: BTreeMap::new(),
+            gone_at: None,
+        });
         self.scale(name, count);
     }
 
     /// Sets a service's desired count, as an UpdateService does.
     pub fn scale(&mut self, name: &str, count: u32) {
-        let Some(index) = self.services.iter().position(|service| service.shown.name == name) else { return };
+        let Some(index) = self
+            .services
+            .iter()
+            .position(|service| service.shown.name == name)
+        else {
+            return;
+        };
         self.services[index].shown.desired = count;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         while self.services[index].tasks.len() < count {
-            self.services[index].tasks.insert(format!("10.0.0.{}:8080", self.next_task), self.now);
+            self.services[index]
+                .tasks
+                .insert(format!("10.0.0.{}:8080", self.next_task), self.now);
             self.next_task += 1;
         }
         while self.services[index].tasks.len() > count {
-            let Some((address, _)) = self.services[index].tasks.pop_last() else { break };
+            let Some((address, _)) = self.services[index].tasks.pop_last() else {
+                break;
+            };
             if let Some(side) = self.services[index].shown.side {
                 self.draining[side.index()].push((address, self.now + DRAIN));
             }
@@ -226,7 +212,11 @@ impl Lab {
     pub fn delete(&mut self, name: &str) {
         self.scale(name, 0);
         let gone_at = self.now + DELETION + DRAIN;
-        if let Some(service) = self.services.iter_mut().find(|service| service.shown.name == name) {
+        if let Some(service) = self
+            .services
+            .iter_mut()
+            .find(|service| service.shown.name == name)
+        {
             service.shown.status = ServiceStatus::Draining;
             service.gone_at = Some(gone_at);
         }
@@ -234,8 +224,16 @@ impl Lab {
 
     /// Sets the weights of every production rule, as a person may do it.
     pub fn set_production(&mut self, weights: [Option<u32>; 2]) {
-        for rule in self.rules.iter_mut().filter(|rule| rule.role == Role::Production) {
-            rule.action = Action::Forward { weights, others: Vec::new(), sticky: false };
+        for rule in self
+            .rules
+            .iter_mut()
+            .filter(|rule| rule.role == Role::Production)
+        {
+            rule.action = Action::Forward {
+                weights,
+                others: Vec::new(),
+                sticky: false,
+            };
         }
     }
 
@@ -246,23 +244,32 @@ impl Lab {
         for side in &mut self.draining {
             side.retain(|(_, until)| *until > now);
         }
-        self.services.retain(|service| service.gone_at.is_none_or(|at| at > now));
+        self.services
+            .retain(|service| service.gone_at.is_none_or(|at| at > now));
     }
 
     /// Time on the wall, for an instant of the lab.
     pub fn wall(&self, ms: u64) -> Timestamp {
-        Timestamp::from_millisecond(1_750_000_000_000 + i64::try_from(ms).unwrap_or(0)).unwrap_or(Timestamp::UNIX_EPOCH)
+        Timestamp::from_millisecond(1_750_000_000_000 + i64::try_from(ms).unwrap_or(0))
+            .unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// The present.
     pub fn clock(&self) -> Now {
-        Now { mono: Mono(self.now), wall: self.wall(self.now) }
+        Now {
+            mono: Mono(self.now),
+            wall: self.wall(self.now),
+        }
     }
 
     /// One round of reads, all fresh.
     pub fn observe(&self) -> World {
         let at = Mono(self.now);
-        let services: Vec<Service> = self.services.iter().map(|service| self.show(service)).collect();
+        let services: Vec<Service> = self
+            .services
+            .iter()
+            .map(|service| self.show(service))
+            .collect();
         let group = |side: Side| Group {
             load_balancer: Some("lb".to_owned()),
             by_address: true,
@@ -271,26 +278,40 @@ impl Lab {
             interval: Duration::from_secs(5),
             targets: self.targets(side),
         };
-        let base = Base::Found { revision: "blog:1".to_owned(), definition: base() };
+        let base = Base::Found {
+            revision: "blog:1".to_owned(),
+            definition: base(),
+        };
         World {
             spec_present: true,
             desired: Read::known(
-                self.desired.as_ref().map_or(DesiredParameter::Missing, |(generation, desired)| DesiredParameter::Set {
-                    generation: *generation,
-                    desired: desired.clone(),
-                }),
+                self.desired
+                    .as_ref()
+                    .map_or(DesiredParameter::Missing, |(generation, desired)| {
+                        DesiredParameter::Set {
+                            generation: *generation,
+                            desired: desired.clone(),
+                        }
+                    }),
                 at,
             ),
             record: Read::known(
-                self.record.as_ref().map_or(RecordParameter::Missing, |(generation, record)| RecordParameter::Set {
-                    generation: *generation,
-                    record: record.clone(),
-                }),
+                self.record
+                    .as_ref()
+                    .map_or(RecordParameter::Missing, |(generation, record)| {
+                        RecordParameter::Set {
+                            generation: *generation,
+                            record: Box::new(record.clone()),
+                        }
+                    }),
                 at,
             ),
             services: Read::known(services, at),
             rules: Read::known(self.rules.clone(), at),
-            groups: [Read::known(group(Side::A), at), Read::known(group(Side::B), at)],
+            groups: [
+                Read::known(group(Side::A), at),
+                Read::known(group(Side::B), at),
+            ],
             base: Read::known(base, at),
             revisions: Read::known(self.revisions.clone(), at),
             autoscaled: Read::known(self.autoscaled.clone(), at),
@@ -300,29 +321,61 @@ impl Lab {
 
     fn show(&self, service: &LabService) -> Service {
         let runs = |started: &u64| self.now >= started + TASK_START;
-        let running: BTreeSet<String> =
-            service.tasks.iter().filter(|(_, started)| runs(started)).map(|(address, _)| address.clone()).collect();
-        let stopping = service.shown.side.map_or(0, |side| self.draining[side.index()].len());
-        let only = self.services.iter().filter(|other| other.shown.side == service.shown.side).count() == 1;
+        let running: BTreeSet<String> = service
+            .tasks
+            .iter()
+            .filter(|(_, started)| runs(started))
+            .map(|(address, _)| address.clone())
+            .collect();
+        let stopping = service
+            .shown
+            .side
+            .map_or(0, |side| self.draining[side.index()].len());
+        let only = self
+            .services
+            .iter()
+            .filter(|other| other.shown.side == service.shown.side)
+            .count()
+            == 1;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Service {
             running: count(running.len() + if only { stopping } else { 0 }),
             pending: count(service.tasks.len() - running.len()),
             addresses: running,
-            trouble: self.is_broken(service).then(|| "Essential container in task exited (web: exit code 1)".to_owned()),
+            trouble: self
+                .is_broken(service)
+                .then(|| "Essential container in task exited (web: exit code 1)".to_owned()),
             ..service.shown.clone()
         }
     }
 
     fn is_broken(&self, service: &LabService) -> bool {
-        service.shown.tags.version.as_ref().is_some_and(|version| self.broken.contains(version))
+        service
+            .shown
+            .tags
+            .version
+            .as_ref()
+            .is_some_and(|version| self.broken.contains(version))
     }
 
     fn targets(&self, side: Side) -> Vec<Target> {
-        let target = |address: &String, state| Target { address: address.clone(), zone: None, state, reason: None };
+        let target = |address: &String, state| Target {
+            address: address.clone(),
+            zone: None,
+            state,
+            reason: None,
+        };
         let mut targets = Vec::new();
-        for service in self.services.iter().filter(|service| service.shown.side == Some(side)) {
-            for (address, started) in service.tasks.iter().filter(|(_, started)| self.now >= **started + TASK_START) {
+        for service in self
+            .services
+            .iter()
+            .filter(|service| service.shown.side == Some(side))
+        {
+            for (address, started) in service
+                .tasks
+                .iter()
+                .filter(|(_, started)| self.now >= **started + TASK_START)
+            {
                 let checked = self.now >= started + TASK_START + 5_000;
                 let state = match (self.is_broken(service), checked) {
                     (_, false) => TargetState::Initial,
@@ -332,38 +385,61 @@ impl Lab {
                 targets.push(target(address, state));
             }
         }
-        targets.extend(self.draining[side.index()].iter().map(|(address, _)| target(address, TargetState::Draining)));
+        targets.extend(
+            self.draining[side.index()]
+                .iter()
+                .map(|(address, _)| target(address, TargetState::Draining)),
+        );
         targets
     }
 
     /// Targets that answer on `side`.
     pub fn healthy(&self, side: Side) -> usize {
-        self.targets(side).iter().filter(|target| target.state == TargetState::Healthy).count()
+        self.targets(side)
+            .iter()
+            .filter(|target| target.state == TargetState::Healthy)
+            .count()
     }
 
     /// A production rule gives weight to a group without a healthy target although the other group has one.
     pub fn loses_requests(&self) -> bool {
-        self.rules.iter().filter(|rule| rule.role == Role::Production).any(|rule| {
-            Side::BOTH.iter().any(|side| {
-                crate::memory::weight(rule, *side) > 0 && self.healthy(*side) == 0 && self.healthy(side.other()) > 0
+        self.rules
+            .iter()
+            .filter(|rule| rule.role == Role::Production)
+            .any(|rule| {
+                Side::BOTH.iter().any(|side| {
+                    crate::memory::weight(rule, *side) > 0
+                        && self.healthy(*side) == 0
+                        && self.healthy(side.other()) > 0
+                })
             })
-        })
     }
 
     /// Carries out a write as AWS would.
     pub fn apply(&mut self, write: &Write) -> WriteOutcome {
-        let refused = |reason: &str| WriteOutcome::Refused { reason: reason.to_owned() };
+        let refused = |reason: &str| WriteOutcome::Refused {
+            reason: reason.to_owned(),
+        };
         self.writes.push(write.describe());
         match write {
             Write::PutRecord(record) => {
-                let version = self.record.as_ref().map_or(1, |(generation, _)| generation.version + 1);
+                let version = self
+                    .record
+                    .as_ref()
+                    .map_or(1, |(generation, _)| generation.version + 1);
                 let date = 1_000_000 + i64::try_from(self.now).unwrap_or(0);
                 self.record = Some((Generation { date, version }, (**record).clone()));
             }
             Write::RegisterTaskDefinition { digest, .. } => {
                 self.next_version += 1;
                 let arn = format!("td-{}-{digest}", self.next_version);
-                self.revisions.insert(0, Revision { arn, digest: Some(digest.clone()) });
+                self.revisions.insert(
+                    0,
+                    Revision {
+                        arn,
+                        digest: Some(digest.clone()),
+                    },
+                );
             }
             Write::CreateService { name, side, body } => {
                 let named = self.rules.iter().any(|rule| {
@@ -372,36 +448,71 @@ impl Lab {
                 if !named {
                     return refused("The target group does not have an associated load balancer.");
                 }
-                match self.services.iter().find(|service| service.shown.name == *name).map(|s| s.shown.status) {
-                    Some(ServiceStatus::Active) => return refused("Creation of service was not idempotent."),
+                match self
+                    .services
+                    .iter()
+                    .find(|service| service.shown.name == *name)
+                    .map(|s| s.shown.status)
+                {
+                    Some(ServiceStatus::Active) => {
+                        return refused("Creation of service was not idempotent.");
+                    }
                     Some(ServiceStatus::Draining) => {
                         return refused("Unable to Start a service that is still Draining.");
                     }
                     Some(ServiceStatus::Inactive) | None => {}
                 }
-                let text = |member: &str| body.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
-                let count = body.get("desiredCount").and_then(Value::as_u64).unwrap_or(0);
-                self.add(name, *side, u32::try_from(count).unwrap_or(0), text("taskDefinition"), tags_of(body));
+                let text = |member: &str| {
+                    body.get(member)
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .to_owned()
+                };
+                let count = body
+                    .get("desiredCount")
+                    .and_then(Value::as_u64)
+                    .unwrap_or(0);
+                self.add(
+                    name,
+                    *side,
+                    u32::try_from(count).unwrap_or(0),
+                    text("taskDefinition"),
+                    tags_of(body),
+                );
             }
             Write::ScaleService { name, to, .. } => self.scale(name, *to),
             Write::SetWeights { rule, weights, .. } => {
                 if let Some(found) = self.rules.iter_mut().find(|known| known.target == *rule) {
-                    found.action = Action::Forward { weights: weights.get(), others: Vec::new(), sticky: false };
+                    found.action = Action::Forward {
+                        weights: weights.get(),
+                        others: Vec::new(),
+                        sticky: false,
+                    };
                 }
             }
             Write::TagService { name, value, .. } => {
-                if let Some(service) = self.services.iter_mut().find(|service| service.shown.name == *name) {
+                if let Some(service) = self
+                    .services
+                    .iter_mut()
+                    .find(|service| service.shown.name == *name)
+                {
                     service.shown.tags.rejected = release::parse_generation(value);
                 }
             }
             Write::DeleteService { name } => {
-                let running = self.services.iter().find(|s| s.shown.name == *name).is_some_and(|s| s.shown.desired > 0);
+                let running = self
+                    .services
+                    .iter()
+                    .find(|s| s.shown.name == *name)
+                    .is_some_and(|s| s.shown.desired > 0);
                 if running {
                     return refused("The service cannot be stopped while it is scaled above 0.");
                 }
                 self.delete(name);
             }
-            Write::DeregisterTaskDefinition { arn } => self.revisions.retain(|revision| revision.arn != *arn),
+            Write::DeregisterTaskDefinition { arn } => {
+                self.revisions.retain(|revision| revision.arn != *arn)
+            }
         }
         WriteOutcome::Applied
     }
@@ -409,15 +520,23 @@ impl Lab {
 
 fn tags_of(body: &Map<String, Value>) -> Tags {
     let find = |key: &str| {
-        let tags = body.get("tags").and_then(Value::as_array).into_iter().flatten();
+        let tags = body
+            .get("tags")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         let mut found = tags.filter(|tag| tag.get("key").and_then(Value::as_str) == Some(key));
-        found.next().and_then(|tag| tag.get("value")?.as_str().map(str::to_owned))
+        found
+            .next()
+            .and_then(|tag| tag.get("value")?.as_str().map(str::to_owned))
     };
     Tags {
         ours: true,
         release: find(release::TAG_RELEASE),
         version: find(release::TAG_VERSION),
-        generation: find(release::TAG_GENERATION).as_deref().and_then(release::parse_generation),
+        generation: find(release::TAG_GENERATION)
+            .as_deref()
+            .and_then(release::parse_generation),
         blue: find(release::TAG_BLUE),
         rejected: None,
     }
@@ -426,92 +545,4 @@ fn tags_of(body: &Map<String, Value>) -> Tags {
 fn base() -> Map<String, Value> {
     let base = json!({"family": "blog", "containerDefinitions": [{"name": "web", "image": "repo/blog:0", "portMappings": [{"containerPort": 8080}]}]});
     base.as_object().cloned().unwrap_or_default()
-}
-
-/// One operator over a lab.
-#[derive(Debug, Clone)]
-pub struct Operator {
-    /// Its short memory.
-    pub memory: Memory,
-    /// Its bounds.
-    pub tuning: Tuning,
-}
-
-/// Why a run ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
-    /// Nothing more is wanted.
-    Settled,
-    /// A person is needed.
-    Held(crate::report::Hold),
-    /// The guard refused a planned write.
-    Violated(Violation),
-    /// Neither within the bound.
-    Wedged(String),
-}
-
-impl Operator {
-    /// One that starts now, and knows that nothing is outstanding.
-    pub fn new(lab: &Lab) -> Self {
-        let tuning = Tuning::default();
-        let mut memory = Memory::new(Mono(lab.now));
-        memory.clean_start = Some(true);
-        Self { memory, tuning }
-    }
-
-    /// One reconcile; time passes when there is nothing to do.
-    ///
-    /// # Errors
-    /// The violation, when the guard refuses the planned write.
-    pub fn reconcile(&mut self, lab: &mut Lab) -> Result<Plan, Violation> {
-        let world = lab.observe();
-        let now = lab.clock();
-        self.memory.absorb(&world, &self.tuning, now);
-        let plan = plan(&lab.application, &world, &self.memory, &self.tuning, now);
-        match &plan.step {
-            Some(write) => {
-                safety::check(&lab.application, &world, &self.memory, &self.tuning, write, now)?;
-                self.memory.sending(write, &self.tuning, now);
-                let outcome = lab.apply(write);
-                lab.advance(20);
-                self.memory.note(write, &outcome, &self.tuning, lab.clock());
-                if outcome != WriteOutcome::Applied {
-                    lab.advance(1_000);
-                }
-            }
-            None => lab.advance(u64::try_from(plan.next_check.as_millis()).unwrap_or(u64::MAX)),
-        }
-        Ok(plan)
-    }
-
-    /// Reconciles until nothing is wanted three times in a row, or a hold lasts, at most `bound` times.
-    pub fn run(&mut self, lab: &mut Lab, bound: usize) -> Ending {
-        let mut quiet = 0;
-        let mut held = 0;
-        let mut last = String::new();
-        for _ in 0..bound {
-            let plan = match self.reconcile(lab) {
-                Ok(plan) => plan,
-                Err(violation) => return Ending::Violated(violation),
-            };
-            let waiting = &plan.report.waiting_on;
-            let nothing = plan.step.is_none() && *waiting == crate::report::WaitingOn::Nothing;
-            quiet = if nothing { quiet + 1 } else { 0 };
-            if quiet == 3 {
-                return Ending::Settled;
-            }
-            match waiting {
-                crate::report::WaitingOn::Hold(hold) if plan.step.is_none() => {
-                    held += 1;
-                    // Long enough for every timer that could still change the world by itself.
-                    if held == 60 {
-                        return Ending::Held(hold.clone());
-                    }
-                }
-                _ => held = 0,
-            }
-            last = format!("{:?} {} {:?}", plan.report.stage, waiting.label(), plan.step.map(|step| step.describe()));
-        }
-        Ending::Wedged(last)
-    }
 }

@@ -1,0 +1,61 @@
+//! The application of the tests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crd_schema::application::{
+    Application, BaseTaskDefinition, CleanUp, Deadlines, Drift, DuringBake, OnFailure,
+    OnNewRelease, Route, RuleTarget, Strategy, Template,
+};
+use crd_schema::desired::Desired;
+use crd_schema::{ApplicationName, ListenerArn, TargetGroupArn};
+use serde_json::{Value, json};
+
+/// `application` of the tests: two tasks, all at once, short waits, one production and one test rule.
+pub fn application() -> Application {
+    let service: Value = json!({"launchType": "FARGATE"});
+    Application {
+        name: ApplicationName::new("blog"),
+        cluster: "prod".to_owned(),
+        tags: BTreeMap::new(),
+        template: Template {
+            task_definition: BaseTaskDefinition::Family("blog".to_owned()),
+            images: BTreeMap::from([("web".to_owned(), "repo/blog:{version}".to_owned())]),
+            service: service.as_object().cloned().unwrap_or_default(),
+            desired_count: 2,
+        },
+        route: Route {
+            container: "web".to_owned(),
+            port: 8080,
+            pair: [TargetGroupArn::new("tg-a"), TargetGroupArn::new("tg-b")],
+            production: vec![RuleTarget::Listener(ListenerArn::new("listener-8080"))],
+            test: vec![RuleTarget::Listener(ListenerArn::new("listener-9080"))],
+        },
+        strategy: Strategy::BlueGreen,
+        bake_time: Duration::from_secs(60),
+        clean_up: CleanUp {
+            settle: Duration::from_secs(10),
+            keep_blue: Duration::ZERO,
+        },
+        deadlines: Deadlines {
+            scale_up: Duration::from_secs(300),
+            validate: Duration::from_secs(300),
+            shift: Duration::from_secs(600),
+            clean_up: Duration::from_secs(600),
+        },
+        on_failure: OnFailure::RollBack,
+        on_new_release: OnNewRelease {
+            during_bake: DuringBake::Finish,
+        },
+        drift: Drift::Heal,
+    }
+}
+
+/// A wish for `version`.
+pub fn desired(version: &str) -> Desired {
+    Desired {
+        version: version.to_owned(),
+        images: BTreeMap::new(),
+        id: None,
+    }
+}

@@ -1,0 +1,13 @@
+//! An abstract AWS for tests and models: services, groups, rules and parameters in virtual time, exact and fast.
+//!
+//! It follows the same facts as the emulator, without wire, images or sockets: a group must be named by a rule before
+//! a service can be bound to it; a new target is healthy after one check; scaling down drains; a deleted service's
+//! name stays locked for a while.
+
+mod account;
+mod example;
+mod operator;
+
+pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
+pub use example::{application, desired};
+pub use operator::{Ending, Operator};

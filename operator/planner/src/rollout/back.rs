@@ -1,0 +1,92 @@
+//! Back to what served before, as far as its capacity carries.
+
+use std::time::Duration;
+
+use crate::release::{self};
+use crate::report::{Hold, WaitingOn};
+use crate::target::Course;
+use crate::view::{View, Vital};
+use crate::world::{Service, Side};
+use crate::write::{Weights, Write};
+
+use super::deadline::trouble;
+use super::decision::Decision;
+use super::removal::{arrived, clean_up, leftovers};
+use super::serve::stage_so_far;
+use super::weighing::{set_weights, share, test_follows};
+
+/// Back to what served, as far as its capacity carries; then the other one goes.
+pub(super) fn back(
+    view: &View<'_>,
+    service: &Service,
+    side: Side,
+    course: Course,
+    reference: u32,
+    others: &[&Service],
+) -> Decision {
+    let stage = stage_so_far(view, course);
+    if !view.all_on(side) {
+        let healthy = view.healthy(service).unwrap_or(0);
+        let write = view.production().find_map(|rule| {
+            let all = if view.outage(rule) { 1 } else { reference };
+            let percent = if healthy >= all {
+                100
+            } else {
+                healthy * 100 / reference.max(1)
+            };
+            if share(rule, side) >= percent {
+                return None;
+            }
+            let (next, need) = match percent {
+                100 => (Weights::all_to(side), all),
+                part => (Weights::split(side, part), (reference * part).div_ceil(100)),
+            };
+            set_weights(view, rule, next, service, need)
+        });
+        let waiting = if view
+            .live()
+            .iter()
+            .all(|service| view.vital(service) == Vital::Dead)
+        {
+            WaitingOn::Hold(Hold::NothingAlive)
+        } else if view.vital(service) == Vital::Dead {
+            let what = format!(
+                "{}, which has no healthy target ({})",
+                service.name,
+                trouble(view, service)
+            );
+            WaitingOn::Hold(Hold::FallBackUnhealthy { what })
+        } else {
+            WaitingOn::HealthyTargets {
+                healthy,
+                need: reference,
+            }
+        };
+        return write.map_or_else(
+            || Decision::wait(stage, waiting),
+            |write| Decision::act(stage, write),
+        );
+    }
+    if let Some(write) = test_follows(view, side) {
+        return Decision::act(stage, write);
+    }
+    if let Some(write) = mark_rejected(view, service) {
+        return Decision::act(stage, write);
+    }
+    if others.is_empty() && !leftovers(view, side.other()) {
+        return arrived(view, side, stage);
+    }
+    clean_up(view, others, side, stage, Duration::ZERO)
+}
+
+/// Before failed green goes, its rejection also stands as a tag on what serves: either suffices.
+fn mark_rejected(view: &View<'_>, service: &Service) -> Option<Write> {
+    let generation = view.wanted.as_ref()?.generation;
+    view.rejection(generation)?;
+    (service.tags.rejected != Some(generation)).then(|| Write::TagService {
+        name: service.name.clone(),
+        arn: service.arn.clone(),
+        key: release::TAG_REJECTED.to_owned(),
+        value: release::show(generation),
+    })
+}

@@ -1,0 +1,174 @@
+//! Groups referenced, task definition registered, service created: in this order.
+
+use crd_schema::record::Stage;
+
+use crate::memory::weight;
+use crate::release::{self, NewService, Wanted};
+use crate::report::{Hold, WaitingOn};
+use crate::target::ToCreate;
+use crate::view::{View, weights};
+use crate::world::{Base, Side};
+use crate::write::{Weights, Write};
+
+use super::decision::Decision;
+use super::recorded_stage;
+use super::weighing::plain;
+
+/// Groups referenced, task definition registered, service created: in this order.
+pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) -> Decision {
+    if let Some(write) = leave_weight(view, side).or_else(|| reference(view, side)) {
+        return Decision::act(stage, write);
+    }
+    let named = view
+        .rules
+        .iter()
+        .any(|rule| weights(rule).is_some_and(|read| read[side.index()].is_some()));
+    if !named {
+        let group = view.application.route.pair[side.index()].to_string();
+        return Decision::hold(recorded_stage(view), Hold::GroupUnnamed { group });
+    }
+    let Some(release) = to_run(view, what) else {
+        return Decision::hold(stage, Hold::DesiredMissing);
+    };
+    let blue = view.live_on(side.other()).into_iter().next_back();
+    let task_definition = match &release.task_definition {
+        Some(known) => known.clone(),
+        None => {
+            let revisions = view
+                .world
+                .revisions
+                .value()
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            match revisions
+                .iter()
+                .find(|r| r.digest.as_deref() == Some(release.wanted.digest.as_str()))
+            {
+                Some(found) => found.arn.clone(),
+                None => return register(view, &release.wanted),
+            }
+        }
+    };
+    let created = view.record().created;
+    let Wanted {
+        digest,
+        version,
+        generation,
+        ..
+    } = &release.wanted;
+    let name = release::service_name(view.application, version, digest, *generation, created);
+    let new = NewService {
+        name: &name,
+        task_definition: &task_definition,
+        side,
+        count: view.reference(blue),
+        digest,
+        version,
+        generation: *generation,
+        blue: blue.map(|service| service.name.as_str()),
+    };
+    let body = release::service(view.application, &new);
+    Decision::act(
+        stage,
+        Write::CreateService {
+            name: name.clone(),
+            side,
+            body,
+        },
+    )
+}
+
+struct ToRun {
+    wanted: Wanted,
+    task_definition: Option<String>,
+}
+
+fn to_run(view: &View<'_>, what: ToCreate) -> Option<ToRun> {
+    match what {
+        ToCreate::Wanted => Some(ToRun {
+            wanted: view.wanted.clone()?,
+            task_definition: None,
+        }),
+        ToCreate::LastGood => {
+            let good = view.record().last_good.as_ref()?;
+            let wanted = Wanted {
+                digest: good.digest.clone(),
+                version: good.version.clone(),
+                generation: good.generation,
+                images: Default::default(),
+            };
+            Some(ToRun {
+                wanted,
+                task_definition: good.task_definition.clone(),
+            })
+        }
+    }
+}
+
+fn register(view: &View<'_>, wanted: &Wanted) -> Decision {
+    let stage = Stage::ScaleUp;
+    let unread = |what: &str| {
+        Decision::wait(
+            stage,
+            WaitingOn::Observation {
+                what: what.to_owned(),
+            },
+        )
+    };
+    if view.world.revisions.value().is_none() {
+        return unread("the application's task definitions");
+    }
+    let Some(base) = view.world.base.value() else {
+        return unread("the base task definition");
+    };
+    let rendered = match base {
+        Base::Found {
+            revision,
+            definition,
+        } => release::task_definition(view.application, revision, definition, wanted),
+        Base::Missing { asked } => Err(format!(
+            "base task definition {asked} does not exist: register it (aws ecs register-task-definition)"
+        )),
+    };
+    match rendered {
+        Ok(body) => Decision::act(
+            stage,
+            Write::RegisterTaskDefinition {
+                digest: wanted.digest.clone(),
+                body,
+            },
+        ),
+        Err(what) => Decision::hold(recorded_stage(view), Hold::BaseUnusable { what }),
+    }
+}
+
+/// Beside a living or half-dead service, a new one never starts on a group that has weight: the empty group's weight
+/// goes first, the other's number stays.
+fn leave_weight(view: &View<'_>, side: Side) -> Option<Write> {
+    if view.live_on(side.other()).is_empty() {
+        return None;
+    }
+    view.production().find_map(|rule| {
+        let read = weights(rule)?;
+        let mut next = read;
+        next[side.index()] = Some(0);
+        (weight(rule, side) > 0)
+            .then(|| Weights::new(next))
+            .flatten()
+            .map(|weights| plain(rule, read, weights))
+    })
+}
+
+/// ECS accepts a service only on a group that a rule names: weight 0 is enough.
+fn reference(view: &View<'_>, side: Side) -> Option<Write> {
+    view.production().find_map(|rule| {
+        let read = weights(rule)?;
+        let mut next = read;
+        next[side.index()] = Some(0);
+        read[side.index()]
+            .is_none()
+            .then(|| Weights::new(next))
+            .flatten()
+            .map(|weights| plain(rule, read, weights))
+    })
+}

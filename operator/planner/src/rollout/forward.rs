@@ -1,0 +1,131 @@
+//! A release: full size, tests, shift, bake, clean-up.
+
+use crd_schema::record::Stage;
+
+use crate::memory::weight;
+use crate::report::WaitingOn;
+use crate::target::Course;
+use crate::view::View;
+use crate::world::{Service, Side};
+use crate::write::Weights;
+
+use super::deadline::{entered, overdue};
+use super::decision::Decision;
+use super::removal::{arrived, clean_up, leftovers};
+use super::serve::stage_so_far;
+use super::weighing::{set_weights, test_follows};
+
+pub(super) fn forward(
+    view: &View<'_>,
+    service: &Service,
+    side: Side,
+    reference: u32,
+    others: &[&Service],
+) -> Decision {
+    let everything = view.all_on(side);
+    let anything = view.production_weight(side) > 0;
+    let ready = capacity(view, service, side, reference);
+    let only_one = others.is_empty() && !leftovers(view, side.other());
+    if (!everything || only_one)
+        && let Some(waiting) = ready
+    {
+        let stage = if anything && !only_one {
+            Stage::Shift
+        } else {
+            Stage::ScaleUp
+        };
+        return overdue(view, stage, service).unwrap_or_else(|| Decision::wait(stage, waiting));
+    }
+    if let Some(write) = test_follows(view, side) {
+        let stage = if everything {
+            stage_so_far(view, Course::Forward)
+        } else {
+            Stage::Validate
+        };
+        return overdue(view, Stage::Validate, service)
+            .unwrap_or_else(|| Decision::act(stage, write));
+    }
+    if !everything {
+        return shift(view, service, side, reference);
+    }
+    if only_one {
+        return arrived(view, side, Stage::Shift);
+    }
+    after_shift(view, service, side, others)
+}
+
+/// What green still lacks before traffic may move to it.
+fn capacity(view: &View<'_>, service: &Service, side: Side, reference: u32) -> Option<WaitingOn> {
+    if service.running < reference {
+        return Some(WaitingOn::Tasks {
+            running: service.running,
+            need: reference,
+        });
+    }
+    let healthy = view.healthy(service).unwrap_or(0);
+    let missing = !view.zones_missing(side).is_empty();
+    (healthy < reference || !service.steady || missing).then_some(WaitingOn::HealthyTargets {
+        healthy,
+        need: reference,
+    })
+}
+
+fn shift(view: &View<'_>, service: &Service, side: Side, reference: u32) -> Decision {
+    let stage = Stage::Shift;
+    if let Some(decision) = overdue(view, stage, service) {
+        return decision;
+    }
+    let unshifted = view
+        .production()
+        .find(|rule| weight(rule, side) == 0 || weight(rule, side.other()) > 0);
+    let write = unshifted.and_then(|rule| {
+        let need = if view.outage(rule) { 1 } else { reference };
+        set_weights(view, rule, Weights::all_to(side), service, need)
+    });
+    let waiting = WaitingOn::HealthyTargets {
+        healthy: view.healthy(service).unwrap_or(0),
+        need: reference,
+    };
+    write.map_or_else(
+        || Decision::wait(stage, waiting),
+        |write| Decision::act(stage, write),
+    )
+}
+
+/// Everything is on green: settle, bake, clean up.
+fn after_shift(view: &View<'_>, service: &Service, side: Side, others: &[&Service]) -> Decision {
+    let application = view.application;
+    let entered = |stage: Stage| entered(view, stage);
+    let blue_leaves = others.iter().all(|other| other.desired == 0);
+    if entered(Stage::CleanUp).is_some() || blue_leaves {
+        return clean_up(
+            view,
+            others,
+            side,
+            Stage::CleanUp,
+            application.clean_up.keep_blue,
+        );
+    }
+    let Some(began) = entered(Stage::Bake) else {
+        let quiet = view.quiet_at(side.other(), application.clean_up.settle);
+        return if view.is_past(quiet) {
+            Decision::wait(Stage::Bake, WaitingOn::BakeTime)
+        } else {
+            Decision::wait_until(Stage::Shift, WaitingOn::Settle, quiet)
+        };
+    };
+    let baked = view.now.elapsed_since(began);
+    if let Some(left) = application
+        .bake_time
+        .checked_sub(baked)
+        .filter(|left| !left.is_zero())
+    {
+        return Decision::wait_until(Stage::Bake, WaitingOn::BakeTime, Some(view.now.mono + left));
+    }
+    let need = view.reference(others.iter().find(|s| s.side != Some(side)).copied());
+    match capacity(view, service, side, need.min(service.desired)) {
+        Some(waiting) => overdue(view, Stage::Bake, service)
+            .unwrap_or_else(|| Decision::wait(Stage::Bake, waiting)),
+        None => Decision::wait(Stage::CleanUp, WaitingOn::OwnStep),
+    }
+}

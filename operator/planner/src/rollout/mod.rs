@@ -1,0 +1,51 @@
+//! The stages that lead to the aim, one write at a time. What is live decides; the record only tells times.
+
+mod back;
+mod create;
+mod deadline;
+mod decision;
+mod forward;
+mod removal;
+mod repair;
+mod serve;
+mod weighing;
+
+pub(crate) use deadline::deadline;
+pub(crate) use decision::Decision;
+pub(crate) use repair::repair;
+
+use create::create;
+use repair::revive;
+use serve::serve;
+
+use crd_schema::record::Stage;
+
+use crate::report::WaitingOn;
+use crate::target::{Aim, ToCreate};
+use crate::view::View;
+
+/// The next step towards the aim.
+pub(crate) fn towards(view: &View<'_>, aim: &Aim<'_>) -> Decision {
+    match aim {
+        Aim::Hold(hold) => Decision::hold(recorded_stage(view), hold.clone()),
+        Aim::MakeRoom { what } => Decision::wait(
+            recorded_stage(view),
+            WaitingOn::OldServiceGone { what: what.clone() },
+        ),
+        Aim::Create { what, side } => {
+            let stage = match what {
+                ToCreate::Wanted => Stage::ScaleUp,
+                ToCreate::LastGood => Stage::RollBack,
+            };
+            revive(view, stage).unwrap_or_else(|| create(view, what.clone(), *side, stage))
+        }
+        Aim::Serve { service, course } => serve(view, service, *course),
+    }
+}
+
+fn recorded_stage(view: &View<'_>) -> Stage {
+    view.record()
+        .rollout
+        .as_ref()
+        .map_or(Stage::Settled, |rollout| rollout.stage)
+}

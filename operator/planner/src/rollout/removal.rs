@@ -1,0 +1,160 @@
+//! Nothing goes that serves or may serve: weight 0, settle, scale down, drain, delete.
+
+use std::time::Duration;
+
+use crd_schema::record::Stage;
+
+use crate::holds;
+use crate::report::{Hold, WaitingOn};
+use crate::view::View;
+use crate::world::{Service, ServiceStatus, Side, TargetState};
+use crate::write::Write;
+
+use super::decision::Decision;
+use super::recorded_stage;
+
+/// Removes every other service and waits until nothing of it is left.
+pub(super) fn clean_up(
+    view: &View<'_>,
+    others: &[&Service],
+    side: Side,
+    stage: Stage,
+    keep: Duration,
+) -> Decision {
+    if let Some(other) = others.first() {
+        return remove(view, other, stage, keep);
+    }
+    let draining = view
+        .services
+        .iter()
+        .find(|s| s.tags.ours && s.status == ServiceStatus::Draining);
+    if let Some(service) = draining {
+        return Decision::wait(
+            stage,
+            WaitingOn::Deletion {
+                service: service.name.clone(),
+            },
+        );
+    }
+    if leftovers(view, side.other()) {
+        return Decision::wait(
+            stage,
+            WaitingOn::Drain {
+                service: "targets without a service".to_owned(),
+            },
+        );
+    }
+    retire(view, stage)
+}
+
+/// Weight 0 on every rule → settle → keep → scale to 0 → nothing runs and nothing is registered → delete.
+pub(super) fn remove(view: &View<'_>, service: &Service, stage: Stage, keep: Duration) -> Decision {
+    let Some(side) = service.side else {
+        return Decision::hold(
+            stage,
+            Hold::ServiceElsewhere {
+                service: service.name.clone(),
+            },
+        );
+    };
+    if let Some(hold) = holds::weighted_elsewhere(view, side) {
+        return Decision::hold(stage, hold);
+    }
+    let quiet = view.quiet_at(side, view.application.clean_up.settle);
+    if !view.is_past(quiet) {
+        return Decision::wait_until(stage, WaitingOn::Settle, quiet);
+    }
+    let kept = view.quiet_at(side, view.application.clean_up.settle + keep);
+    if !view.is_past(kept) {
+        return Decision::wait_until(stage, WaitingOn::KeepBlue, kept);
+    }
+    if service.desired > 0 {
+        let write = Write::ScaleService {
+            name: service.name.clone(),
+            from: service.desired,
+            to: 0,
+        };
+        return Decision::act(stage, write);
+    }
+    let shared = view.live_on(side).len() > 1;
+    let targets = &view.groups[side.index()].targets;
+    let registered = targets
+        .iter()
+        .any(|t| !shared || t.state == TargetState::Draining);
+    if service.running > 0 || service.pending > 0 || registered {
+        return Decision::wait(
+            stage,
+            WaitingOn::Drain {
+                service: service.name.clone(),
+            },
+        );
+    }
+    Decision::act(
+        stage,
+        Write::DeleteService {
+            name: service.name.clone(),
+        },
+    )
+}
+
+/// A service that is being deleted, or targets that still drain, on a side without a live service.
+pub(super) fn leftovers(view: &View<'_>, side: Side) -> bool {
+    let deleted = view
+        .services
+        .iter()
+        .any(|s| s.tags.ours && s.status == ServiceStatus::Draining);
+    let draining = view.groups[side.index()]
+        .targets
+        .iter()
+        .any(|t| t.state == TargetState::Draining);
+    deleted || draining
+}
+
+/// Alone and with all weights: once the nodes had time to adopt them, settled.
+pub(super) fn arrived(view: &View<'_>, side: Side, stage: Stage) -> Decision {
+    let quiet = view.quiet_at(side.other(), view.application.clean_up.settle);
+    if view.is_past(quiet) {
+        retire(view, Stage::Settled)
+    } else {
+        Decision::wait_until(stage, WaitingOn::Settle, quiet)
+    }
+}
+
+/// Old revisions of our family go, all but the newest few and those in use.
+pub(super) fn retire(view: &View<'_>, stage: Stage) -> Decision {
+    let revisions = view
+        .world
+        .revisions
+        .value()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let used = |arn: &str| {
+        let good = view
+            .record()
+            .last_good
+            .as_ref()
+            .and_then(|good| good.task_definition.as_deref());
+        good == Some(arn) || view.services.iter().any(|s| s.task_definition == arn)
+    };
+    match revisions
+        .iter()
+        .skip(view.tuning.keep_revisions.max(2))
+        .find(|revision| !used(&revision.arn))
+    {
+        Some(old) => Decision::act(
+            stage_before_settled(view, stage),
+            Write::DeregisterTaskDefinition {
+                arn: old.arn.clone(),
+            },
+        ),
+        None => Decision::wait(Stage::Settled, WaitingOn::Nothing),
+    }
+}
+
+fn stage_before_settled(view: &View<'_>, stage: Stage) -> Stage {
+    if stage == Stage::Settled {
+        recorded_stage(view)
+    } else {
+        stage
+    }
+}

@@ -1,0 +1,115 @@
+//! Dead traffic goes to what lives; what was put to sleep under traffic wakes up.
+
+use crd_schema::record::Stage;
+
+use crate::view::{View, Vital, runs, weights};
+use crate::world::{Rule, Service, Side};
+use crate::write::{Weights, Write};
+
+use super::deadline::trouble;
+use super::decision::Decision;
+use super::recorded_stage;
+use super::weighing::set_weights;
+
+/// Dead traffic goes to what lives, whatever the marks say: comes before everything else.
+pub(crate) fn repair(view: &View<'_>) -> Option<Decision> {
+    let rescue = |side: Side| {
+        view.live_on(side)
+            .into_iter()
+            .find(|service| view.alive(service))
+    };
+    for rule in view.production() {
+        let Some(read) = weights(rule) else { continue };
+        if let Some(decision) = raise_from_nothing(view, rule, read) {
+            return Some(decision);
+        }
+        for side in Side::BOTH {
+            let dead = side.other();
+            let carries = |side: Side| read[side.index()].is_some_and(|w| w > 0);
+            if !carries(dead) || view.group_vital(dead) != Vital::Dead {
+                continue;
+            }
+            let Some(rescuer) = rescue(side) else {
+                continue;
+            };
+            if let Some(decision) = reject_the_dead(view, dead) {
+                return Some(decision);
+            }
+            // A living side that has weight keeps its number: only the dead one's goes away.
+            let mut next = [Some(0); 2];
+            next[side.index()] = if carries(side) {
+                read[side.index()]
+            } else {
+                Some(100)
+            };
+            let write = set_weights(view, rule, Weights::new(next)?, rescuer, 1)?;
+            let stage = view
+                .record()
+                .rollout
+                .as_ref()
+                .map_or(Stage::Settled, |_| Stage::RollBack);
+            return Some(Decision::act(stage, write));
+        }
+    }
+    None
+}
+
+/// A rule that gives nobody weight: to a living service, the wish's first.
+fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> Option<Decision> {
+    if read.iter().flatten().any(|w| *w > 0) {
+        return None;
+    }
+    let wished = |service: &Service| {
+        view.wanted
+            .as_ref()
+            .is_some_and(|w| runs(service, &w.digest) && view.rejection(w.generation).is_none())
+    };
+    let living = view
+        .live()
+        .into_iter()
+        .filter(|service| view.alive(service));
+    let rescuer = living.max_by_key(|service| (wished(service), view.healthy(service)))?;
+    let write = set_weights(view, rule, Weights::all_to(rescuer.side?), rescuer, 1)?;
+    Some(Decision::act(recorded_stage(view), write))
+}
+
+/// A service that carries production traffic and was scaled to zero by someone comes back.
+pub(super) fn revive(view: &View<'_>, stage: Stage) -> Option<Decision> {
+    let asleep = view.live().into_iter().find(|service| {
+        service.desired == 0
+            && service
+                .side
+                .is_some_and(|side| view.production_weight(side) > 0)
+    })?;
+    let to = view.reference(None);
+    Some(Decision::act(
+        stage,
+        Write::ScaleService {
+            name: asleep.name.clone(),
+            from: 0,
+            to,
+        },
+    ))
+}
+
+/// The dead side carries the wish in the middle of its rollout: it is rejected first, unless somebody scaled it to
+/// zero, or the record cannot be written (then traffic comes first).
+fn reject_the_dead(view: &View<'_>, dead: Side) -> Option<Decision> {
+    let wanted = view.wanted.as_ref()?;
+    let rollout = view.record().rollout.as_ref()?;
+    let service = view
+        .live_on(dead)
+        .into_iter()
+        .find(|service| runs(service, &wanted.digest))?;
+    let failed = rollout.release.generation == wanted.generation
+        && service.desired > 0
+        && view.rejection(wanted.generation).is_none()
+        && !view.memory.record_refused;
+    failed.then(|| {
+        let reason = format!(
+            "no healthy target while it had traffic: {}",
+            trouble(view, service)
+        );
+        Decision::reject(rollout.stage, reason)
+    })
+}

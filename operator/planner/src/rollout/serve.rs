@@ -1,0 +1,169 @@
+//! A live service comes to serve alone.
+
+use std::time::Duration;
+
+use crd_schema::application::Drift;
+use crd_schema::record::Stage;
+
+use crate::memory::weight;
+use crate::report::Hold;
+use crate::target::Course;
+use crate::view::{View, Vital, weights};
+use crate::world::{Service, Side};
+use crate::write::{Weights, Write};
+
+use super::back::back;
+use super::decision::Decision;
+use super::forward::forward;
+use super::recorded_stage;
+use super::removal::{clean_up, leftovers, remove, retire};
+use super::repair::revive;
+use super::weighing::{plain, test_follows};
+
+/// A live service comes to serve alone.
+pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decision {
+    let Some(side) = service.side else {
+        return Decision::hold(
+            recorded_stage(view),
+            Hold::ServiceElsewhere {
+                service: service.name.clone(),
+            },
+        );
+    };
+    let others: Vec<&Service> = view
+        .live()
+        .into_iter()
+        .filter(|s| s.name != service.name)
+        .collect();
+    let alone = others.is_empty() && !leftovers(view, side.other());
+    let in_motion = view.record().rollout.is_some();
+    if alone && view.all_on(side) && !in_motion {
+        return settled(view, service, side);
+    }
+    if let Some(decision) = stray(view, service, side, &others) {
+        return decision;
+    }
+    if course == Course::Clear {
+        return clear(view, side, &others);
+    }
+    if service.desired > 0
+        && let Some(decision) = revive(view, stage_so_far(view, course))
+    {
+        return decision;
+    }
+    let blue = others.iter().find(|s| s.side != Some(side)).copied();
+    let reference = match course {
+        Course::Forward => view.reference(blue),
+        Course::Finish if view.all_on(side) => service.desired.max(1),
+        Course::Back | Course::Finish | Course::Clear => {
+            view.reference(Some(service)).max(view.reference(None))
+        }
+    };
+    if service.desired < reference {
+        let write = Write::ScaleService {
+            name: service.name.clone(),
+            from: service.desired,
+            to: reference,
+        };
+        return Decision::act(stage_so_far(view, course), write);
+    }
+    if course != Course::Forward {
+        return back(view, service, side, course, reference, &others);
+    }
+    forward(view, service, side, reference, &others)
+}
+
+pub(super) fn stage_so_far(view: &View<'_>, course: Course) -> Stage {
+    match course {
+        Course::Forward => view
+            .record()
+            .rollout
+            .as_ref()
+            .map_or(Stage::ScaleUp, |rollout| rollout.stage),
+        Course::Back | Course::Clear => Stage::RollBack,
+        Course::Finish => Stage::CleanUp,
+    }
+}
+
+/// Another live service shares the aim's group.
+fn stray(view: &View<'_>, service: &Service, side: Side, others: &[&Service]) -> Option<Decision> {
+    let stray = others.iter().find(|other| other.side == Some(side))?;
+    let stage = stage_so_far(view, Course::Forward);
+    let idle = others
+        .iter()
+        .copied()
+        .find(|o| o.side == Some(side) && o.desired + o.running + o.pending == 0);
+    if let Some(idle) = idle {
+        return Some(Decision::act(
+            stage,
+            Write::DeleteService {
+                name: idle.name.clone(),
+            },
+        ));
+    }
+    if view.nothing_on(side) {
+        return Some(remove(view, stray, stage, Duration::ZERO));
+    }
+    let services = format!("{} and {}", service.name, stray.name);
+    Some(Decision::hold(stage, Hold::SharedGroup { services }))
+}
+
+/// Nothing lives: weight is gathered where most of it is, without raising any, and the others make room.
+fn clear(view: &View<'_>, side: Side, others: &[&Service]) -> Decision {
+    let stage = Stage::RollBack;
+    if let Some(write) = test_follows(view, side) {
+        return Decision::act(stage, write);
+    }
+    if view.production_weight(side.other()) == 0 {
+        return clean_up(view, others, side, stage, Duration::ZERO);
+    }
+    let write = view.production().find_map(|rule| {
+        let read = weights(rule)?;
+        let mut next = read;
+        next[side.other().index()] = Some(0);
+        (weight(rule, side.other()) > 0)
+            .then(|| Weights::new(next))
+            .flatten()
+            .map(|weights| plain(rule, read, weights))
+    });
+    write.map_or_else(
+        || Decision::hold(stage, Hold::NothingAlive),
+        |write| Decision::act(stage, write),
+    )
+}
+
+/// Nothing is on its way: what somebody else changed is put back, or reported.
+fn settled(view: &View<'_>, service: &Service, side: Side) -> Decision {
+    let stage = Stage::Settled;
+    if service.desired == 0 {
+        let to = view.reference(None);
+        let write = Write::ScaleService {
+            name: service.name.clone(),
+            from: 0,
+            to,
+        };
+        return heal(
+            view,
+            write,
+            format!("service {} was scaled to 0", service.name),
+        );
+    }
+    if let Some(write) = test_follows(view, side) {
+        return heal(
+            view,
+            write,
+            "a test rule does not follow the group that serves".to_owned(),
+        );
+    }
+    if view.vital(service) == Vital::Dead && view.group_vital(side) == Vital::Dead {
+        return Decision::hold(stage, Hold::NothingAlive);
+    }
+    retire(view, stage)
+}
+
+fn heal(view: &View<'_>, write: Write, what: String) -> Decision {
+    match view.application.drift {
+        Drift::Heal => Decision::act(Stage::Settled, write),
+        Drift::Hold => Decision::hold(Stage::Settled, Hold::DriftHeld { what }),
+    }
+}
