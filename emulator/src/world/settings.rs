@@ -160,7 +160,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same account, `factor` times as fast: every duration, also one given through the API, is divided by `factor`.
+    /// The same account, `factor` times as fast: every duration, also one given through the API, is divided by
+    /// `factor`. How long things that are over can be described stays.
     #[must_use]
     pub fn scaled(mut self, factor: f64) -> Self {
         for duration in [
