@@ -11,16 +11,15 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::applications::{Applications, Wakes};
 use crate::clock::Clock;
 use crate::cloud::{Cloud, CloudWriter, FoundSpec, ReadError};
-use crate::events::{Events, Reason};
+use crate::events::Events;
 use crate::executor::{Executor, Mode};
 use crate::metrics::{Metrics, QueueState, Sweep};
 use crate::outcome::Wake;
 use crate::queue::{self, Limits, Next, Queue};
-use crate::slot::Slot;
 use crate::snapshot::{Board, Health};
-use crate::specs;
 use crate::worker::Worker;
 
 /// The loop goes round at least this often.
@@ -64,15 +63,13 @@ impl Default for Settings {
 pub struct Controller<C, W> {
     worker: Arc<Worker<C, W>>,
     settings: Settings,
-    slots: BTreeMap<ApplicationName, Arc<Slot>>,
+    applications: Applications,
     queue: Queue<ApplicationName, Wake>,
     jobs: JoinSet<Ended>,
     running: HashMap<Id, Running>,
-    specs: Timer,
-    wishes: Timer,
-    /// Applications whose spec was not found in the last sweep.
-    missed: BTreeSet<ApplicationName>,
-    listed: bool,
+    /// When each sweep is due; none while it runs, or before there is anything to look for.
+    specs_due: Option<Mono>,
+    wishes_due: Option<Mono>,
     ready: bool,
 }
 
@@ -82,6 +79,7 @@ enum Ended {
     Reconcile(queue::Outcome),
     Specs(Result<Vec<FoundSpec>, ReadError>),
     Wishes(Result<BTreeMap<ApplicationName, Generation>, ReadError>),
+    HandOver,
 }
 
 /// A job under way.
@@ -96,11 +94,8 @@ struct Running {
 enum Job {
     Reconcile(ApplicationName),
     Sweep(Sweep),
+    HandOver(ApplicationName),
 }
-
-/// When a sweep is due; none while it runs.
-#[derive(Debug)]
-struct Timer(Option<Mono>);
 
 impl<C: Cloud, W: CloudWriter> Controller<C, W> {
     /// A loop that knows no application yet. It ends when `stop` is cancelled.
@@ -118,35 +113,37 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             reconcile_limit,
             write_limit,
             seed,
-            ..
+            poll_specs: _,
+            poll_wishes: _,
         } = settings;
         let executor = Executor {
             mode,
             tuning,
             clock,
+            metrics: Arc::clone(&metrics),
             write_limit,
         };
+        let (events, board) = (Events::default(), Board::default());
+        let applications = Applications::new(Arc::clone(&metrics), events.clone(), board.clone());
         let worker = Worker {
             cloud,
             executor,
             clock,
             metrics,
-            events: Events::default(),
-            board: Board::default(),
+            events,
+            board,
             limit: reconcile_limit,
             stop,
         };
         Self {
             worker: Arc::new(worker),
             settings,
-            slots: BTreeMap::new(),
+            applications,
             queue: Queue::new(limits, seed),
             jobs: JoinSet::new(),
             running: HashMap::new(),
-            specs: Timer(Some(clock.mono())),
-            wishes: Timer(None),
-            missed: BTreeSet::new(),
-            listed: false,
+            specs_due: Some(clock.mono()),
+            wishes_due: None,
             ready: false,
         }
     }
@@ -181,29 +178,22 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             }
         }
         self.drain().await;
-        self.hand_over().await;
     }
 
     /// Starts whatever is due, and says when to look again.
     fn start_due(&mut self) -> Mono {
         let now = self.worker.clock.mono();
-        let mut until = now + HEARTBEAT;
-        if let Some(due) = self.specs.0 {
-            if due <= now {
-                self.specs.0 = None;
-                self.start_specs(now);
-            } else {
-                until = until.min(due);
-            }
+        if self.specs_due.take_if(|due| *due <= now).is_some() {
+            self.start_specs(now);
         }
-        if let Some(due) = self.wishes.0 {
-            if due <= now {
-                self.wishes.0 = None;
-                self.start_wishes(now);
-            } else {
-                until = until.min(due);
-            }
+        if self.wishes_due.take_if(|due| *due <= now).is_some() {
+            self.start_wishes(now);
         }
+        let sweeps = [self.specs_due, self.wishes_due]
+            .into_iter()
+            .flatten()
+            .min();
+        let until = sweeps.map_or(now + HEARTBEAT, |due| due.min(now + HEARTBEAT));
         loop {
             match self.queue.next(now) {
                 Next::Run(name, reasons) => self.start_reconcile(name, reasons, now),
@@ -214,63 +204,55 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
     }
 
     fn start_reconcile(&mut self, name: ApplicationName, reasons: BTreeSet<Wake>, now: Mono) {
-        let Some(slot) = self.slots.get(&name) else {
-            self.queue.done(&name, queue::Outcome::Settled, now);
+        let Some(slot) = self.applications.get(&name) else {
             self.queue.forget(&name);
+            self.queue.done(&name, queue::Outcome::Settled, now);
             return;
         };
         for reason in &reasons {
             self.worker.metrics.woken(*reason);
         }
-        tracing::debug!(application = %name, reasons = ?reasons, "reconcile starts");
+        tracing::debug!(application = %name, ?reasons, "reconcile starts");
         let (worker, slot) = (Arc::clone(&self.worker), Arc::clone(slot));
-        let abort = self
-            .jobs
-            .spawn(async move { Ended::Reconcile(worker.run(slot).await) });
-        self.running.insert(
-            abort.id(),
-            Running {
-                what: Job::Reconcile(name),
-                since: now,
-                abort,
-            },
-        );
+        let job = async move { Ended::Reconcile(worker.run(slot).await) };
+        self.start(Job::Reconcile(name), now, job);
     }
 
     fn start_specs(&mut self, now: Mono) {
         let (worker, limit) = (Arc::clone(&self.worker), self.settings.reconcile_limit);
-        let abort = self.jobs.spawn(async move {
-            Ended::Specs(
-                timeout(limit, worker.cloud.specs())
-                    .await
-                    .unwrap_or_else(|_| Err(late("specs", limit))),
-            )
-        });
-        self.running.insert(
-            abort.id(),
-            Running {
-                what: Job::Sweep(Sweep::Specs),
-                since: now,
-                abort,
-            },
-        );
+        let job = async move {
+            let read = timeout(limit, worker.cloud.specs()).await;
+            Ended::Specs(read.unwrap_or_else(|_| Err(late("the list of specs", limit))))
+        };
+        self.start(Job::Sweep(Sweep::Specs), now, job);
     }
 
     fn start_wishes(&mut self, now: Mono) {
         let (worker, limit) = (Arc::clone(&self.worker), self.settings.reconcile_limit);
-        let names: Vec<_> = self.slots.keys().cloned().collect();
-        let abort = self.jobs.spawn(async move {
+        let names: Vec<_> = self.applications.names().cloned().collect();
+        let job = async move {
             let read = timeout(limit, worker.cloud.wishes(&names)).await;
-            Ended::Wishes(read.unwrap_or_else(|_| Err(late("wishes", limit))))
-        });
-        self.running.insert(
-            abort.id(),
-            Running {
-                what: Job::Sweep(Sweep::Wishes),
-                since: now,
-                abort,
-            },
-        );
+            Ended::Wishes(read.unwrap_or_else(|_| Err(late("the read of desired values", limit))))
+        };
+        self.start(Job::Sweep(Sweep::Wishes), now, job);
+    }
+
+    fn start_hand_over(&mut self, name: ApplicationName) {
+        let Some(slot) = self.applications.get(&name) else {
+            return;
+        };
+        let (worker, slot) = (Arc::clone(&self.worker), Arc::clone(slot));
+        let job = async move {
+            worker.hand_over(&slot).await;
+            Ended::HandOver
+        };
+        self.start(Job::HandOver(name), self.worker.clock.mono(), job);
+    }
+
+    fn start(&mut self, what: Job, since: Mono, job: impl Future<Output = Ended> + Send + 'static) {
+        let abort = self.jobs.spawn(job);
+        self.running
+            .insert(abort.id(), Running { what, since, abort });
     }
 
     /// Takes in what a job brought, or that it broke.
@@ -284,26 +266,40 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
                 self.reconciled(&name, outcome)
             }
             (Job::Reconcile(name), broken) => {
-                tracing::error!(application = %name, ?broken, "what came of a reconcile could not be told");
+                tracing::error!(application = %name, ?broken, "a bug: what came of a reconcile could not be told");
                 self.reconciled(&name, queue::Outcome::Failed);
             }
             (Job::Sweep(Sweep::Specs), Ok(Ended::Specs(found))) => {
                 if let Some(found) =
                     self.swept(Sweep::Specs, found.map_err(|error| error.to_string()))
                 {
-                    self.specs_found(found);
+                    let wakes = self
+                        .applications
+                        .specs_found(&found, self.worker.clock.now());
+                    self.wake(wakes);
+                    self.wishes_due.get_or_insert(self.worker.clock.mono());
                 }
             }
             (Job::Sweep(Sweep::Wishes), Ok(Ended::Wishes(found))) => {
                 if let Some(found) =
                     self.swept(Sweep::Wishes, found.map_err(|error| error.to_string()))
                 {
-                    self.wishes_found(&found);
+                    let wakes = self.applications.wishes_found(&found);
+                    self.wake(wakes);
                 }
             }
             (Job::Sweep(sweep), broken) => {
                 let _: Option<()> = self.swept(sweep, Err(format!("a bug: {broken:?}")));
             }
+            // Begun at the stop only.
+            (Job::HandOver(_), _) => {}
+        }
+    }
+
+    fn wake(&mut self, wakes: Wakes) {
+        let now = self.worker.clock.mono();
+        for (name, reason) in wakes {
+            self.queue.wake(name, reason, now);
         }
     }
 
@@ -311,133 +307,25 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
     fn swept<T>(&mut self, sweep: Sweep, found: Result<T, String>) -> Option<T> {
         let now = self.worker.clock.now();
         match sweep {
-            Sweep::Specs => self.specs.0 = Some(now.mono + self.settings.poll_specs),
-            Sweep::Wishes => self.wishes.0 = Some(now.mono + self.settings.poll_wishes),
+            Sweep::Specs => self.specs_due = Some(now.mono + self.settings.poll_specs),
+            Sweep::Wishes => self.wishes_due = Some(now.mono + self.settings.poll_wishes),
         }
         self.worker.metrics.swept(sweep, found.is_ok(), now.wall);
-        found
-            .inspect_err(|error| {
-                tracing::warn!(
-                    sweep = sweep.label(),
-                    error,
-                    "a sweep failed; what is known stays"
-                )
-            })
-            .ok()
-    }
-
-    /// A reconcile ended. An orphan that has nothing left is no longer known.
-    fn reconciled(&mut self, name: &ApplicationName, outcome: queue::Outcome) {
-        self.queue.done(name, outcome, self.worker.clock.mono());
-        if self
-            .slots
-            .get(name)
-            .is_some_and(|slot| slot.with(|kept| kept.is_over()))
-        {
-            tracing::info!(application = %name, "its spec is gone and it has no service: it is forgotten");
-            self.queue.forget(name);
-            self.slots.remove(name);
-            self.missed.remove(name);
-            self.worker.metrics.vanish(name);
-            self.worker.board.remove(name);
-        }
-    }
-
-    fn specs_found(&mut self, found: Vec<FoundSpec>) {
-        let now = self.worker.clock.now();
-        let names: BTreeSet<_> = found.iter().map(|found| found.name.clone()).collect();
-        for found in found {
-            self.spec_found(&found, now);
-        }
-        let absent: Vec<_> = self
-            .slots
-            .keys()
-            .filter(|name| !names.contains(name))
-            .cloned()
-            .collect();
-        for name in &absent {
-            let (Some(slot), true) = (self.slots.get(name), self.missed.contains(name)) else {
-                continue;
-            };
-            if slot.with(|kept| std::mem::replace(&mut kept.spec.present, false)) {
-                let note = "its spec parameter is gone: everything is left as it is".to_owned();
-                self.worker
-                    .events
-                    .emit(name, Reason::Orphaned, note, now.wall);
-                self.queue.wake(name.clone(), Wake::SpecChanged, now.mono);
-            }
-        }
-        self.missed = absent.into_iter().collect();
-        self.find_conflicts(now.mono);
-        if !self.listed {
-            self.listed = true;
-            self.wishes.0 = Some(now.mono);
-        }
-    }
-
-    fn spec_found(&mut self, found: &FoundSpec, now: planner::Now) {
-        let name = &found.name;
-        let (wake, problem) = match self.slots.get(name) {
-            None => {
-                let spec = specs::first(found);
-                let problem = spec.problem.clone();
-                self.slots.insert(
-                    name.clone(),
-                    Arc::new(Slot::new(name.clone(), spec, now.mono)),
-                );
-                self.worker.metrics.appear(name);
-                (Wake::Discovered, problem)
-            }
-            Some(slot) => {
-                let Some(problem) = slot.with(|kept| {
-                    specs::again(&mut kept.spec, found).then(|| kept.spec.problem.clone())
-                }) else {
-                    return;
-                };
-                (Wake::SpecChanged, problem)
-            }
+        let log = |error: &String| {
+            tracing::warn!(
+                sweep = sweep.label(),
+                error,
+                "all parameters could not be read; what is known stays"
+            );
         };
-        match problem {
-            Some(problem) => self
-                .worker
-                .events
-                .emit(name, Reason::SpecRefused, problem, now.wall),
-            None => self.worker.events.emit(
-                name,
-                Reason::SpecAccepted,
-                "the spec is in force".to_owned(),
-                now.wall,
-            ),
-        }
-        self.queue.wake(name.clone(), wake, now.mono);
+        found.inspect_err(log).ok()
     }
 
-    fn find_conflicts(&mut self, now: Mono) {
-        let applications: Vec<_> = self
-            .slots
-            .values()
-            .filter_map(|slot| slot.with(|kept| kept.spec.application.clone()))
-            .collect();
-        let mut conflicts = specs::conflicts(applications.iter().map(AsRef::as_ref));
-        for (name, slot) in &self.slots {
-            let found = conflicts.remove(name).unwrap_or_default();
-            if slot.with(|kept| std::mem::replace(&mut kept.spec.conflicts, found.clone())) != found
-            {
-                self.queue.wake(name.clone(), Wake::ConflictsChanged, now);
-            }
+    fn reconciled(&mut self, name: &ApplicationName, outcome: queue::Outcome) {
+        if self.applications.forget_if_over(name) {
+            self.queue.forget(name);
         }
-    }
-
-    fn wishes_found(&mut self, found: &BTreeMap<ApplicationName, Generation>) {
-        let now = self.worker.clock.mono();
-        for (name, slot) in &self.slots {
-            let Some(wish) = found.get(name).copied() else {
-                continue;
-            };
-            if slot.with(|kept| kept.is_new(wish)) {
-                self.queue.wake(name.clone(), Wake::DesiredChanged, now);
-            }
-        }
+        self.queue.done(name, outcome, self.worker.clock.mono());
     }
 
     fn tell_health(&mut self) {
@@ -445,14 +333,19 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
         let missing = if self.ready {
             Vec::new()
         } else {
-            self.missing()
+            self.applications.missing()
         };
         self.ready = missing.is_empty();
-        let running = self.running.values().min_by_key(|running| running.since);
-        let running = running.and_then(|running| match &running.what {
-            Job::Reconcile(name) => Some((name.clone(), running.since)),
-            Job::Sweep(_) => None,
-        });
+        let reconciles = self
+            .running
+            .values()
+            .filter_map(|running| match &running.what {
+                Job::Reconcile(name) => Some((name, running.since)),
+                Job::Sweep(_) | Job::HandOver(_) => None,
+            });
+        let running = reconciles
+            .min_by_key(|(_, since)| *since)
+            .map(|(name, since)| (name.clone(), since));
         let overdue = self
             .queue
             .oldest(now.mono)
@@ -467,7 +360,7 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
         };
         self.worker
             .metrics
-            .ticked(now.wall, self.slots.len(), queue);
+            .ticked(now.wall, self.applications.names().len(), queue);
         self.worker.metrics.set_ready(self.ready);
         self.worker.board.set_health(Health {
             tick: now.mono,
@@ -477,44 +370,35 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
         });
     }
 
-    /// What is missing before every known application was observed in full.
-    fn missing(&self) -> Vec<String> {
-        if !self.listed {
-            return vec!["the list of applications".to_owned()];
-        }
-        let unseen = self
-            .slots
-            .values()
-            .filter(|slot| !slot.with(|kept| kept.is_observed()));
-        unseen
-            .map(|slot| format!("the first full observation of {}", slot.name))
-            .collect()
-    }
-
-    /// Reads that nobody waits for are cut; reconciles end at their step boundary.
-    async fn drain(&mut self) {
+    /// The stop: reads that nobody waits for are cut; reconciles end at their step boundary; each application is
+    /// handed over as soon as it is idle.
+    async fn drain(mut self) {
         tracing::info!(
             running = self.queue.running(),
             "stopping: nothing new is begun"
         );
+        let mut idle: BTreeSet<_> = self.applications.names().cloned().collect();
         for running in self.running.values() {
-            match running.what {
+            match &running.what {
                 Job::Sweep(_) => running.abort.abort(),
-                Job::Reconcile(_) => {}
+                Job::Reconcile(name) | Job::HandOver(name) => {
+                    idle.remove(name);
+                }
             }
         }
-        while self.jobs.join_next().await.is_some() {}
-    }
-
-    async fn hand_over(self) {
-        let mut writes = JoinSet::new();
-        for slot in self.slots.into_values() {
-            let worker = Arc::clone(&self.worker);
-            writes.spawn(async move { worker.hand_over(&slot).await });
+        for name in idle {
+            self.start_hand_over(name);
         }
-        while let Some(joined) = writes.join_next().await {
-            if let Err(error) = joined {
-                tracing::error!(%error, "an application could not be handed over");
+        while let Some(joined) = self.jobs.join_next_with_id().await {
+            let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+            match self.running.remove(&id).map(|running| running.what) {
+                Some(Job::Reconcile(name)) => self.start_hand_over(name),
+                Some(Job::HandOver(name)) => {
+                    if let Err(error) = joined {
+                        tracing::error!(application = %name, %error, "a bug: it could not be handed over");
+                    }
+                }
+                Some(Job::Sweep(_)) | None => {}
             }
         }
         tracing::info!("stopped");

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crd_schema::ApplicationName;
 use crd_schema::record::{self, Ended, Record, Rejection, Stage};
 use jiff::Timestamp;
-use planner::{Plan, Report, WaitingOn, Write};
+use planner::{Report, WaitingOn, Write};
 use serde::Serialize;
 
 use crate::executor::Enacted;
+use crate::outcome::Outcome;
 
 /// Events that the ring keeps.
 const KEPT: usize = 512;
@@ -190,26 +191,24 @@ impl Events {
     }
 }
 
-/// What is compared to tell what happened.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Told<'a> {
-    pub(crate) plan: Option<&'a Plan>,
-    pub(crate) record: Option<&'a Record>,
+/// What happened, and the same as a sentence.
+pub(crate) type Told = (Reason, String);
+
+/// A reconcile that did not come to its end.
+pub(crate) fn of_failure(outcome: Outcome, why: Option<&str>) -> Option<Told> {
+    let reason = if outcome == Outcome::Panicked {
+        Reason::ReconcilePanicked
+    } else if outcome == Outcome::TimedOut {
+        Reason::ReconcileTimedOut
+    } else {
+        return None;
+    };
+    Some((reason, why.unwrap_or_default().to_owned()))
 }
 
-/// What happened between two reconciles.
-pub(crate) fn between(before: Told<'_>, now: Told<'_>) -> Vec<(Reason, String)> {
+/// What happened between two records.
+pub(crate) fn of_record(before: &Record, now: &Record) -> Vec<Told> {
     let mut events = Vec::new();
-    if let (Some(before), Some(now)) = (before.record, now.record) {
-        of_record(before, now, &mut events);
-    }
-    if let Some(now) = now.plan.map(|plan| &plan.report) {
-        of_report(before.plan.map(|plan| &plan.report), now, &mut events);
-    }
-    events
-}
-
-fn of_record(before: &Record, now: &Record, events: &mut Vec<(Reason, String)>) {
     let rolled = |record: &Record| {
         record
             .rollout
@@ -228,10 +227,10 @@ fn of_record(before: &Record, now: &Record, events: &mut Vec<(Reason, String)>) 
             format!("{version} failed and is not tried again: {reason}"),
         ));
     }
-    for ended in ended_since(before, now) {
-        let Ended {
-            version, outcome, ..
-        } = ended;
+    for Ended {
+        version, outcome, ..
+    } in ended_since(before, now)
+    {
         events.push(match outcome {
             record::Outcome::Succeeded => {
                 (Reason::ReleaseSucceeded, format!("{version} serves alone"))
@@ -260,6 +259,7 @@ fn of_record(before: &Record, now: &Record, events: &mut Vec<(Reason, String)>) 
             format!("the rollout of {} began", rollout.release.version),
         ));
     }
+    events
 }
 
 /// Rollouts that ended between two records.
@@ -272,7 +272,9 @@ pub(crate) fn ended_since<'a>(
         .filter(|ended| !before.history.contains(ended))
 }
 
-fn of_report(before: Option<&Report>, now: &Report, events: &mut Vec<(Reason, String)>) {
+/// What happened between two reports.
+pub(crate) fn of_report(before: Option<&Report>, now: &Report) -> Vec<Told> {
+    let mut events = Vec::new();
     if before.is_some_and(|before| before.stage != now.stage) {
         match now.stage {
             Stage::Bake => events.push((
@@ -310,6 +312,7 @@ fn of_report(before: Option<&Report>, now: &Report, events: &mut Vec<(Reason, St
         }
         (Some(_) | None, Some(_)) | (None, None) => {}
     }
+    events
 }
 
 fn hold(report: &Report) -> Option<&planner::Hold> {
@@ -333,11 +336,7 @@ fn hold(report: &Report) -> Option<&planner::Hold> {
 }
 
 /// The event of one write.
-pub(crate) fn of_write(
-    write: &Write,
-    enacted: &Enacted,
-    report: &Report,
-) -> Option<(Reason, String)> {
+pub(crate) fn of_write(write: &Write, enacted: &Enacted, report: &Report) -> Option<Told> {
     match enacted {
         Enacted::Applied => {
             let reason = match write {

@@ -1,11 +1,13 @@
 //! The guarded executor: one planned write, checked once more and sent once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crd_schema::Application;
 use planner::memory::WriteOutcome;
 use planner::safety::{self, Violation};
 use planner::{Mono, Tuning, World, Write};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::cloud::{Changed, CloudWriter};
@@ -51,7 +53,8 @@ pub(crate) struct Executor<W> {
     pub(crate) mode: Mode<W>,
     pub(crate) tuning: Tuning,
     pub(crate) clock: Clock,
-    /// Longest time that one write may take.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Longest time that one write may take, and so may the read before it.
     pub(crate) write_limit: Duration,
 }
 
@@ -79,19 +82,23 @@ impl<W: CloudWriter> Executor<W> {
         world: &World,
         made: Mono,
         write: &Write,
-        metrics: &Metrics,
     ) -> Enacted {
         let now = self.clock.now();
         let memory = slot.with(|kept| kept.memory.clone());
         if let Err(violation) = safety::check(application, world, &memory, &self.tuning, write, now)
         {
-            metrics.guard_refused(violation.property);
+            self.metrics.guard_refused(violation.property);
             return Enacted::GuardRefused(violation);
         }
         let Mode::Apply { writer, authority } = &self.mode else {
             return Enacted::ObserveOnly;
         };
-        match writer.still_holds(application, write).await {
+        let held = timeout(self.write_limit, writer.still_holds(application, write)).await;
+        match held.unwrap_or_else(|_| {
+            Err(Changed::Unread {
+                reason: self.late(),
+            })
+        }) {
             Ok(()) => {}
             Err(Changed::Differs { what }) => return Enacted::Changed(what),
             Err(Changed::Unread { reason }) => return Enacted::Unread(reason),
@@ -105,22 +112,23 @@ impl<W: CloudWriter> Executor<W> {
             return Enacted::NoAuthority;
         }
         slot.with(|kept| kept.memory.sending(write, &self.tuning, now));
-        let outcome =
-            match tokio::time::timeout(self.write_limit, writer.write(application, write)).await {
-                Ok(outcome) => outcome,
-                Err(_) => WriteOutcome::Unknown {
-                    reason: format!("no answer within {:?}", self.write_limit),
-                },
-            };
+        let answer = timeout(self.write_limit, writer.write(application, write)).await;
+        let outcome = answer.unwrap_or_else(|_| WriteOutcome::Unknown {
+            reason: self.late(),
+        });
         let now = self.clock.now();
         slot.with(|kept| kept.memory.note(write, &outcome, &self.tuning, now));
-        metrics.wrote(write, &outcome);
+        self.metrics.wrote(write, &outcome);
         match outcome {
             WriteOutcome::Applied => Enacted::Applied,
             WriteOutcome::NotSent { reason } => Enacted::NotSent(reason),
             WriteOutcome::Refused { reason } => Enacted::Refused(reason),
             WriteOutcome::Unknown { reason } => Enacted::Unknown(reason),
         }
+    }
+
+    fn late(&self) -> String {
+        format!("no answer within {} s", self.write_limit.as_secs())
     }
 
     /// A reconcile that began at `begun` ended without saying how: a write that it had sent may have happened, or may

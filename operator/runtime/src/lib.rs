@@ -1,7 +1,8 @@
 //! The loop around the planner. No SDK: AWS is behind the traits in [`cloud`].
 //!
 //! - [`controller`]: the driver: what is due is started, what ended is taken in, and the stop. [`queue`] says who may
-//!   run now (pure), [`delay`] how long after failures, `specs` which specs are in force.
+//!   run now (pure), [`delay`] how long after failures; `applications` and `specs` know which
+//!   there are and which specs are in force.
 //! - `worker`, `reconcile`, `publish`: one reconcile as a task of its own, its steps in order, and what it tells.
 //! - [`executor`]: one planned write, guarded, sent once. [`lease`]: by what right.
 //! - `slot`: what is kept of one application between reconciles, outside the tasks.
@@ -9,6 +10,7 @@
 //!
 //! One application's panic, hang or failure is an outcome of that application and nothing to the others.
 
+mod applications;
 pub mod clock;
 pub mod cloud;
 pub mod controller;

@@ -15,7 +15,7 @@ pub enum Outcome {
     ObserveOnly,
     /// A person must change something first.
     Held,
-    /// What the step touches changed since it was read: look again.
+    /// What the step touches changed since it was read: look again soon.
     Changed,
     /// The operator stops.
     Stopping,

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use crd_schema::status::Status;
+use jiff::Timestamp;
 use planner::Mono;
 
 use crate::cloud::{Cloud, CloudWriter};
-use crate::events::{self, Reason};
+use crate::events;
 use crate::metrics::Generations;
 use crate::outcome::Outcome;
 use crate::reconcile::Reconciled;
@@ -32,6 +33,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         let now = self.clock.now();
         let status = slot.with(|kept| {
             self.log(slot, kept, reconciled);
+            self.tell_events(slot, kept, reconciled, now.wall);
             let told = &mut kept.told;
             if reconciled.outcome.is_failure() {
                 told.errors = told.errors.saturating_add(1);
@@ -40,7 +42,6 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 told.errors = 0;
                 told.error = None;
             }
-            self.tell_events(slot, kept, reconciled, now.wall);
             if let Some(plan) = &reconciled.plan {
                 kept.told.plan = Some(plan.clone());
             }
@@ -87,32 +88,33 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         self.write_status(slot, &status, now.mono).await
     }
 
-    fn tell_events(&self, slot: &Slot, kept: &Kept, reconciled: &Reconciled, now: jiff::Timestamp) {
-        let emit = |(reason, note)| self.events.emit(&slot.name, reason, note, now);
-        let why = || reconciled.why.clone().unwrap_or_default();
-        if reconciled.outcome == Outcome::Panicked {
-            emit((Reason::ReconcilePanicked, why()));
-        } else if reconciled.outcome == Outcome::TimedOut {
-            emit((Reason::ReconcileTimedOut, why()));
+    /// What happened, each once: a failure that repeats is told when it begins and when its text changes.
+    fn tell_events(&self, slot: &Slot, kept: &Kept, reconciled: &Reconciled, now: Timestamp) {
+        let Reconciled {
+            outcome,
+            plan,
+            step,
+            why,
+        } = reconciled;
+        let mut events = Vec::new();
+        if !outcome.is_failure() || kept.told.error != *why {
+            events.extend(events::of_failure(*outcome, why.as_deref()));
+            if let (Some((write, enacted)), Some(plan)) = (step, plan) {
+                events.extend(events::of_write(write, enacted, &plan.report));
+            }
         }
-        if let (Some((write, enacted)), Some(plan)) = (&reconciled.step, &reconciled.plan) {
-            events::of_write(write, enacted, &plan.report)
-                .into_iter()
-                .for_each(emit);
-        }
-        let record = kept.told.record.as_ref();
-        let before = events::Told {
-            plan: kept.told.plan.as_ref(),
-            record,
-        };
-        let after = events::Told {
-            plan: reconciled.plan.as_ref(),
-            record: Some(&kept.memory.record),
-        };
-        events::between(before, after).into_iter().for_each(emit);
-        if let Some(before) = record {
-            events::ended_since(before, &kept.memory.record)
+        if let Some(before) = &kept.told.record {
+            let now = &kept.memory.record;
+            events.extend(events::of_record(before, now));
+            events::ended_since(before, now)
                 .for_each(|ended| self.metrics.released(&slot.name, ended));
+        }
+        if let Some(plan) = plan {
+            let before = kept.told.plan.as_ref().map(|plan| &plan.report);
+            events.extend(events::of_report(before, &plan.report));
+        }
+        for (reason, note) in events {
+            self.events.emit(&slot.name, reason, note, now);
         }
     }
 
@@ -195,7 +197,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
     }
 }
 
-fn document(slot: &Slot, kept: &Kept, now: jiff::Timestamp) -> Status {
+fn document(slot: &Slot, kept: &Kept, now: Timestamp) -> Status {
     status::document(&status::Facts {
         name: &slot.name,
         report: kept.told.plan.as_ref().map(|plan| &plan.report),

@@ -47,23 +47,23 @@ pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
     slot: &Slot,
     stop: &CancellationToken,
 ) -> Reconciled {
-    let (application, focus) = slot.with(|kept| {
-        let (base, services) = kept.memory.focus();
-        let conflicts = kept.spec.conflicts.clone();
-        let focus = Focus {
-            base,
-            services,
-            conflicts,
-            spec_present: kept.spec.present,
-        };
-        (kept.spec.application.clone(), focus)
-    });
-    let Some(application) = application else {
+    let Some(application) = slot.with(|kept| kept.spec.application.clone()) else {
         return Reconciled::without_plan(
             Outcome::Held,
             slot.with(|kept| kept.spec.problem.clone()),
         );
     };
+    let focus = slot.with(|kept| {
+        kept.begin(&application, worker.clock.mono());
+        let (base, services) = kept.memory.focus();
+        let conflicts = kept.spec.conflicts.clone();
+        Focus {
+            base,
+            services,
+            conflicts,
+            spec_present: kept.spec.present,
+        }
+    });
     let world = tokio::select! {
         biased;
         () = stop.cancelled() => return Reconciled::without_plan(Outcome::Stopping, None),
@@ -79,10 +79,9 @@ pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
             why: None,
         },
         Some(write) => {
-            let metrics = &worker.metrics;
             let enacted = worker
                 .executor
-                .enact(slot, &application, &world, plan.made, &write, metrics)
+                .enact(slot, &application, &world, plan.made, &write)
                 .await;
             stepped(plan, write, enacted)
         }

@@ -20,6 +20,8 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) spec: Spec,
+    /// What the memory remembers.
+    pub(crate) remembered: Option<Arc<Application>>,
     pub(crate) memory: Memory,
     /// What the last round of reads saw.
     pub(crate) world: Option<Arc<World>>,
@@ -65,6 +67,7 @@ impl Slot {
     pub(crate) fn new(name: ApplicationName, spec: Spec, now: Mono) -> Self {
         let kept = Kept {
             spec,
+            remembered: None,
             memory: Memory::new(now),
             world: None,
             told: Told::default(),
@@ -83,6 +86,20 @@ impl Slot {
 }
 
 impl Kept {
+    /// A reconcile with this Application begins. What was remembered of another cluster, or of other groups and
+    /// rules, is no evidence here: then everything is forgotten, and every safety wait starts again.
+    pub(crate) fn begin(&mut self, application: &Arc<Application>, now: Mono) {
+        let other = |before: &Arc<Application>| {
+            before.cluster != application.cluster || before.route != application.route
+        };
+        if self.remembered.as_ref().is_some_and(other) {
+            self.memory = Memory::new(now);
+            self.world = None;
+            self.told.record = None;
+        }
+        self.remembered = Some(Arc::clone(application));
+    }
+
     /// Nothing is left to care for: the spec is gone, and no service of the application is.
     pub(crate) fn is_over(&self) -> bool {
         let services = self.world.as_ref().and_then(|world| world.services.value());

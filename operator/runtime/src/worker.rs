@@ -65,9 +65,9 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
             return queue::Outcome::Failed;
         }
         let tuning = &self.executor.tuning;
-        let after = if matches!(outcome, Outcome::Stepped | Outcome::Changed) {
+        let after = if outcome == Outcome::Stepped {
             Duration::ZERO
-        } else if outcome == Outcome::ObserveOnly {
+        } else if matches!(outcome, Outcome::ObserveOnly | Outcome::Changed) {
             tuning.poll_moving
         } else {
             plan.map_or(tuning.poll_settled, |plan| plan.next_check)
@@ -93,9 +93,9 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
             return;
         };
         let now = self.clock.now();
-        let enact =
-            self.executor
-                .enact(slot, &application, &world, now.mono, &write, &self.metrics);
+        let enact = self
+            .executor
+            .enact(slot, &application, &world, now.mono, &write);
         let application = &slot.name;
         match timeout(self.limit, enact).await {
             Ok(Enacted::Applied) => {
