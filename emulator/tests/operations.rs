@@ -125,7 +125,11 @@ fn flatten(path: &str, value: &Value, form: &mut form_urlencoded::Serializer<'_,
                 flatten(&below(&format!("member.{}", index + 1)), item, form);
             }
         }
-        Value::String(text) => drop(form.append_pair(path, text)),
-        other => drop(form.append_pair(path, &other.to_string())),
+        Value::String(text) => {
+            form.append_pair(path, text);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            form.append_pair(path, &value.to_string());
+        }
     }
 }
