@@ -150,3 +150,7 @@ impl<W: CloudWriter> Executor<W> {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "executor_tests.rs"]
+mod tests;

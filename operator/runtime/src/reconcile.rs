@@ -164,3 +164,34 @@ fn stepped(mut plan: Plan, write: Write, enacted: Enacted) -> Reconciled {
         why,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use planner::lab::{Lab, Operator, application};
+    use planner::safety::Violation;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_the_guard_is_a_hold_that_names_the_property() {
+        let mut lab = Lab::new(application());
+        lab.wish("1.0.0");
+        let plan = Operator::new(&lab).reconcile(&mut lab).unwrap();
+        let write = plan.step.clone().unwrap_or(Write::DeleteService {
+            name: "blog".to_owned(),
+        });
+        let violation = Violation {
+            property: "S4",
+            message: "it serves".to_owned(),
+        };
+        let reconciled = stepped(plan, write, Enacted::GuardRefused(violation));
+        assert_eq!(reconciled.outcome, Outcome::GuardRefused);
+        let waiting_on = reconciled.plan.unwrap().report.waiting_on;
+        assert_eq!(
+            waiting_on,
+            WaitingOn::Hold(Hold::GuardRefused {
+                violation: "S4: it serves".to_owned()
+            })
+        );
+    }
+}

@@ -135,3 +135,41 @@ impl Kept {
         newer && Some(wish) > read
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use planner::lab::application;
+
+    use super::*;
+
+    #[test]
+    fn what_was_remembered_of_other_groups_is_no_evidence() {
+        let spec = Spec {
+            application: None,
+            problem: None,
+            generation: Generation {
+                date: 1,
+                version: 1,
+            },
+            present: true,
+            conflicts: Vec::new(),
+            wish: None,
+        };
+        let slot = Slot::new(application().name, spec, Mono(0));
+        let begin = |application: &Application, now| {
+            slot.with(|kept| {
+                kept.begin(&Arc::new(application.clone()), now);
+                kept.memory.leading_since
+            })
+        };
+        let mut application = application();
+        assert_eq!(begin(&application, Mono(1)), Mono(0));
+        application.bake_time *= 2;
+        assert_eq!(begin(&application, Mono(2)), Mono(0));
+        application.route.pair.reverse();
+        assert_eq!(begin(&application, Mono(3)), Mono(3));
+        application.cluster = "other".to_owned();
+        assert_eq!(begin(&application, Mono(4)), Mono(4));
+        assert_eq!(begin(&application, Mono(5)), Mono(4));
+    }
+}

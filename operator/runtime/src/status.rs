@@ -101,9 +101,9 @@ fn stalled(facts: &Facts<'_>) -> Option<Why> {
     if let planner::WaitingOn::Hold(hold) = &report.waiting_on {
         return Some((hold.label().to_owned(), hold.message()));
     }
-    // A bake that is over ends by itself.
-    let overdue =
-        report.deadline.is_some_and(|deadline| deadline < facts.now) && report.stage != Stage::Bake;
+    // A bake that is over ends by itself; an own step is on its way out of it.
+    let acts = report.stage == Stage::Bake || report.waiting_on == planner::WaitingOn::OwnStep;
+    let overdue = !acts && report.deadline.is_some_and(|deadline| deadline < facts.now);
     if overdue {
         let message = format!(
             "stage {} is past its deadline: {}",
@@ -394,3 +394,7 @@ fn unreadable(facts: &Facts<'_>) -> Option<Why> {
         Some(DesiredParameter::Missing | DesiredParameter::Set { .. }) | None => None,
     }
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

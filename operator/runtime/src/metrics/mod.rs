@@ -15,7 +15,7 @@
 //! | `teal_queue_depth` | gauge | | applications that are due and do not run yet |
 //! | `teal_queue_running` | gauge | | reconciles under way |
 //! | `teal_queue_oldest_seconds` | gauge | | for how long the one due longest has been due |
-//! | `teal_reconciles_total` | counter | `application`, `result` ([`Outcome`]) | ended reconciles |
+//! | `teal_reconciles_total` | counter | `application`, `result` ([`crate::outcome::Outcome`]) | ended reconciles |
 //! | `teal_reconcile_duration_seconds` | histogram | `application` | how long they took |
 //! | `teal_reconcile_consecutive_errors` | gauge | `application` | failed ones in a row |
 //! | `teal_reconcile_last_success_timestamp_seconds` | gauge | `application` | the last one that did not fail |
@@ -25,7 +25,7 @@
 //! | `teal_status_writes_total` | counter | `result` (`written`, `failed`) | PutParameter of status documents |
 //! | `teal_guard_refusals_total` | counter | `property` ([`planner::safety::PROPERTIES`]) | planned writes that the safety guard refused: a bug or a race |
 //! | `teal_application_info` | gauge | `application`, `phase`, `stage`, `waiting_on`, `hold` | 1; `hold` is why, while `waiting_on` is `Hold`, and else empty |
-//! | `teal_stage_start_timestamp_seconds` | gauge | `application`, `stage` | when the stage began that the application is in; 0 for the others |
+//! | `teal_stage_start_timestamp_seconds` | gauge | `application`, `stage` | when the stage began that the application is in; 0 for the others, and while Settled |
 //! | `teal_stage_deadline_timestamp_seconds` | gauge | `application`, `stage` | when that stage fails or ends by itself; 0 when there is no deadline, and for the others |
 //! | `teal_waiting_on` | gauge | `application`, `reason` | 1 for what is waited for, 0 for the others |
 //! | `teal_waiting_since_timestamp_seconds` | gauge | `application` | since when that is waited for |
@@ -38,6 +38,8 @@
 //! Calls, throttles and time spent in the call budget are counted at the wall to AWS, under `teal_aws_`.
 
 mod application;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -94,6 +94,50 @@ async fn a_write_that_panics_is_unknown() {
     unanswered(Settings::default(), Fault::Panics).await;
 }
 
+/// Each write of two releases, one at a time, is lost or lands without an answer, in a hang or a panic: the outcome is
+/// the same, no request is lost, and the guard has nothing to refuse.
+#[tokio::test(start_paused = true)]
+async fn any_single_unanswered_write_alters_nothing_in_the_outcome() {
+    let faults = [Fault::Hangs, Fault::Panics];
+    let kinds = faults
+        .into_iter()
+        .flat_map(|fault| [Unanswered::Lost(fault), Unanswered::Landed(fault)]);
+    for kind in kinds {
+        for nth in 0..16 {
+            let clock = clock();
+            let account = Account::new(clock);
+            account.put_spec("blog", &spec("blog"));
+            account.wish("blog", "1.0.0");
+            account.break_writes("blog", (0..nth).map(|_| None).chain([Some(kind)]));
+            let operator = Operator::start(&account, clock);
+            for version in ["1.0.0", "1.1.0"] {
+                account.wish("blog", version);
+                for _ in 0..1500 {
+                    pass(1).await;
+                    assert!(
+                        !account.lab("blog", |lab| lab.loses_requests()),
+                        "{kind:?} {nth}"
+                    );
+                }
+                let status = account.statuses("blog").pop().unwrap();
+                assert_eq!(status["phase"], "Settled", "{kind:?} {nth} {status}");
+                assert_eq!(status["serving"]["version"], version, "{kind:?} {nth}");
+            }
+            assert_eq!(
+                operator.metric("teal_guard_refusals_total", &[]),
+                Some(0.0),
+                "{kind:?} {nth}"
+            );
+            assert_eq!(
+                account.lab("blog", |lab| lab.services.len()),
+                1,
+                "{kind:?} {nth}"
+            );
+            operator.stop().await;
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_changed_desired_version_does_not_wait_for_the_back_off() {
     let clock = clock();

@@ -1,0 +1,226 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crd_schema::ApplicationName;
+use crd_schema::record::Generation;
+use planner::lab::{Lab, application};
+use planner::{Memory, Side};
+use prometheus::Registry;
+
+use super::*;
+use crate::cloud::ReadError;
+use crate::slot::Spec;
+
+struct Writer {
+    holds: Result<(), Changed>,
+    re_read_takes: Duration,
+    outcome: WriteOutcome,
+    slot: Arc<Slot>,
+    sent: Arc<AtomicUsize>,
+}
+
+impl CloudWriter for Writer {
+    async fn still_holds(&self, _: &Application, _: &Write) -> Result<(), Changed> {
+        tokio::time::sleep(self.re_read_takes).await;
+        self.holds.clone()
+    }
+
+    async fn write(&self, _: &Application, write: &Write) -> WriteOutcome {
+        let outstanding = self.slot.with(|kept| kept.memory.outstanding.clone());
+        assert_eq!(
+            &outstanding.expect("it is noted before it is sent").write,
+            write
+        );
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.outcome.clone()
+    }
+
+    async fn put_status(&self, _: &ApplicationName, _: &str) -> Result<(), ReadError> {
+        Ok(())
+    }
+}
+
+/// A service with two healthy tasks serves everything; the executor is asked to scale it.
+struct Scene {
+    lab: Lab,
+    service: String,
+    slot: Arc<Slot>,
+    executor: Executor<Writer>,
+    sent: Arc<AtomicUsize>,
+    registry: Registry,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let clock = Clock::starting_at(jiff::Timestamp::UNIX_EPOCH);
+        let mut lab = Lab::new(application());
+        let service = lab.place("1.0.0", Side::A, 2, 0);
+        lab.advance(600_000);
+        let spec = Spec {
+            application: Some(Arc::new(application())),
+            problem: None,
+            generation: Generation {
+                date: 1,
+                version: 1,
+            },
+            present: true,
+            conflicts: Vec::new(),
+            wish: None,
+        };
+        let slot = Arc::new(Slot::new(application().name, spec, Mono::default()));
+        let tuning = Tuning::default();
+        let mut memory = Memory::new(Mono::default());
+        memory.absorb(&lab.observe(), &tuning, lab.clock());
+        slot.with(|kept| kept.memory = memory);
+        let (registry, sent) = (Registry::new(), Arc::default());
+        let writer = Writer {
+            holds: Ok(()),
+            re_read_takes: Duration::ZERO,
+            outcome: WriteOutcome::Applied,
+            slot: Arc::clone(&slot),
+            sent: Arc::clone(&sent),
+        };
+        let executor = Executor {
+            mode: Mode::Apply {
+                writer,
+                authority: Authority::SingleByDeployment,
+            },
+            tuning,
+            clock,
+            metrics: Arc::new(Metrics::new(&registry, "0.1.0").unwrap()),
+            write_limit: Duration::from_secs(15),
+        };
+        Self {
+            lab,
+            service,
+            slot,
+            executor,
+            sent,
+            registry,
+        }
+    }
+
+    fn writer(&mut self) -> &mut Writer {
+        match &mut self.executor.mode {
+            Mode::Apply { writer, .. } => writer,
+            Mode::ObserveOnly => unreachable!("the scene writes"),
+        }
+    }
+
+    async fn scale(&self, to: u32) -> Enacted {
+        let write = Write::ScaleService {
+            name: self.service.clone(),
+            from: 2,
+            to,
+        };
+        let (world, made) = (self.lab.observe(), self.executor.clock.mono());
+        self.executor
+            .enact(&self.slot, &application(), &world, made, &write)
+            .await
+    }
+
+    fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    fn outstanding(&self) -> bool {
+        self.slot.with(|kept| kept.memory.outstanding.is_some())
+    }
+
+    fn refusals(&self) -> f64 {
+        let families = self.registry.gather();
+        let refusals = families
+            .iter()
+            .find(|family| family.name() == "teal_guard_refusals_total")
+            .unwrap();
+        refusals
+            .get_metric()
+            .iter()
+            .map(|series| series.get_counter().get_value())
+            .sum()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_holds_is_sent_once_and_noted() {
+    let scene = Scene::new();
+    assert_eq!(scene.scale(3).await, Enacted::Applied);
+    assert_eq!((scene.sent(), scene.outstanding()), (1, false));
+    assert!(scene.slot.with(|kept| !kept.memory.barriers.is_empty()));
+    assert_eq!(scene.refusals(), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_guard_refuses_is_counted_and_never_sent() {
+    let scene = Scene::new();
+    let Enacted::GuardRefused(violation) = scene.scale(0).await else {
+        panic!("it serves everything")
+    };
+    assert_eq!(violation.property, "S4");
+    assert_eq!((scene.sent(), scene.outstanding()), (0, false));
+    assert_eq!(scene.refusals(), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_or_cannot_be_read_again_is_not_sent() {
+    let mut scene = Scene::new();
+    scene.writer().holds = Err(Changed::Differs {
+        what: "desired count 2, now 4".to_owned(),
+    });
+    assert_eq!(
+        scene.scale(3).await,
+        Enacted::Changed("desired count 2, now 4".to_owned())
+    );
+    scene.writer().holds = Err(Changed::Unread {
+        reason: "throttled".to_owned(),
+    });
+    assert_eq!(
+        scene.scale(3).await,
+        Enacted::Unread("throttled".to_owned())
+    );
+    scene.writer().holds = Ok(());
+    scene.writer().re_read_takes = Duration::from_secs(3600);
+    assert_eq!(
+        scene.scale(3).await,
+        Enacted::Unread("no answer within 15 s".to_owned())
+    );
+    assert_eq!((scene.sent(), scene.outstanding()), (0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_grew_old_while_it_was_checked_is_not_sent() {
+    let mut scene = Scene::new();
+    scene.writer().re_read_takes = Duration::from_millis(10_001);
+    assert_eq!(
+        scene.scale(3).await,
+        Enacted::PlanAged(Duration::from_millis(10_001))
+    );
+    assert_eq!((scene.sent(), scene.outstanding()), (0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_an_unknown_outcome_stays_outstanding() {
+    let reason = || "because".to_owned();
+    let outcomes = [
+        (
+            WriteOutcome::NotSent { reason: reason() },
+            Enacted::NotSent(reason()),
+            false,
+        ),
+        (
+            WriteOutcome::Refused { reason: reason() },
+            Enacted::Refused(reason()),
+            false,
+        ),
+        (
+            WriteOutcome::Unknown { reason: reason() },
+            Enacted::Unknown(reason()),
+            true,
+        ),
+    ];
+    for (outcome, enacted, outstanding) in outcomes {
+        let mut scene = Scene::new();
+        scene.writer().outcome = outcome;
+        assert_eq!(scene.scale(3).await, enacted);
+        assert_eq!((scene.sent(), scene.outstanding()), (1, outstanding));
+    }
+}
