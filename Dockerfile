@@ -16,6 +16,9 @@ FROM scratch
 COPY --from=build /image/ /
 # Nobody in particular: the program writes no file and opens no port below 1024.
 USER 65532:65532
+# Metrics, health and status, read-only; `teal health` asks there too.
+ENV TEAL_LISTEN=0.0.0.0:9180
+EXPOSE 9180
 # The operator ends at a step boundary, and says in the record that it handed over.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["/teal", "health"]

@@ -20,10 +20,9 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # Options of `teal demo`; empty means its own default.
-STRATEGY ?=
 SPEED ?=
 ARGS ?=
-DEMO = demo $(if $(STRATEGY),--strategy $(STRATEGY)) $(if $(SPEED),--speed $(SPEED)) $(ARGS)
+DEMO = demo $(if $(SPEED),--speed $(SPEED)) $(ARGS)
 
 .PHONY: help
 help: ## list the targets
@@ -34,7 +33,7 @@ build: ## build teal, dev profile
 	$(CARGO) build --locked -p teal
 
 .PHONY: demo
-demo: build ## a release on this machine under load (STRATEGY=… SPEED=… ARGS=…)
+demo: build ## a release on this machine under load (SPEED=… ARGS=…)
 	@$(TARGET)/debug/teal $(DEMO)
 
 .PHONY: test
