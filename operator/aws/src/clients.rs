@@ -78,10 +78,7 @@ impl Connection {
         settings: &Settings,
         metrics: CallMetrics,
     ) -> Result<Self, ConnectError> {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        let mut loader = aws_config::defaults(behavior_version()).http_client(http);
+        let mut loader = aws_config::defaults(behavior_version()).http_client(http_client());
         if let Some(region) = &settings.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -98,9 +95,25 @@ impl Connection {
         Ok(Self::new(config, settings, metrics))
     }
 
+    /// Connects to a local AWS at `endpoint` (`http://127.0.0.1:4566`), with made-up credentials and nothing from the
+    /// environment.
+    pub fn local(endpoint: &str, settings: &Settings, metrics: CallMetrics) -> Self {
+        Self::with_endpoint(endpoint, http_client(), Clock::system(), settings, metrics)
+    }
+
     /// Connects to an AWS in this process through `http`, with made-up credentials: no environment, no sockets.
     /// Sleeps are tokio's and signatures take their time from `clock`, so that a paused clock drives everything.
     pub fn in_process(
+        http: SharedHttpClient,
+        clock: Clock,
+        settings: &Settings,
+        metrics: CallMetrics,
+    ) -> Self {
+        Self::with_endpoint("http://aws.invalid", http, clock, settings, metrics)
+    }
+
+    pub(crate) fn with_endpoint(
+        endpoint: &str,
         http: SharedHttpClient,
         clock: Clock,
         settings: &Settings,
@@ -114,7 +127,7 @@ impl Connection {
         let config = SdkConfig::builder()
             .behavior_version(behavior_version())
             .region(Region::new(region))
-            .endpoint_url("http://aws.invalid")
+            .endpoint_url(endpoint)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(http)
             .time_source(WallClock(clock))
@@ -194,6 +207,13 @@ impl Connection {
 /// Pinned: a new default of the SDK is our decision, not a side effect of an update.
 fn behavior_version() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
+}
+
+/// HTTP over sockets, with TLS by rustls and ring.
+pub(crate) fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
 }
 
 fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {

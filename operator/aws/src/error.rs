@@ -122,7 +122,7 @@ impl Error {
             SdkError::ResponseError(answer) => {
                 let status = answer.raw().status().as_u16();
                 let kind = if status < 400 {
-                    Kind::Network
+                    Kind::Invalid
                 } else {
                     classify(status, "", "")
                 };

@@ -6,6 +6,7 @@
 //! - [`clients`]: one HTTP client and configuration; readers retry a little, writers never.
 //! - [`error`]: one error for every call, and what a failed write leaves behind.
 //! - [`budget`]: our share of AWS's request limits. [`metrics`]: every request, counted.
+//! - [`in_process`]: an AWS without sockets, for tests.
 //! - [`names`]: where an application's parameters are. [`params`]: the same for the command line.
 //! - [`read`]: batched observation. [`write`](mod@write): one AWS call a write, and the look before it.
 //!
@@ -16,11 +17,14 @@
 pub mod budget;
 pub mod clients;
 pub mod error;
+pub mod in_process;
 pub mod metrics;
 pub mod names;
 mod page;
 pub mod params;
 pub mod read;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 pub use clients::{ConnectError, Connection, Settings};

@@ -12,9 +12,6 @@ use crate::read::parameters;
 const GET: &str = "GetParameter";
 const PUT: &str = "PutParameter";
 
-/// Bytes that a parameter of tier Standard may have.
-const STANDARD_BYTES: usize = 4 * 1024;
-
 /// Reads and writes parameters of applications.
 #[derive(Debug, Clone)]
 pub struct Parameters {
@@ -65,7 +62,8 @@ impl Parameters {
         }
     }
 
-    /// Writes the parameter (type String; tier Standard, or Advanced where the text needs it) and returns its version.
+    /// Writes the parameter (type String) and returns its version. A spec may need tier Advanced and gets it then;
+    /// everything else fits tier Standard, which costs nothing.
     ///
     /// # Errors
     /// When it was not written, or nobody knows whether it was ([`crate::error::Effect`] says which).
@@ -75,35 +73,25 @@ impl Parameters {
         leaf: Leaf,
         text: &str,
     ) -> Result<i64, Error> {
-        put(
-            &self.clients,
-            &self.names.parameter(application, leaf),
-            text,
-        )
-        .await
+        let tier = match leaf {
+            Leaf::Spec => ParameterTier::IntelligentTiering,
+            Leaf::Desired | Leaf::Record | Leaf::Status => ParameterTier::Standard,
+        };
+        let name = self.names.parameter(application, leaf);
+        let put = self
+            .clients
+            .ssm
+            .put_parameter()
+            .name(&name)
+            .value(text)
+            .r#type(ParameterType::String);
+        let send = put.tier(tier).overwrite(true).send();
+        Ok(self
+            .clients
+            .call(Class::ParameterWrite, PUT, &name, send)
+            .await?
+            .version)
     }
-}
-
-/// PutParameter, overwriting.
-pub(crate) async fn put(clients: &Clients, name: &str, text: &str) -> Result<i64, Error> {
-    let tier = if text.len() > STANDARD_BYTES {
-        ParameterTier::Advanced
-    } else {
-        ParameterTier::Standard
-    };
-    let send = clients
-        .ssm
-        .put_parameter()
-        .name(name)
-        .value(text)
-        .r#type(ParameterType::String)
-        .tier(tier)
-        .overwrite(true)
-        .send();
-    Ok(clients
-        .call(Class::ParameterWrite, PUT, name, send)
-        .await?
-        .version)
 }
 
 fn text(name: &str, parameter: &Parameter) -> Result<Text, Error> {

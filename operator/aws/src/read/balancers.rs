@@ -302,3 +302,173 @@ fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
         answer => answer.map(Some),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_elasticloadbalancingv2::types::{
+        ForwardActionConfig, TargetGroupStickinessConfig, TargetGroupTuple,
+    };
+
+    const A: &str = "arn:a";
+    const B: &str = "arn:b";
+
+    fn pair() -> [TargetGroupArn; 2] {
+        [TargetGroupArn::new(A), TargetGroupArn::new(B)]
+    }
+
+    fn of_kind(kind: ActionTypeEnum) -> ElbAction {
+        ElbAction::builder().r#type(kind).build()
+    }
+
+    fn forward(
+        groups: &[(&str, Option<i32>)],
+        outside: Option<&str>,
+        sticky: Option<bool>,
+    ) -> ElbAction {
+        let tuple = |(arn, weight): &(&str, Option<i32>)| {
+            TargetGroupTuple::builder()
+                .target_group_arn(*arn)
+                .set_weight(*weight)
+                .build()
+        };
+        let stickiness = sticky.map(|enabled| {
+            TargetGroupStickinessConfig::builder()
+                .enabled(enabled)
+                .build()
+        });
+        let config = ForwardActionConfig::builder()
+            .set_target_groups(Some(groups.iter().map(tuple).collect()))
+            .set_target_group_stickiness_config(stickiness);
+        ElbAction::builder()
+            .r#type(ActionTypeEnum::Forward)
+            .set_target_group_arn(outside.map(str::to_owned))
+            .forward_config(config.build())
+            .build()
+    }
+
+    #[test]
+    fn exactly_one_forward_is_a_forward() {
+        let cases = [
+            (
+                forward(&[(A, Some(90)), (B, Some(10))], None, None),
+                [Some(90), Some(10)],
+                0,
+                false,
+            ),
+            (
+                forward(&[(A, Some(0)), ("arn:c", Some(1))], None, Some(true)),
+                [Some(0), None],
+                1,
+                true,
+            ),
+            (
+                forward(&[(B, None)], Some(B), Some(false)),
+                [None, Some(1)],
+                0,
+                false,
+            ),
+            (forward(&[], Some(A), None), [Some(1), None], 0, false),
+            (
+                forward(&[("arn:c", Some(5))], None, None),
+                [None, None],
+                1,
+                false,
+            ),
+        ];
+        for (one, weights, others, sticky) in cases {
+            let seen = action(std::slice::from_ref(&one), &pair());
+            let Action::Forward {
+                weights: got,
+                others: list,
+                sticky: is,
+            } = &seen
+            else {
+                panic!("{seen:?}")
+            };
+            assert_eq!(
+                (*got, list.len(), *is),
+                (weights, others, sticky),
+                "{one:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn anything_else_is_named() {
+        let other = |kinds: &str| Action::Other {
+            kinds: kinds.to_owned(),
+        };
+        let one = forward(&[(A, Some(1))], None, None);
+        assert_eq!(action(&[], &pair()), other("none"));
+        assert_eq!(
+            action(&[of_kind(ActionTypeEnum::Redirect)], &pair()),
+            other("redirect")
+        );
+        assert_eq!(
+            action(&[of_kind(ActionTypeEnum::from("dance"))], &pair()),
+            other("dance")
+        );
+        assert_eq!(
+            action(
+                &[of_kind(ActionTypeEnum::AuthenticateOidc), one.clone()],
+                &pair()
+            ),
+            other("authenticate-oidc, forward")
+        );
+        for unreadable in [
+            forward(&[(A, Some(-1))], None, None),
+            forward(&[], None, None),
+        ] {
+            assert_eq!(
+                action(&[unreadable], &pair()),
+                other("a forward that cannot be read")
+            );
+        }
+    }
+
+    #[test]
+    fn weight_that_is_not_shown_counts_as_weight() {
+        let [a, b] = pair();
+        let gives = |one: ElbAction, group| {
+            gives_weight(&[of_kind(ActionTypeEnum::AuthenticateOidc), one], group)
+        };
+        assert!(gives(
+            forward(&[(A, Some(1)), (B, Some(0))], None, None),
+            &a
+        ));
+        assert!(!gives(
+            forward(&[(A, Some(1)), (B, Some(0))], None, None),
+            &b
+        ));
+        assert!(gives(forward(&[(B, None)], None, None), &b));
+        assert!(gives(forward(&[], Some(B), None), &b));
+        assert!(!gives(forward(&[(A, Some(1))], Some(A), None), &b));
+    }
+
+    #[test]
+    fn arns_lead_upwards() {
+        let base = "arn:aws:elasticloadbalancing:eu-west-1:123456789012";
+        let rule = RuleTarget::Rule(RuleArn::new(format!(
+            "{base}:listener-rule/app/blog/50dc/f2f7/9683"
+        )));
+        let listener = RuleTarget::Listener(ListenerArn::new(format!(
+            "{base}:listener/app/blog/50dc/f2f7"
+        )));
+        for target in [&rule, &listener] {
+            assert_eq!(
+                load_balancer_of(target),
+                Some(format!("{base}:loadbalancer/app/blog/50dc"))
+            );
+            assert_eq!(listener_of(target).as_str(), arn(&listener));
+        }
+        for text in ["", "arn", ":listener/", "a:listener/app/blog"] {
+            assert_eq!(
+                load_balancer_of(&RuleTarget::Listener(ListenerArn::new(text))),
+                None,
+                "{text}"
+            );
+            listener_of(&RuleTarget::Rule(RuleArn::new(text)));
+        }
+    }
+}

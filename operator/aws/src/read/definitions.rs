@@ -109,17 +109,16 @@ async fn describe(clients: &Clients, asked: &str) -> Result<(String, Map<String,
         .customize()
         .interceptor(answer.clone())
         .send();
-    clients
+    let typed = clients
         .call(Class::DefinitionRead, DESCRIBE, asked, send)
-        .await?;
-    answer.parse().ok_or_else(|| {
-        Error::own(
-            Kind::Invalid,
-            DESCRIBE,
-            asked,
-            "AWS's answer is not a task definition",
-        )
-    })
+        .await;
+    // AWS's own JSON counts, even where the SDK's types are too old to read it.
+    if let Some(found) = answer.parse() {
+        return Ok(found);
+    }
+    typed?;
+    let why = "AWS's answer is not a task definition";
+    Err(Error::own(Kind::Invalid, DESCRIBE, asked, why))
 }
 
 /// The bytes of an answer: the SDK's types would lose members that are newer than they are.

@@ -7,6 +7,7 @@ use crd_schema::Desired;
 use crd_schema::record::{Generation, Record};
 use futures_util::future::join_all;
 use planner::world::{DesiredParameter, RecordParameter};
+use serde_json::{Map, Value};
 
 use crate::budget::Class;
 use crate::clients::Clients;
@@ -132,13 +133,20 @@ pub(crate) fn record(parameter: Option<&Parameter>) -> Result<RecordParameter, E
         return Ok(RecordParameter::Missing);
     };
     let generation = generation(parameter)?;
-    let record = text(parameter)
-        .ok()
-        .and_then(|text| serde_json::from_str::<Record>(text).ok());
+    let record = text(parameter).ok().and_then(parse_record);
     Ok(match record {
-        Some(record) => RecordParameter::Set { generation, record },
+        Some(record) => RecordParameter::Set {
+            generation,
+            record: Box::new(record),
+        },
         None => RecordParameter::Garbled { generation },
     })
+}
+
+/// serde would take a list for a record too.
+fn parse_record(text: &str) -> Option<Record> {
+    let members: Map<String, Value> = serde_json::from_str(text).ok()?;
+    serde_json::from_value(Value::Object(members)).ok()
 }
 
 #[cfg(test)]

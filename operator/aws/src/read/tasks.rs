@@ -182,3 +182,110 @@ fn death(task: &Task) -> String {
     }
     one_line(&parts.join(": "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_ecs::types::{Attachment, Container, KeyValuePair, NetworkInterface, ServiceEvent};
+
+    fn running(status: &str) -> Task {
+        let address = KeyValuePair::builder()
+            .name("privateIPv4Address")
+            .value("10.0.0.7")
+            .build();
+        let interface = Attachment::builder()
+            .r#type("ElasticNetworkInterface")
+            .details(address)
+            .build();
+        Task::builder()
+            .last_status(status)
+            .attachments(interface)
+            .build()
+    }
+
+    fn stopped(at: i64, code: TaskStopCode, reason: &str) -> Task {
+        let container = Container::builder()
+            .name("web")
+            .exit_code(137)
+            .reason("OutOfMemoryError: killed")
+            .build();
+        let quiet = Container::builder().name("log").exit_code(0).build();
+        Task::builder()
+            .stopped_at(DateTime::from_secs(at))
+            .stop_code(code)
+            .stopped_reason(reason)
+            .containers(quiet)
+            .containers(container)
+            .build()
+    }
+
+    fn event(at: i64, message: &str) -> ServiceEvent {
+        ServiceEvent::builder()
+            .created_at(DateTime::from_secs(at))
+            .message(message)
+            .build()
+    }
+
+    #[test]
+    fn only_running_tasks_have_an_address() {
+        assert_eq!(
+            address(&running("RUNNING"), 8080).as_deref(),
+            Some("10.0.0.7:8080")
+        );
+        for status in ["ACTIVATING", "DEACTIVATING", "PENDING", ""] {
+            assert_eq!(address(&running(status), 8080), None);
+        }
+        let interface = NetworkInterface::builder()
+            .private_ipv4_address("10.0.0.8")
+            .build();
+        let container = Container::builder().network_interfaces(interface).build();
+        let task = Task::builder()
+            .last_status("RUNNING")
+            .containers(container)
+            .build();
+        assert_eq!(address(&task, 80).as_deref(), Some("10.0.0.8:80"));
+        assert_eq!(
+            address(&Task::builder().last_status("RUNNING").build(), 80),
+            None
+        );
+    }
+
+    #[test]
+    fn trouble_is_the_newest_cause_and_scaling_in_is_none() {
+        let service = EcsService::builder()
+            .events(event(
+                30,
+                "(service blog) was unable to place a task. Reason: RESOURCE:FARGATE.",
+            ))
+            .events(event(90, "(service blog) has reached a steady state."))
+            .build();
+        let scaled = stopped(
+            80,
+            TaskStopCode::ServiceSchedulerInitiated,
+            "Scaling activity initiated by (deployment ecs-svc/1)",
+        );
+        assert_eq!(
+            trouble(
+                &[
+                    scaled.clone(),
+                    stopped(20, TaskStopCode::TaskFailedToStart, "old")
+                ],
+                &service
+            )
+            .as_deref(),
+            Some("(service blog) was unable to place a task. Reason: RESOURCE:FARGATE.")
+        );
+        let newest = stopped(
+            70,
+            TaskStopCode::EssentialContainerExited,
+            "Essential container in task exited",
+        );
+        assert_eq!(
+            trouble(&[scaled.clone(), newest], &service).as_deref(),
+            Some(
+                "EssentialContainerExited: Essential container in task exited: container web exited with code 137, OutOfMemoryError: killed"
+            )
+        );
+        assert_eq!(trouble(&[scaled], &EcsService::builder().build()), None);
+    }
+}

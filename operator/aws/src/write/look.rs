@@ -41,6 +41,12 @@ impl AwsWriter {
             Write::DeleteService { name } => {
                 let service = self.service(application, name).await?;
                 match active(name, service.as_ref(), Some(0)) {
+                    Ok(service) if service.running_count > 0 => Ok(Some(format!(
+                        "service {name} (no tasks before, now {} running)",
+                        service.running_count
+                    ))),
+                    // An empty service beside one that serves may go, whatever the weights.
+                    Ok(service) if self.has_company(application, service).await? => Ok(None),
                     Ok(service) => self.weight_on(application, service).await,
                     Err(what) => Ok(Some(what)),
                 }
@@ -78,6 +84,23 @@ impl AwsWriter {
         let found =
             services::describe(&self.clients, &application.cluster, &[name.to_owned()]).await?;
         Ok(found.into_iter().next())
+    }
+
+    /// Another ACTIVE service with tasks is bound to the same group.
+    async fn has_company(
+        &self,
+        application: &Application,
+        service: &Service,
+    ) -> Result<bool, Error> {
+        let pair = &application.route.pair;
+        let all =
+            services::of_cluster(&self.clients, &application.cluster, &BTreeSet::new()).await?;
+        Ok(all.iter().any(|other| {
+            other.service_name != service.service_name
+                && other.status() == Some("ACTIVE")
+                && other.running_count > 0
+                && services::side(other, pair) == services::side(service, pair)
+        }))
     }
 
     /// A rule that gives weight to the group that the service is bound to, on any load balancer that is concerned.

@@ -15,7 +15,6 @@ use serde_json::{Map, Value};
 use crate::budget::Class;
 use crate::error::{Error, Kind};
 use crate::names::Leaf;
-use crate::params;
 use crate::read::balancers;
 use crate::write::AwsWriter;
 
@@ -68,11 +67,16 @@ impl AwsWriter {
     }
 
     async fn put_record(&self, name: &ApplicationName, record: &Record) -> Result<(), Error> {
-        let parameter = self.names.parameter(name, Leaf::Record);
         let text = serde_json::to_string(record).map_err(|error| {
-            Error::own(Kind::Invalid, "PutParameter", &parameter, error.to_string())
+            Error::own(
+                Kind::Invalid,
+                "PutParameter",
+                name.as_str(),
+                error.to_string(),
+            )
         })?;
-        params::put(&self.clients, &parameter, &text)
+        self.parameters
+            .put(name, Leaf::Record, &text)
             .await
             .map(drop)
     }
@@ -273,4 +277,76 @@ fn with_weights(
     config.target_groups = Some(groups);
     forward.forward_config = Some(config);
     Some(vec![forward])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_elasticloadbalancingv2::types::TargetGroupStickinessConfig;
+    use planner::Side;
+
+    const A: &str = "arn:a";
+    const B: &str = "arn:b";
+
+    fn tuple(arn: &str, weight: i32) -> TargetGroupTuple {
+        TargetGroupTuple::builder()
+            .target_group_arn(arn)
+            .weight(weight)
+            .build()
+    }
+
+    fn forward(groups: Vec<TargetGroupTuple>, outside: Option<&str>) -> Action {
+        let stickiness = TargetGroupStickinessConfig::builder()
+            .enabled(true)
+            .duration_seconds(77)
+            .build();
+        let config = ForwardActionConfig::builder()
+            .set_target_groups(Some(groups))
+            .target_group_stickiness_config(stickiness)
+            .build();
+        Action::builder()
+            .r#type(ActionTypeEnum::Forward)
+            .order(3)
+            .set_target_group_arn(outside.map(str::to_owned))
+            .forward_config(config)
+            .build()
+    }
+
+    #[test]
+    fn only_groups_and_weights_of_the_pair_change() {
+        let pair = [TargetGroupArn::new(A), TargetGroupArn::new(B)];
+        let set = |one: Action, weights| with_weights(&[one], &pair, weights);
+        let read = forward(vec![tuple("arn:c", 5), tuple(A, 100)], None);
+        let expected = forward(vec![tuple(A, 0), tuple(B, 100), tuple("arn:c", 5)], None);
+        assert_eq!(
+            set(read.clone(), Weights::all_to(Side::B)),
+            Some(vec![expected])
+        );
+        assert_eq!(
+            set(read, Weights::only(Side::B)),
+            Some(vec![forward(vec![tuple(B, 100), tuple("arn:c", 5)], None)])
+        );
+
+        // ELB shows a single group twice, and takes it outside the list only when it is the only one.
+        let single = forward(vec![tuple(A, 1)], Some(A));
+        assert_eq!(
+            set(single, Weights::all_to(Side::A)),
+            Some(vec![forward(vec![tuple(A, 100), tuple(B, 0)], None)])
+        );
+        let outside = forward(Vec::new(), Some("arn:c"));
+        assert_eq!(
+            set(outside, Weights::only(Side::A)),
+            Some(vec![forward(vec![tuple(A, 100), tuple("arn:c", 1)], None)])
+        );
+        let redirect = Action::builder().r#type(ActionTypeEnum::Redirect).build();
+        assert_eq!(set(redirect.clone(), Weights::all_to(Side::A)), None);
+        assert_eq!(
+            with_weights(
+                &[redirect, forward(vec![tuple(A, 1)], None)],
+                &pair,
+                Weights::all_to(Side::A)
+            ),
+            None
+        );
+    }
 }

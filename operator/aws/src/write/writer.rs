@@ -7,13 +7,13 @@ use runtime::cloud::{Changed, CloudWriter, ReadError};
 
 use crate::clients::{Clients, Connection};
 use crate::names::{Leaf, Names};
-use crate::params;
+use crate::params::Parameters;
 
 /// Writes to AWS. An operator that only observes never makes one.
 #[derive(Debug, Clone)]
 pub struct AwsWriter {
     pub(super) clients: Clients,
-    pub(super) names: Names,
+    pub(super) parameters: Parameters,
 }
 
 impl AwsWriter {
@@ -21,7 +21,7 @@ impl AwsWriter {
     pub fn new(connection: &Connection, names: Names) -> Self {
         Self {
             clients: connection.writer(),
-            names,
+            parameters: Parameters::new(connection, names),
         }
     }
 }
@@ -45,8 +45,9 @@ impl CloudWriter for AwsWriter {
     }
 
     async fn put_status(&self, name: &ApplicationName, status: &str) -> Result<(), ReadError> {
-        let parameter = self.names.parameter(name, Leaf::Status);
-        Ok(params::put(&self.clients, &parameter, status)
+        Ok(self
+            .parameters
+            .put(name, Leaf::Status, status)
             .await
             .map(drop)?)
     }
