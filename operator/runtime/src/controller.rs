@@ -17,7 +17,7 @@ use crate::cloud::{Cloud, CloudWriter, FoundSpec, ReadError};
 use crate::events::Events;
 use crate::executor::{Executor, Mode};
 use crate::metrics::{Metrics, QueueState, Sweep};
-use crate::outcome::Wake;
+use crate::outcome::{Outcome, Wake};
 use crate::queue::{self, Limits, Next, Queue};
 use crate::snapshot::{Board, Health};
 use crate::worker::Worker;
@@ -258,7 +258,12 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
     /// Takes in what a job brought, or that it broke.
     fn ended(&mut self, joined: Result<(Id, Ended), JoinError>) {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let Some(Running { what, .. }) = self.running.remove(&id) else {
+        let Some(Running {
+            what,
+            since,
+            abort: _,
+        }) = self.running.remove(&id)
+        else {
             return;
         };
         match (what, joined.map(|(_, ended)| ended)) {
@@ -267,6 +272,12 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             }
             (Job::Reconcile(name), broken) => {
                 tracing::error!(application = %name, ?broken, "a bug: what came of a reconcile could not be told");
+                let now = self.worker.clock.now();
+                let errors = self.queue.failures(&name).saturating_add(1);
+                let took = now.mono.since(since);
+                self.worker
+                    .metrics
+                    .reconciled(&name, Outcome::Panicked, took, errors, now.wall);
                 self.reconciled(&name, queue::Outcome::Failed);
             }
             (Job::Sweep(Sweep::Specs), Ok(Ended::Specs(found))) => {

@@ -233,11 +233,14 @@ fn weights(
     let Some(green) = side(green).or(side(blue).map(Side::other)) else {
         return Weights::default();
     };
-    let asked = report
+    let production = report
         .rules
         .iter()
-        .filter(|rule| rule.role == Role::Production)
-        .find_map(|rule| rule.asked);
+        .filter(|rule| rule.role == Role::Production);
+    let differs = |rule: &&RuleReport| {
+        rule.asked.and_then(|asked| split(asked, green)) != split(rule.read, green)
+    };
+    let asked = production.filter(differs).find_map(|rule| rule.asked);
     let read = |rule: &RuleReport| RuleWeights {
         rule: rule.rule.clone(),
         weights: split(rule.read, green),
@@ -250,7 +253,7 @@ fn weights(
 }
 
 fn split(weights: [Option<u32>; 2], green: Side) -> Option<Split> {
-    let of = |side: Side| weights[side.index()].unwrap_or(0);
+    let of = |side: Side| u64::from(weights[side.index()].unwrap_or(0));
     let (green, blue) = (of(green), of(green.other()));
     let percent = (100 * green).checked_div(green + blue)?;
     let percent = u8::try_from(percent).unwrap_or(100);

@@ -1,5 +1,8 @@
 //! Runs one reconcile as a task of its own, bounded in time, so that a panic or a hang is an outcome of this
 //! application and nothing to the others; then tells what came of it.
+//!
+//! The bound holds where the reconcile awaits. One that computes for ever keeps its thread and its application, no
+//! other; [`crate::snapshot::Health::stuck`] tells of it.
 
 use std::sync::Arc;
 use std::time::Duration;

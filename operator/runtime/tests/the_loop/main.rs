@@ -8,7 +8,6 @@
 
 mod account;
 mod faults;
-mod log;
 mod operator;
 mod releases;
 mod specs;

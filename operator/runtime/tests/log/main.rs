@@ -1,4 +1,21 @@
 //! What is logged: something when something happens, nothing when nothing does, and never a body.
+//!
+//! A program of its own: what is enabled is cached for a whole process, and other tests log to nobody.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may stop where it is wrong"
+)]
+#![expect(
+    dead_code,
+    reason = "the account and the operator can do more than this test needs"
+)]
+
+#[path = "../the_loop/account.rs"]
+mod account;
+#[path = "../the_loop/operator.rs"]
+mod operator;
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
