@@ -1,2 +1,103 @@
-//! Teal.
-fn main() {}
+//! The program `teal`: a command line over the rooms; it decides nothing about releases.
+//!
+//! - [`cli`]: what can be typed. [`failure`]: how a command fails, and its exit code. [`output`], [`logging`].
+//! - [`connect`]: AWS by the environment. [`waiting`]: what a status says of one wish.
+//! - [`commands`]: one file a command. [`operator`]: `teal run`.
+//! - `emulate`, `demo`: the emulated AWS, and a whole release in it.
+
+mod cli;
+mod commands;
+mod connect;
+#[cfg(feature = "emulator")]
+mod demo;
+#[cfg(feature = "emulator")]
+mod emulate;
+mod failure;
+mod logging;
+mod operator;
+mod output;
+mod probe;
+mod signals;
+#[cfg(feature = "emulator")]
+mod stage;
+mod waiting;
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use cli::{Cli, Command};
+use failure::{Exit, Failure};
+use output::Style;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A panic in a command is a bug: it was printed, and has its exit code.
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli)));
+    match ended {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => {
+            let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+            anstream::eprintln!("{red}teal:{red:#} {failure}");
+            failure.exit.into()
+        }
+        Err(_) => Exit::Bug.into(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    logging::start(&cli.global, default_log(&cli.command))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Refused, "no threads can be started").because(error))?;
+    let result = runtime.block_on(dispatch(cli));
+    // Tasks that still run (a second of somebody's keep-alive) do not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    let style = Style::choose(global.output);
+    match command {
+        Command::Run(arguments) => operator::run::run(&global, &arguments).await,
+        #[cfg(feature = "emulator")]
+        Command::Demo(arguments) => demo::run(&global, &arguments).await,
+        #[cfg(feature = "emulator")]
+        Command::Emulator(arguments) => emulate::run(&arguments, style).await,
+        Command::Apply(arguments) => commands::apply::apply(&global, &arguments, style).await,
+        Command::Release(arguments) => commands::release::release(&global, &arguments, style).await,
+        Command::Status(arguments) => commands::status::status(&global, &arguments, style).await,
+        Command::Plan(arguments) => commands::plan::plan(&global, &arguments, style).await,
+        Command::Validate(arguments) => commands::validate::validate(&arguments, style),
+        Command::Schema => {
+            anstream::println!("{:#}", crd_schema::spec::schema());
+            Ok(())
+        }
+        Command::Health(arguments) => commands::health::health(&arguments, style).await,
+        Command::Completions(arguments) => {
+            clap_complete::generate(arguments.shell, &mut Cli::command(), "teal", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// What is logged when nobody says: an operator tells what it does, a command only what is wrong, and the demo's
+/// screen shows it already.
+fn default_log(command: &Command) -> &'static str {
+    match command {
+        Command::Run(_) => "info",
+        #[cfg(feature = "emulator")]
+        Command::Emulator(_) => "info",
+        #[cfg(feature = "emulator")]
+        Command::Demo(_) => "off",
+        Command::Apply(_)
+        | Command::Release(_)
+        | Command::Status(_)
+        | Command::Plan(_)
+        | Command::Validate(_)
+        | Command::Schema
+        | Command::Health(_)
+        | Command::Completions(_) => "warn",
+    }
+}

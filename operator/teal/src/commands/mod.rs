@@ -1,0 +1,8 @@
+//! One file a command, as long as the command is short.
+
+pub(crate) mod apply;
+pub(crate) mod health;
+pub(crate) mod plan;
+pub(crate) mod release;
+pub(crate) mod status;
+pub(crate) mod validate;

@@ -1,0 +1,107 @@
+//! `teal plan APP`: the next step and why, from one look at the world. Nothing is written.
+
+use std::time::Duration;
+
+use crd_schema::Application;
+use planner::{Memory, Mono, Plan, Tuning, World};
+use runtime::clock::Clock;
+use runtime::cloud::{Cloud, Focus};
+use serde_json::json;
+
+use crate::cli::{self, Global};
+use crate::connect::{Aws, name};
+use crate::failure::{Exit, Failure};
+use crate::output::Style;
+
+/// Looks once, and prints what an operator would do next.
+pub(crate) async fn plan(global: &Global, arguments: &cli::Plan, style: Style) -> Result<(), Failure> {
+    let name = name(&arguments.application)?;
+    let aws = Aws::connect(global).await?;
+    let clock = Clock::system();
+    let cloud = aws.cloud(clock);
+    let specs = cloud.specs().await?;
+    let spec = specs.into_iter().find(|spec| spec.name == name).ok_or_else(|| aws.unknown(&name))?;
+    let parameter = aws.names.parameter(&name, aws::names::Leaf::Spec);
+    let text = spec.text.map_err(|why| Failure::new(Exit::Invalid, format!("{parameter}: {why}")))?;
+    let application = crd_schema::spec::load(&text, &parameter)
+        .map_err(|invalid| Failure::new(Exit::Invalid, format!("the spec is not valid\n{}", invalid.to_string().trim_end())))?;
+    if application.name != name {
+        let why = format!("{parameter} holds the Application {}: its metadata.name must be {name}", application.name);
+        return Err(Failure::new(Exit::Invalid, why));
+    }
+    let (world, memory) = look(&cloud, &application, clock).await;
+    let plan = planner::plan(&application, &world, &memory, &long_awake(), clock.now());
+    tell(&name.to_string(), &plan, style);
+    match &plan.report.waiting_on {
+        planner::WaitingOn::Observation { what } => {
+            Err(Failure::new(Exit::Refused, format!("without this no step is planned: {what}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One round of reads; a second one that looks at what the record names, when there is such a thing.
+async fn look(cloud: &impl Cloud, application: &Application, clock: Clock) -> (World, Memory) {
+    let mut memory = Memory::new(Mono::default());
+    let mut focus = Focus { spec_present: true, ..Focus::default() };
+    let mut world = cloud.observe(application, &focus).await;
+    memory.absorb(&world, &long_awake(), clock.now());
+    let (base, services) = memory.focus();
+    if (&base, &services) != (&focus.base, &focus.services) {
+        focus = Focus { base, services, ..focus };
+        world = cloud.observe(application, &focus).await;
+        memory.absorb(&world, &long_awake(), clock.now());
+    }
+    (world, memory)
+}
+
+/// The bounds of an operator that has been at work for long and has nothing outstanding.
+fn long_awake() -> Tuning {
+    Tuning {
+        staleness: Duration::ZERO,
+        ecs_staleness: Duration::ZERO,
+        quiescence: Duration::ZERO,
+        quiescence_destructive: Duration::ZERO,
+        ..Tuning::default()
+    }
+}
+
+fn tell(application: &str, plan: &Plan, style: Style) {
+    let report = &plan.report;
+    let step = plan.step.as_ref();
+    let value = json!({
+        "application": application,
+        "stage": report.stage,
+        "step": step.map(|step| json!({"operation": step.operation(), "does": step.describe()})),
+        "waitingOn": {"reason": report.waiting_on.label(), "message": report.waiting_on.message()},
+        "converged": report.converged,
+        "notes": report.notes,
+    });
+    style.say(&value, || {
+        let mut text = format!("{application}  {}", report.stage.as_str());
+        match step {
+            Some(step) => text.push_str(&format!("\n  next step  {} ({})", step.describe(), step.operation())),
+            None => text.push_str(&format!("\n  next step  none: waiting for {}", report.waiting_on.message())),
+        }
+        for rule in &report.rules {
+            text.push_str(&format!("\n  weights    {}: read {}, wanted {}", rule.rule, weights(Some(rule.read)), weights(rule.asked)));
+        }
+        for service in report.services.iter().filter(|service| service.active) {
+            let role = if service.serving { "serves" } else { "does not serve" };
+            let version = service.version.as_deref().unwrap_or("-");
+            text.push_str(&format!(
+                "\n  service    {} ({version}) {role}: {} of {} tasks run, {} healthy",
+                service.name, service.running, service.desired, service.healthy
+            ));
+        }
+        for note in &report.notes {
+            text.push_str(&format!("\n  note       {note}"));
+        }
+        text
+    });
+}
+
+fn weights(weights: Option<[Option<u32>; 2]>) -> String {
+    let show = |weight: Option<u32>| weight.map_or_else(|| "-".to_owned(), |weight| weight.to_string());
+    weights.map_or_else(|| "nothing".to_owned(), |[a, b]| format!("A={} B={}", show(a), show(b)))
+}

@@ -1,0 +1,242 @@
+//! The release on the terminal: a panel that is drawn again in place, or a line whenever something changed.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use crd_schema::Status;
+use crd_schema::record::Stage;
+use crd_schema::status::Split;
+use emulator::dataplane::load::Statistics;
+
+use super::seen::Tasks;
+use super::summary::{StageTook, grouped};
+
+/// Stages of a release that goes well.
+const STAGES: [Stage; 5] = [Stage::ScaleUp, Stage::Validate, Stage::Shift, Stage::Bake, Stage::CleanUp];
+/// Rates are taken over this long.
+const RATE_OVER: Duration = Duration::from_secs(1);
+/// Cells of the traffic bar.
+const BAR: usize = 30;
+/// Hides the cursor, and cuts long lines off instead of breaking them.
+const BEGIN: &str = "\x1b[?25l\x1b[?7l";
+/// The same the other way round.
+const END: &str = "\x1b[?25h\x1b[?7h";
+
+/// Everything that is shown at one moment.
+#[derive(Debug)]
+pub(crate) struct Frame<'a> {
+    /// Since the users came.
+    pub(crate) elapsed: Duration,
+    /// What the operator shows; the last that it showed while it is away.
+    pub(crate) status: Option<&'a Status>,
+    /// What is wrong with the operator, if anything.
+    pub(crate) operator: Option<&'a str>,
+    pub(crate) stages: &'a [StageTook],
+    pub(crate) over: bool,
+    pub(crate) tasks: &'a [Tasks],
+    pub(crate) load: &'a Statistics,
+    pub(crate) versions: [&'a str; 2],
+}
+
+/// Where it is shown.
+#[derive(Debug)]
+pub(crate) enum Panel {
+    /// Drawn again in place.
+    Terminal { title: String, lines: usize, rates: Rates },
+    /// A line for each change, to standard output or, with `--json`, to standard error.
+    Lines { told: String, to_stderr: bool },
+}
+
+impl Panel {
+    /// A panel on a terminal, else lines.
+    pub(crate) fn open(title: String, json: bool) -> Self {
+        if json || !std::io::stdout().is_terminal() {
+            return Self::Lines { told: String::new(), to_stderr: json };
+        }
+        anstream::print!("{BEGIN}");
+        Self::Terminal { title, lines: 0, rates: Rates::default() }
+    }
+
+    /// Shows one moment.
+    pub(crate) fn show(&mut self, frame: &Frame<'_>) {
+        match self {
+            Self::Terminal { title, lines, rates } => {
+                rates.note(frame.load);
+                let text = panel(title, frame, rates);
+                let up = if *lines > 0 { format!("\x1b[{lines}F") } else { String::new() };
+                *lines = text.lines().count();
+                let cleared = text.replace('\n', "\x1b[K\n");
+                anstream::print!("{up}{cleared}\x1b[J");
+                let _ = std::io::stdout().flush();
+            }
+            Self::Lines { told, to_stderr } => {
+                let line = line(frame);
+                if line != *told {
+                    let seconds = frame.elapsed.as_secs_f64();
+                    let (requests, failed) = (grouped(frame.load.requests), grouped(frame.load.failed));
+                    say(*to_stderr, &format!("{seconds:6.1} s  {line} | {requests} requests, {failed} failed"));
+                    *told = line;
+                }
+            }
+        }
+    }
+
+    /// Says something beside the panel, before it is first shown.
+    pub(crate) fn note(&self, text: &str) {
+        match self {
+            Self::Terminal { .. } => say(false, text),
+            Self::Lines { to_stderr, .. } => say(*to_stderr, text),
+        }
+    }
+}
+
+impl Drop for Panel {
+    fn drop(&mut self) {
+        match self {
+            Self::Terminal { .. } => restore(),
+            Self::Lines { .. } => {}
+        }
+    }
+}
+
+/// Gives the terminal back as it was; harmless where nothing was changed.
+pub(crate) fn restore() {
+    if std::io::stdout().is_terminal() {
+        anstream::print!("{END}");
+        let _ = std::io::stdout().flush();
+    }
+}
+
+fn say(to_stderr: bool, text: &str) {
+    if to_stderr { anstream::eprintln!("{text}") } else { anstream::println!("{text}") }
+}
+
+/// One moment in one line, without what changes all the time.
+fn line(frame: &Frame<'_>) -> String {
+    let mut text = match (frame.operator, frame.status) {
+        (Some(operator), _) => operator.to_owned(),
+        (None, Some(status)) => crate::commands::status::one_line(status),
+        (None, None) => "the operator looks around".to_owned(),
+    };
+    if let Some(status) = frame.status {
+        let [blue, green] = frame.versions;
+        let read = status.weights.read.first().and_then(|rule| rule.weights);
+        let _ = write!(text, " | asked {}, read {}", split(status.weights.asked, blue, green), split(read, blue, green));
+    }
+    for tasks in frame.tasks {
+        let _ = write!(text, " | {} {}/{} run, {} healthy", tasks.version, tasks.running, tasks.desired, tasks.healthy);
+    }
+    text
+}
+
+fn split(split: Option<Split>, blue: &str, green: &str) -> String {
+    split.map_or_else(|| "-".to_owned(), |split| format!("{blue} {}% {green} {}%", split.blue, split.green))
+}
+
+fn panel(title: &str, frame: &Frame<'_>, rates: &Rates) -> String {
+    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    let [blue, green] = colours();
+    let [old, new] = frame.versions;
+    let elapsed = frame.elapsed.as_secs();
+    let mut text = format!("{bold}{title}{bold:#}  {dim}{}:{:02}{dim:#}\n\n", elapsed / 60, elapsed % 60);
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(text, "  {dim}{name:<9}{dim:#} {value}");
+    };
+    row("stage", stages(frame));
+    row("waiting", waiting(frame));
+    let (asked, read) = shares(frame);
+    row("traffic", format!("{}  asked for", bar(asked)));
+    row("", format!("{}  read", bar(read)));
+    for (version, colour) in [(old, blue), (new, green)] {
+        let tasks = frame.tasks.iter().filter(|tasks| tasks.version == version).map(describe);
+        let tasks = tasks.collect::<Vec<_>>().join("; ");
+        let tasks = if tasks.is_empty() { "no tasks".to_owned() } else { tasks };
+        row(if version == old { "tasks" } else { "" }, format!("{colour}{version}{colour:#}  {tasks}"));
+    }
+    for (version, colour) in [(old, blue), (new, green)] {
+        let (answered, rate) = (grouped(frame.load.answered_by(version)), grouped(rates.of(version)));
+        let name = if version == old { "requests" } else { "" };
+        row(name, format!("{colour}{version}{colour:#}  {answered:>9} answered  {rate:>6} a second"));
+    }
+    let failed = frame.load.failed;
+    let colour = Style::new().bold().fg_color(Some(if failed == 0 { AnsiColor::Green } else { AnsiColor::Red }.into()));
+    row("", format!("{colour}{:>16} failed{colour:#}", grouped(failed)));
+    text
+}
+
+fn stages(frame: &Frame<'_>) -> String {
+    let (done, now, dim) = (Style::new().fg_color(Some(AnsiColor::Green.into())), Style::new().bold(), Style::new().dimmed());
+    let took = |stage: Stage| frame.stages.iter().position(|took| took.stage == stage.as_str());
+    let shown = STAGES.iter().copied().chain([Stage::RollBack].into_iter().filter(|stage| took(*stage).is_some()));
+    let shown = shown.map(|stage| match took(stage).map(|at| (at, frame.stages.get(at))) {
+        Some((at, Some(took))) if at + 1 < frame.stages.len() || frame.over => {
+            format!("{done}✓ {} {:.1} s{done:#}", took.stage, took.seconds)
+        }
+        Some((_, Some(took))) => format!("{now}▶ {} {:.0} s{now:#}", took.stage, took.seconds),
+        Some((_, None)) | None => format!("{dim}{}{dim:#}", stage.as_str()),
+    });
+    shown.collect::<Vec<_>>().join("  ")
+}
+
+fn waiting(frame: &Frame<'_>) -> String {
+    let warn = Style::new().fg_color(Some(AnsiColor::Yellow.into()));
+    match (frame.operator, frame.status) {
+        (Some(operator), _) => format!("{warn}{operator}{warn:#}"),
+        (None, Some(status)) => match &status.waiting_on {
+            Some(waiting_on) => format!("for {}", waiting_on.message),
+            None => "for nothing: what is desired serves alone".to_owned(),
+        },
+        (None, None) => "for the operator's first look".to_owned(),
+    }
+}
+
+/// Green's share of production as asked for and as read. Once blue is gone, "blue" in the status is what serves.
+fn shares(frame: &Frame<'_>) -> (Option<u8>, Option<u8>) {
+    let Some(status) = frame.status else { return (None, None) };
+    let settled_on_new = status.rollout.is_none() && status.serving.as_ref().is_some_and(|serving| serving.version == frame.versions[1]);
+    let green = |split: Split| if settled_on_new { split.blue } else { split.green };
+    let read = status.weights.read.first().and_then(|rule| rule.weights);
+    (status.weights.asked.map(green), read.map(green))
+}
+
+fn bar(green: Option<u8>) -> String {
+    let Some(green) = green else { return format!("{:>width$}", "unknown", width = BAR + 14) };
+    let [blue_style, green_style] = colours();
+    let filled = usize::from(green) * BAR / 100;
+    let (old, new) = ("━".repeat(BAR - filled), "━".repeat(filled));
+    format!("{blue_style}{:>3} % {old}{blue_style:#}{green_style}{new} {green:>3} %{green_style:#}", 100 - green)
+}
+
+fn describe(tasks: &Tasks) -> String {
+    let draining = if tasks.draining { ", deleted" } else { "" };
+    format!("{} of {} run, {} healthy{draining}", tasks.running, tasks.desired, tasks.healthy)
+}
+
+fn colours() -> [Style; 2] {
+    [AnsiColor::Blue, AnsiColor::Green].map(|colour| Style::new().fg_color(Some(colour.into())))
+}
+
+/// Answers a second, by version.
+#[derive(Debug, Default)]
+pub(crate) struct Rates(VecDeque<Statistics>);
+
+impl Rates {
+    fn note(&mut self, now: &Statistics) {
+        self.0.push_back(now.clone());
+        while self.0.get(1).is_some_and(|next| now.elapsed.saturating_sub(next.elapsed) >= RATE_OVER) {
+            self.0.pop_front();
+        }
+    }
+
+    fn of(&self, version: &str) -> u64 {
+        let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else { return 0 };
+        let seconds = last.elapsed.saturating_sub(first.elapsed).as_secs_f64();
+        if seconds <= 0.0 {
+            return 0;
+        }
+        (last.answered_by(version).saturating_sub(first.answered_by(version)) as f64 / seconds) as u64
+    }
+}
