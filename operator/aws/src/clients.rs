@@ -263,3 +263,59 @@ impl Clients {
             .map_err(|error| Error::from_sdk(operation, resource, &error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_credential_types::provider::{error::CredentialsError, future};
+    use planner::memory::WriteOutcome;
+    use prometheus::Registry;
+    use runtime::cloud::CloudWriter;
+
+    use crate::in_process::http_client;
+    use crate::{AwsWriter, Names};
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("nobody is here")))
+        }
+    }
+
+    #[tokio::test]
+    async fn without_credentials_nothing_is_sent() {
+        let http = http_client(|_| async { panic!("this must not be sent") });
+        let metrics = CallMetrics::new(&Registry::new()).unwrap();
+        let settings = Settings::default();
+        let mut connection =
+            Connection::in_process(http, Clock::system(), &settings, metrics.clone());
+        connection.config = connection
+            .config
+            .to_builder()
+            .credentials_provider(SharedCredentialsProvider::new(Nobody))
+            .build();
+        let names = Names::default();
+        let outcome = AwsWriter::new(&connection, names)
+            .put_status(&crd_schema::ApplicationName::new("blog"), "{}")
+            .await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.category, "credentials", "{error}");
+        assert!(error.message.contains("AWS_PROFILE"), "{error}");
+        let write = planner::Write::DeleteService {
+            name: "blog-1".to_owned(),
+        };
+        let outcome = AwsWriter::new(&connection, Names::default())
+            .write(&crate::tests::blog(), &write)
+            .await;
+        assert!(
+            matches!(&outcome, WriteOutcome::NotSent { .. }),
+            "{outcome:?}"
+        );
+        assert_eq!(metrics.tally()["PutParameter"].failed, 1);
+    }
+}

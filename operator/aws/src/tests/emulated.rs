@@ -321,7 +321,11 @@ async fn parameters_are_written_and_read() {
         matches!(world.record.value(), Some(RecordParameter::Set { record: read, .. }) if **read == record)
     );
     assert_eq!(
-        stage.cloud.wishes(&[blog.clone()]).await.unwrap()[&blog],
+        stage
+            .cloud
+            .wishes(std::slice::from_ref(&blog))
+            .await
+            .unwrap()[&blog],
         *generation
     );
     let spec = "x".repeat(5000);

@@ -59,7 +59,8 @@ spec:
     crd_schema::spec::load(&text, "test").unwrap_or_else(|invalid| panic!("{invalid}"))
 }
 
-fn blog() -> Application {
+/// An Application with made-up ARNs.
+pub(crate) fn blog() -> Application {
     application(
         "blog",
         [&group("blog-a"), &group("blog-b")],
