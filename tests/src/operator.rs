@@ -1,0 +1,78 @@
+//! The real operator: controller, planner, SDK clients; only the HTTP client leads into the emulator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws::names::Names;
+use aws::{AwsCloud, AwsWriter, CallMetrics, Connection};
+use emulator::Emulator;
+use emulator::emulator::ConnectionLost;
+use jiff::Timestamp;
+use prometheus::Registry;
+use runtime::clock::Clock;
+use runtime::controller::Settings;
+use runtime::executor::Mode;
+use runtime::lease::Authority;
+use runtime::snapshot::Board;
+use runtime::{Controller, Metrics};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// One operator process, as far as a process can be had without one.
+#[derive(Debug)]
+pub struct Operator {
+    /// What it shows of its applications.
+    pub board: Board,
+    /// Its metrics.
+    pub registry: Registry,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Operator {
+    /// Starts with these settings; `writes` false observes only.
+    pub fn start(emulator: &Emulator, settings: Settings, writes: bool) -> Self {
+        let wall = emulator.with(|world| world.epoch_unix_ms + world.now);
+        let wall = Timestamp::from_millisecond(i64::try_from(wall).expect("a date of today")).expect("in range");
+        let clock = Clock::starting_at(wall);
+        let registry = Registry::new();
+        let calls = CallMetrics::new(&registry).expect("a fresh registry");
+        let served = emulator.clone();
+        let http = aws::in_process::http_client(move |request| {
+            let emulator = served.clone();
+            async move {
+                let response = emulator.handle(request).await;
+                let lost = response.extensions().get::<ConnectionLost>().is_some();
+                (!lost).then_some(response)
+            }
+        });
+        let connection = Connection::in_process(http, clock, &aws::Settings::default(), calls);
+        let names = Names::new(&["/teal/apps".to_owned()]);
+        let cloud = AwsCloud::new(&connection, names.clone(), clock);
+        let mode = if writes {
+            Mode::Apply { writer: AwsWriter::new(&connection, names), authority: Authority::SingleByDeployment }
+        } else {
+            Mode::ObserveOnly
+        };
+        let metrics = Arc::new(Metrics::new(&registry, "test").expect("a fresh registry"));
+        let stop = CancellationToken::new();
+        let controller = Controller::new(cloud, mode, settings, clock, metrics, stop.clone());
+        let board = controller.board();
+        let task = tokio::spawn(controller.run());
+        Self { board, registry, stop, task }
+    }
+
+    /// `kill -9`: it is gone between two awaits, and what it had sent has happened or not.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+        // Requests that were on the wire arrive or do not within this time.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    /// SIGTERM: it ends at a step boundary and hands over.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("the controller ends by itself");
+    }
+}
