@@ -27,7 +27,7 @@ pub struct Settings {
     pub region: Option<String>,
     /// How long a write may take, waiting for an answer included. Default 10 s. The planner's Q must be longer.
     pub write_timeout: Duration,
-    /// Our share of AWS's request limits, above 0, at most 1. Default 0.5.
+    /// Our share of AWS's request limits, above 0, at most 1 (times the pace of an emulator that is faster). Default 0.5.
     pub share: f64,
 }
 

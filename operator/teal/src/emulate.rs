@@ -5,6 +5,7 @@ use std::path::Path;
 
 use emulator::Emulator;
 use emulator::dataplane::{DataPlane, ListenerStatus, Options};
+use emulator::faults::FaultSettings;
 use emulator::seed::Seed;
 use emulator::world::{Settings, TaskMode};
 use serde_json::json;
@@ -45,7 +46,10 @@ impl Local {
         })?;
         let address = listener.local_addr().map_err(crate::connect::bug)?;
         let real = settings.tasks == TaskMode::Real;
+        let throttling = settings.time_scale <= 1.0;
         let emulator = Emulator::new(settings);
+        // AWS's limits are calls a real second: where time passes faster, more calls are due in one.
+        emulator.faults().set(FaultSettings { throttling, ..emulator.faults().settings() });
         let stop = CancellationToken::new();
         let server = {
             let (emulator, stop) = (emulator.clone(), stop.clone());

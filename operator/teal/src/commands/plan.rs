@@ -32,12 +32,10 @@ pub(crate) async fn plan(global: &Global, arguments: &cli::Plan, style: Style) -
     let (world, memory) = look(&cloud, &application, clock).await;
     let plan = planner::plan(&application, &world, &memory, &long_awake(), clock.now());
     tell(&name.to_string(), &plan, style);
-    match &plan.report.waiting_on {
-        planner::WaitingOn::Observation { what } => {
-            Err(Failure::new(Exit::Refused, format!("without this no step is planned: {what}")))
-        }
-        _ => Ok(()),
+    if let planner::WaitingOn::Observation { what } = &plan.report.waiting_on {
+        return Err(Failure::new(Exit::Refused, format!("without this no step is planned: {what}")));
     }
+    Ok(())
 }
 
 /// One round of reads; a second one that looks at what the record names, when there is such a thing.

@@ -47,7 +47,12 @@ impl Host {
     /// In this process: exactly what `teal run` does.
     pub(crate) async fn in_process(place: &Place) -> Result<Self, Failure> {
         let (registry, calls) = Operator::metrics()?;
-        let settings = Settings { write_timeout: pace::write_timeout(place.time_scale), ..Settings::default() };
+        let Settings { region, share, write_timeout: _ } = Settings::default();
+        let settings = Settings {
+            region,
+            share: pace::share(share, place.time_scale),
+            write_timeout: pace::write_timeout(place.time_scale),
+        };
         let connection = Connection::local(&place.endpoint, &settings, calls);
         let options = Options {
             prefixes: vec![stage::PREFIX.to_owned()],

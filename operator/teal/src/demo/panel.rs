@@ -121,10 +121,12 @@ fn line(frame: &Frame<'_>) -> String {
         (None, Some(status)) => crate::commands::status::one_line(status),
         (None, None) => "the operator looks around".to_owned(),
     };
-    if let Some(status) = frame.status {
-        let [blue, green] = frame.versions;
-        let read = status.weights.read.first().and_then(|rule| rule.weights);
-        let _ = write!(text, " | asked {}, read {}", split(status.weights.asked, blue, green), split(read, blue, green));
+    let (asked, read) = shares(frame);
+    if let Some(green) = asked {
+        let _ = write!(text, " | asked {}", split(frame, green));
+    }
+    if let Some(green) = read {
+        let _ = write!(text, " | read {}", split(frame, green));
     }
     for tasks in frame.tasks {
         let _ = write!(text, " | {} {}/{} run, {} healthy", tasks.version, tasks.running, tasks.desired, tasks.healthy);
@@ -132,8 +134,9 @@ fn line(frame: &Frame<'_>) -> String {
     text
 }
 
-fn split(split: Option<Split>, blue: &str, green: &str) -> String {
-    split.map_or_else(|| "-".to_owned(), |split| format!("{blue} {}% {green} {}%", split.blue, split.green))
+fn split(frame: &Frame<'_>, green: u8) -> String {
+    let [old, new] = frame.versions;
+    format!("{old} {} % {new} {green} %", 100 - green)
 }
 
 fn panel(title: &str, frame: &Frame<'_>, rates: &Rates) -> String {
@@ -146,7 +149,7 @@ fn panel(title: &str, frame: &Frame<'_>, rates: &Rates) -> String {
         let _ = writeln!(text, "  {dim}{name:<9}{dim:#} {value}");
     };
     row("stage", stages(frame));
-    row("waiting", waiting(frame));
+    row("now", waiting(frame));
     let (asked, read) = shares(frame);
     row("traffic", format!("{}  asked for", bar(asked)));
     row("", format!("{}  read", bar(read)));
@@ -186,10 +189,10 @@ fn waiting(frame: &Frame<'_>) -> String {
     match (frame.operator, frame.status) {
         (Some(operator), _) => format!("{warn}{operator}{warn:#}"),
         (None, Some(status)) => match &status.waiting_on {
-            Some(waiting_on) => format!("for {}", waiting_on.message),
-            None => "for nothing: what is desired serves alone".to_owned(),
+            Some(waiting_on) => crate::commands::status::sentence(waiting_on),
+            None => "nothing more is wanted".to_owned(),
         },
-        (None, None) => "for the operator's first look".to_owned(),
+        (None, None) => "the operator looks around".to_owned(),
     }
 }
 
@@ -203,7 +206,7 @@ fn shares(frame: &Frame<'_>) -> (Option<u8>, Option<u8>) {
 }
 
 fn bar(green: Option<u8>) -> String {
-    let Some(green) = green else { return format!("{:>width$}", "unknown", width = BAR + 14) };
+    let Some(green) = green else { return format!("{:^width$}", "no change", width = BAR + 12) };
     let [blue_style, green_style] = colours();
     let filled = usize::from(green) * BAR / 100;
     let (old, new) = ("━".repeat(BAR - filled), "━".repeat(filled));

@@ -272,7 +272,7 @@ impl<'a> Play<'a> {
         let tasks = seen::tasks(&self.local.emulator, &self.application, &mut self.services);
         let stages = self.timeline.took(Timestamp::now());
         let kills = self.killing.kills;
-        let away = self.host.is_none().then(|| format!("for the operator: it was killed (SIGKILL number {kills})"));
+        let away = self.host.is_none().then(|| format!("the operator was killed (SIGKILL number {kills})"));
         self.panel.show(&Frame {
             elapsed: statistics.elapsed,
             status: self.status.as_ref(),

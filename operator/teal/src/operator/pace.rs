@@ -37,6 +37,11 @@ pub(crate) fn settings(scale: f64) -> Settings {
     }
 }
 
+/// Our share of AWS's request limits: a world that is faster has them more often.
+pub(crate) fn share(share: f64, scale: f64) -> f64 {
+    share * scale.max(1.0)
+}
+
 /// How long one write may take: less than the quiescence, at every scale.
 pub(crate) fn write_timeout(scale: f64) -> Duration {
     aws::Settings::default().write_timeout.div_f64(scale)

@@ -13,7 +13,7 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Run) -> Result<(), Fai
     let (registry, calls) = Operator::metrics()?;
     let settings = Settings {
         region: global.region.clone(),
-        share: arguments.aws_share,
+        share: pace::share(arguments.aws_share, arguments.time_scale),
         write_timeout: pace::write_timeout(arguments.time_scale),
     };
     let connection = Connection::from_environment(&settings, calls).await?;

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
 use crd_schema::record::{Ended, Stage};
 use crd_schema::Status;
-use crd_schema::status::{Phase, Split, Tasks, Truth};
+use crd_schema::status::{Phase, Split, Tasks, Truth, WaitingOn};
 use jiff::Timestamp;
 
 use super::Shown;
@@ -16,9 +16,15 @@ use super::Shown;
 pub(crate) fn one_line(status: &Status) -> String {
     let stage = stage(status);
     match &status.waiting_on {
-        Some(waiting_on) => format!("{stage}: waiting for {}", waiting_on.message),
+        Some(waiting_on) => format!("{stage}: {}", sentence(waiting_on)),
         None => stage,
     }
+}
+
+/// What is waited for, or why nothing can be done, as a sentence.
+pub(crate) fn sentence(waiting_on: &WaitingOn) -> String {
+    let is_wait = planner::WaitingOn::LABELS.contains(&waiting_on.reason.as_str()) && waiting_on.reason != "OwnStep";
+    if is_wait { format!("waiting for {}", waiting_on.message) } else { waiting_on.message.clone() }
 }
 
 /// All applications as a table.
@@ -28,7 +34,7 @@ pub(super) fn list(all: &[Shown], wide: bool) -> String {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let mut head = vec!["APPLICATION", "PHASE", "STAGE", "SERVING", "DESIRED", "WAITING FOR"];
+    let mut head = vec!["APPLICATION", "PHASE", "STAGE", "SERVING", "DESIRED", "NOW"];
     if wide {
         head.extend(["WEIGHTS", "BLUE", "GREEN", "SERVICE"]);
     }
@@ -40,14 +46,14 @@ pub(super) fn list(all: &[Shown], wide: bool) -> String {
             continue;
         };
         let serving = status.serving.as_ref();
-        let waiting = status.waiting_on.as_ref().map(|waiting_on| waiting_on.message.clone());
+        let waiting = status.waiting_on.as_ref().map(sentence);
         let mut row = vec![
             shown.application.to_string(),
             status.phase.as_str().to_owned(),
             status.stage.as_str().to_owned(),
             serving.map_or_else(dash, |serving| version(&serving.version).to_owned()),
             status.desired.as_ref().map_or_else(dash, |desired| desired.version.clone()),
-            shown.note.clone().or(waiting).unwrap_or_else(|| "nothing".to_owned()),
+            shown.note.clone().or(waiting).unwrap_or_else(|| "nothing more is wanted".to_owned()),
         ];
         if wide {
             let read: Vec<String> = status.weights.read.iter().map(|rule| split(rule.weights)).collect();
@@ -101,11 +107,11 @@ fn body(text: &mut String, status: &Status, now: Timestamp) {
     }
     match &status.waiting_on {
         Some(waiting_on) => {
-            row(text, "waiting", &format!("for {} ({})", waiting_on.message, waiting_on.reason));
+            row(text, "now", &format!("{} ({})", sentence(waiting_on), waiting_on.reason));
             let deadline = waiting_on.deadline.map(|deadline| format!(", at the latest until {}", clock(deadline)));
-            row(text, "", &format!("for {} now{}", ago(waiting_on.since, now), deadline.unwrap_or_default()));
+            row(text, "", &format!("since {}{}", ago(waiting_on.since, now), deadline.unwrap_or_default()));
         }
-        None => row(text, "waiting", "for nothing"),
+        None => row(text, "now", "nothing more is wanted"),
     }
     if let Some(rejected) = &status.rejected {
         row(text, "rejected", &format!("{} (write {}): {}", rejected.version, rejected.generation.version, rejected.reason));
@@ -140,7 +146,7 @@ fn count(tasks: &Tasks) -> String {
 }
 
 fn split(split: Option<Split>) -> String {
-    split.map_or_else(|| "nothing".to_owned(), |split| format!("blue {} % green {} %", split.blue, split.green))
+    split.map_or_else(|| "no change".to_owned(), |split| format!("blue {} % green {} %", split.blue, split.green))
 }
 
 fn version(version: &str) -> &str {
