@@ -98,7 +98,12 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) observe_only: bool,
     /// Where /metrics, /healthz, /readyz and /api/v1/applications are served
-    #[arg(long, env = "TEAL_LISTEN", default_value = "127.0.0.1:9180", value_name = "ADDRESS:PORT")]
+    #[arg(
+        long,
+        env = "TEAL_LISTEN",
+        default_value = "127.0.0.1:9180",
+        value_name = "ADDRESS:PORT"
+    )]
     pub(crate) listen: SocketAddr,
     /// Part of AWS's request limits that the operator may use, above 0, at most 1
     #[arg(long, default_value_t = 0.5, value_parser = share)]
@@ -213,7 +218,12 @@ pub(crate) struct Validate {
 #[derive(Debug, Args)]
 pub(crate) struct Health {
     /// Where the operator listens
-    #[arg(long, env = "TEAL_LISTEN", default_value = "127.0.0.1:9180", value_name = "ADDRESS:PORT")]
+    #[arg(
+        long,
+        env = "TEAL_LISTEN",
+        default_value = "127.0.0.1:9180",
+        value_name = "ADDRESS:PORT"
+    )]
     pub(crate) listen: SocketAddr,
 }
 
@@ -232,12 +242,20 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "write a number".to_owned())?;
-    if (0.01..=1000.0).contains(&number) { Ok(number) } else { Err("write a number from 0.01 to 1000".to_owned()) }
+    if (0.01..=1000.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("write a number from 0.01 to 1000".to_owned())
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "write a number".to_owned())?;
-    if number > 0.0 && number <= 1.0 { Ok(number) } else { Err("write a number above 0, at most 1".to_owned()) }
+    if number > 0.0 && number <= 1.0 {
+        Ok(number)
+    } else {
+        Err("write a number above 0, at most 1".to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -262,7 +280,10 @@ mod tests {
             let mut whole = Cli::command();
             whole.build();
             let command = whole.find_subcommand_mut(command).unwrap();
-            insta::assert_snapshot!(format!("help_{}", command.get_name()), command.render_help());
+            insta::assert_snapshot!(
+                format!("help_{}", command.get_name()),
+                command.render_help()
+            );
         }
     }
 
@@ -280,7 +301,9 @@ mod tests {
     fn a_timeout_belongs_to_a_wait() {
         assert!(parse("teal release blog 1.4.0 --timeout 5m").is_err());
         let cli = parse("teal release blog 1.4.0 --wait --timeout 5m").unwrap();
-        assert!(matches!(cli.command, Command::Release(release) if release.wait && release.timeout.as_secs() == 300));
+        assert!(
+            matches!(cli.command, Command::Release(release) if release.wait && release.timeout.as_secs() == 300)
+        );
     }
 
     #[test]
@@ -291,7 +314,14 @@ mod tests {
 
     #[test]
     fn nonsense_is_a_usage_error() {
-        for line in ["teal", "teal relaese blog 1", "teal release blog", "teal demo --speed 0", "teal run --aws-share 2", "teal validate"] {
+        for line in [
+            "teal",
+            "teal relaese blog 1",
+            "teal release blog",
+            "teal demo --speed 0",
+            "teal run --aws-share 2",
+            "teal validate",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

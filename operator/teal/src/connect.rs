@@ -21,9 +21,15 @@ impl Aws {
     /// Connects by the environment.
     pub(crate) async fn connect(global: &Global) -> Result<Self, Failure> {
         let metrics = CallMetrics::new(&Registry::new()).map_err(bug)?;
-        let settings = Settings { region: global.region.clone(), ..Settings::default() };
+        let settings = Settings {
+            region: global.region.clone(),
+            ..Settings::default()
+        };
         let connection = Connection::from_environment(&settings, metrics).await?;
-        Ok(Self { connection, names: Names::new(&global.prefix) })
+        Ok(Self {
+            connection,
+            names: Names::new(&global.prefix),
+        })
     }
 
     /// Single parameters.
@@ -57,8 +63,11 @@ pub(crate) fn name(typed: &str) -> Result<ApplicationName, Failure> {
     if (1..=40).contains(&typed.len()) && typed.chars().all(inner) && !ends {
         return Ok(ApplicationName::new(typed));
     }
-    Err(Failure::new(Exit::Invalid, format!("{typed:?} cannot be the name of an application"))
-        .next("A name has 1 to 40 small letters, digits and `-`, with a letter or digit at both ends."))
+    Err(Failure::new(
+        Exit::Invalid,
+        format!("{typed:?} cannot be the name of an application"),
+    )
+    .next("A name has 1 to 40 small letters, digits and `-`, with a letter or digit at both ends."))
 }
 
 /// Something that cannot fail unless Teal is wrong.

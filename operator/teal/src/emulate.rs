@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use emulator::Emulator;
-use emulator::dataplane::{DataPlane, ListenerStatus, Options};
+use emulator::dataplane::{DataPlane, Options};
 use emulator::faults::FaultSettings;
 use emulator::seed::Seed;
 use emulator::world::{Settings, TaskMode};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +20,10 @@ use crate::signals;
 use crate::stage::{self, Ports, StageError};
 
 /// Ports of the blog's listeners in the seed.
-const PORTS: Ports = Ports { production: 8080, test: 9080 };
+const PORTS: Ports = Ports {
+    production: 8080,
+    test: 9080,
+};
 
 /// An emulated AWS that is served.
 #[derive(Debug)]
@@ -29,8 +31,6 @@ pub(crate) struct Local {
     pub(crate) emulator: Emulator,
     /// Where the API is.
     pub(crate) address: SocketAddr,
-    /// What became of the listeners' ports.
-    pub(crate) listeners: watch::Receiver<Vec<ListenerStatus>>,
     stop: CancellationToken,
     server: JoinHandle<()>,
     plane: JoinHandle<()>,
@@ -49,16 +49,28 @@ impl Local {
         let throttling = settings.time_scale <= 1.0;
         let emulator = Emulator::new(settings);
         // AWS's limits are calls a real second: where time passes faster, more calls are due in one.
-        emulator.faults().set(FaultSettings { throttling, ..emulator.faults().settings() });
+        emulator.faults().set(FaultSettings {
+            throttling,
+            ..emulator.faults().settings()
+        });
         let stop = CancellationToken::new();
         let server = {
             let (emulator, stop) = (emulator.clone(), stop.clone());
             tokio::spawn(async move { emulator.serve(listener, stop).await })
         };
         let plane = DataPlane::new(emulator.clone(), Options::default());
-        let listeners = plane.listeners();
-        let plane = if real { tokio::spawn(plane.run(stop.clone())) } else { tokio::spawn(async {}) };
-        Ok(Self { emulator, address, listeners, stop, server, plane })
+        let plane = if real {
+            tokio::spawn(plane.run(stop.clone()))
+        } else {
+            tokio::spawn(async {})
+        };
+        Ok(Self {
+            emulator,
+            address,
+            stop,
+            server,
+            plane,
+        })
     }
 
     /// Ends requests, ports and tasks.
@@ -79,33 +91,32 @@ pub(crate) async fn run(arguments: &cli::Emulator, style: Style) -> Result<(), F
         Tasks::Real => TaskMode::Real,
         Tasks::Modelled => TaskMode::Modelled,
     };
-    let settings = Settings { tasks, ..Settings::default() }.scaled(arguments.time_scale);
+    let settings = Settings {
+        tasks,
+        ..Settings::default()
+    }
+    .scaled(arguments.time_scale);
     let local = Local::start(settings, arguments.listen).await?;
     if let Some(seed) = &arguments.seed {
         plant(&local.emulator, seed)?;
     }
     announce(&local, arguments, style);
-    let mut listeners = local.listeners.clone();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            changed = listeners.changed() => match changed {
-                Ok(()) => tell_ports(&listeners.borrow_and_update()),
-                Err(_) => { stop.cancelled().await; break }
-            }
-        }
-    }
+    stop.cancelled().await;
     local.stop().await;
     Ok(())
 }
 
 fn plant(emulator: &Emulator, seed: &str) -> Result<(), Failure> {
-    let wrong = |error: StageError| Failure::new(Exit::Invalid, format!("the seed {seed} cannot be planted")).because(error);
+    let wrong = |error: StageError| {
+        Failure::new(Exit::Invalid, format!("the seed {seed} cannot be planted")).because(error)
+    };
     if seed == "blog" {
         return stage::set(emulator, PORTS).map(drop).map_err(wrong);
     }
     let text = std::fs::read_to_string(Path::new(seed)).map_err(|error| {
-        Failure::new(Exit::NotFound, format!("the seed {seed} cannot be read")).because(error).next("Write a file's name, or `blog`.")
+        Failure::new(Exit::NotFound, format!("the seed {seed} cannot be read"))
+            .because(error)
+            .next("Write a file's name, or `blog`.")
     })?;
     let planted = Seed::parse(&text).and_then(|parsed| parsed.plant(emulator));
     planted.map_err(|error| wrong(StageError::from(error)))
@@ -126,15 +137,5 @@ fn announce(local: &Local, arguments: &cli::Emulator, style: Style) {
         style.say(&json!({"timeScale": scale}), || {
             format!("Time passes {scale} times as fast. Run the operator at the same pace: teal run --time-scale {scale}")
         });
-    }
-}
-
-/// Says which ports listeners have, and which they cannot have.
-fn tell_ports(listeners: &[ListenerStatus]) {
-    for listener in listeners {
-        match &listener.opened {
-            Ok(address) => tracing::info!(%address, listener = listener.arn, "the load balancer listens"),
-            Err(error) => tracing::warn!(error = %error.source, address = %error.address, listener = listener.arn, "the load balancer cannot listen; tried again every second"),
-        }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     NotFound = 7,
     /// Refused or denied.
     Refused = 8,
+    /// Ctrl-C, as shells have it.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -46,17 +48,28 @@ pub(crate) struct Failure {
 impl Failure {
     /// What happened.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), source: None, next: None }
+        Self {
+            exit,
+            message: message.into(),
+            source: None,
+            next: None,
+        }
     }
 
     /// Why.
     pub(crate) fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { source: Some(source.into()), ..self }
+        Self {
+            source: Some(source.into()),
+            ..self
+        }
     }
 
     /// What to do next.
     pub(crate) fn next(self, next: impl Into<String>) -> Self {
-        Self { next: Some(next.into()), ..self }
+        Self {
+            next: Some(next.into()),
+            ..self
+        }
     }
 }
 
@@ -64,7 +77,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         let mut said = self.message.clone();
-        let mut cause: Option<&dyn Error> = self.source.as_deref().map(|source| source as &dyn Error);
+        let mut cause: Option<&dyn Error> =
+            self.source.as_deref().map(|source| source as &dyn Error);
         while let Some(error) = cause {
             let text = error.to_string();
             if !said.contains(&text) {
@@ -131,8 +145,13 @@ mod tests {
     #[test]
     fn the_chain_is_told_once_with_what_to_do() {
         let cause = Outer(std::io::Error::other("the disk is full"));
-        let failure = Failure::new(Exit::Refused, "it was not written").because(cause).next("Make room.");
-        assert_eq!(failure.to_string(), "it was not written: outer: the disk is full\nMake room.");
+        let failure = Failure::new(Exit::Refused, "it was not written")
+            .because(cause)
+            .next("Make room.");
+        assert_eq!(
+            failure.to_string(),
+            "it was not written: outer: the disk is full\nMake room."
+        );
     }
 
     #[test]
@@ -146,6 +165,7 @@ mod tests {
             (Exit::TimedOut, 6),
             (Exit::NotFound, 7),
             (Exit::Refused, 8),
+            (Exit::Interrupted, 130),
         ];
         for (exit, code) in codes {
             assert_eq!(exit as u8, code);

@@ -38,7 +38,9 @@ fn main() -> ExitCode {
     match ended {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+            let red = anstyle::Style::new()
+                .bold()
+                .fg_color(Some(anstyle::AnsiColor::Red.into()));
             anstream::eprintln!("{red}teal:{red:#} {failure}");
             failure.exit.into()
         }
@@ -48,8 +50,11 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     logging::start(&cli.global, default_log(&cli.command))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Exit::Refused, "no threads can be started").because(error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| Failure::new(Exit::Refused, "no threads can be started").because(error))?;
     let result = runtime.block_on(dispatch(cli));
     // Tasks that still run (a second of somebody's keep-alive) do not hold up the end.
     runtime.shutdown_background();
@@ -76,7 +81,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Health(arguments) => commands::health::health(&arguments, style).await,
         Command::Completions(arguments) => {
-            clap_complete::generate(arguments.shell, &mut Cli::command(), "teal", &mut std::io::stdout());
+            clap_complete::generate(
+                arguments.shell,
+                &mut Cli::command(),
+                "teal",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
     }

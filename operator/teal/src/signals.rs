@@ -3,8 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Exit code of a process that Ctrl-C ended, as shells have it.
-const INTERRUPTED: i32 = 130;
+use crate::failure::Exit;
 
 /// A token that is cancelled by the first SIGTERM or Ctrl-C. The next one ends the process at once, after `restore`.
 pub(crate) fn stop(note: &'static str, restore: fn()) -> CancellationToken {
@@ -16,7 +15,7 @@ pub(crate) fn stop(note: &'static str, restore: fn()) -> CancellationToken {
         token.cancel();
         asked().await;
         restore();
-        std::process::exit(INTERRUPTED);
+        std::process::exit(Exit::Interrupted as i32);
     });
     stop
 }

@@ -48,7 +48,9 @@ impl Wish {
 
     /// The operator has taken this wish, or a later one, into account.
     pub(crate) fn is_observed(&self, status: &Status) -> bool {
-        status.observed_generation.is_some_and(|seen| self.is_after(seen) && seen.version >= self.version)
+        status
+            .observed_generation
+            .is_some_and(|seen| self.is_after(seen) && seen.version >= self.version)
     }
 
     /// Judges by one status. `still` is for how long it has said what it says.
@@ -56,35 +58,65 @@ impl Wish {
         if !self.is_observed(status) {
             return Verdict::Pending;
         }
-        let newer = status.observed_generation.is_some_and(|seen| !self.is(seen));
-        if let Some(ended) = status.history.iter().rev().find(|ended| self.is(ended.generation)) {
+        let newer = status
+            .observed_generation
+            .is_some_and(|seen| !self.is(seen));
+        if let Some(ended) = status
+            .history
+            .iter()
+            .rev()
+            .find(|ended| self.is(ended.generation))
+        {
             return ended_as(ended, status, newer);
         }
         let going_back = status.phase == Phase::RollingBack;
-        if let Some(rejected) = status.rejected.as_ref().filter(|rejected| self.is(rejected.generation) && !going_back) {
-            return failed(Exit::Rejected, format!("{} was rejected: {}", rejected.version, rejected.reason));
+        if let Some(rejected) = status
+            .rejected
+            .as_ref()
+            .filter(|rejected| self.is(rejected.generation) && !going_back)
+        {
+            return failed(
+                Exit::Rejected,
+                format!("{} was rejected: {}", rejected.version, rejected.reason),
+            );
         }
         if newer && status.rollout.is_none_or(|rollout| !self.is(rollout)) {
-            let by = status.desired.as_ref().map_or("another version", |desired| &desired.version);
-            return failed(Exit::Superseded, format!("a newer wish took its place: {by}"));
+            let by = status
+                .desired
+                .as_ref()
+                .map_or("another version", |desired| &desired.version);
+            return failed(
+                Exit::Superseded,
+                format!("a newer wish took its place: {by}"),
+            );
         }
         if newer {
             return Verdict::Pending;
         }
-        if let Some(unreadable) = holds(status, ConditionType::DesiredUnreadable, "DesiredInvalid") {
+        if let Some(unreadable) = holds(status, ConditionType::DesiredUnreadable, "DesiredInvalid")
+        {
             return failed(Exit::Invalid, unreadable.message.clone());
         }
         if self.serves_alone(status) {
             return Verdict::Converged;
         }
-        let stalled = condition(status, ConditionType::Stalled).filter(|stalled| still >= HELD_FOR && !stalled.message.is_empty());
-        stalled.map_or(Verdict::Pending, |stalled| failed(Exit::NeedsPerson, format!("{}: {}", stalled.reason, stalled.message)))
+        let stalled = condition(status, ConditionType::Stalled)
+            .filter(|stalled| still >= HELD_FOR && !stalled.message.is_empty());
+        stalled.map_or(Verdict::Pending, |stalled| {
+            failed(
+                Exit::NeedsPerson,
+                format!("{}: {}", stalled.reason, stalled.message),
+            )
+        })
     }
 
     /// Settled on exactly what was asked for.
     fn serves_alone(&self, status: &Status) -> bool {
-        let (Some(desired), Some(serving)) = (&status.desired, &status.serving) else { return false };
-        let ready = condition(status, ConditionType::Ready).and_then(|ready| ready.observed_generation);
+        let (Some(desired), Some(serving)) = (&status.desired, &status.serving) else {
+            return false;
+        };
+        let ready =
+            condition(status, ConditionType::Ready).and_then(|ready| ready.observed_generation);
         status.phase == Phase::Settled
             && self.is(desired.generation)
             && ready.is_some_and(|generation| self.is(generation))
@@ -97,13 +129,25 @@ fn ended_as(ended: &Ended, status: &Status, newer: bool) -> Verdict {
     match ended.outcome {
         Outcome::Succeeded => Verdict::Converged,
         Outcome::RolledBack => {
-            let rejected = status.rejected.as_ref().filter(|rejected| rejected.generation == ended.generation);
+            let rejected = status
+                .rejected
+                .as_ref()
+                .filter(|rejected| rejected.generation == ended.generation);
             let why = rejected.map_or("see the operator's log", |rejected| &rejected.reason);
             failed(Exit::Rejected, format!("{version} was rolled back: {why}"))
         }
-        Outcome::Aborted if newer => failed(Exit::Superseded, format!("the rollout of {version} was ended by a newer wish")),
-        Outcome::Aborted => failed(Exit::Rejected, format!("the rollout of {version} was ended")),
-        Outcome::Superseded => failed(Exit::Superseded, format!("a newer release took the place of {version}")),
+        Outcome::Aborted if newer => failed(
+            Exit::Superseded,
+            format!("the rollout of {version} was ended by a newer wish"),
+        ),
+        Outcome::Aborted => failed(
+            Exit::Rejected,
+            format!("the rollout of {version} was ended"),
+        ),
+        Outcome::Superseded => failed(
+            Exit::Superseded,
+            format!("a newer release took the place of {version}"),
+        ),
     }
 }
 
@@ -113,7 +157,10 @@ fn failed(exit: Exit, why: String) -> Verdict {
 
 /// The condition, if it is True.
 pub(crate) fn condition(status: &Status, kind: ConditionType) -> Option<&Condition> {
-    status.conditions.iter().find(|condition| condition.kind == kind && condition.status == Truth::True)
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.kind == kind && condition.status == Truth::True)
 }
 
 fn holds<'a>(status: &'a Status, kind: ConditionType, reason: &str) -> Option<&'a Condition> {
@@ -128,10 +175,22 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
-    const OLD: Generation = Generation { date: 1_000, version: 4 };
-    const OURS: Generation = Generation { date: 2_000, version: 5 };
-    const NEWER: Generation = Generation { date: 3_000, version: 6 };
-    const WISH: Wish = Wish { version: 5, after: Some(OLD) };
+    const OLD: Generation = Generation {
+        date: 1_000,
+        version: 4,
+    };
+    const OURS: Generation = Generation {
+        date: 2_000,
+        version: 5,
+    };
+    const NEWER: Generation = Generation {
+        date: 3_000,
+        version: 6,
+    };
+    const WISH: Wish = Wish {
+        version: 5,
+        after: Some(OLD),
+    };
 
     /// Settled on the release of `generation`.
     fn settled(generation: Generation) -> Status {
@@ -145,7 +204,9 @@ mod tests {
     }
 
     fn moving(observed: Generation, rollout: Generation) -> Status {
-        status(json!({"phase": "Progressing", "stage": "Shift", "observedGeneration": observed, "rollout": rollout}))
+        status(
+            json!({"phase": "Progressing", "stage": "Shift", "observedGeneration": observed, "rollout": rollout}),
+        )
     }
 
     fn status(mut members: Value) -> Status {
@@ -155,7 +216,13 @@ mod tests {
 
     fn ended(generation: Generation, outcome: Outcome) -> Ended {
         let at = jiff::Timestamp::UNIX_EPOCH;
-        Ended { generation, version: "1.4.0".into(), outcome, began: at, ended: at }
+        Ended {
+            generation,
+            version: "1.4.0".into(),
+            outcome,
+            began: at,
+            ended: at,
+        }
     }
 
     fn with_history(mut status: Status, generation: Generation, outcome: Outcome) -> Status {
@@ -173,18 +240,42 @@ mod tests {
     #[test]
     fn the_success_of_an_earlier_release_is_not_this_ones() {
         assert_eq!(WISH.judge(&settled(OLD), LONG), Verdict::Pending);
-        assert_eq!(WISH.judge(&with_history(settled(OLD), OLD, Outcome::Succeeded), LONG), Verdict::Pending);
+        assert_eq!(
+            WISH.judge(&with_history(settled(OLD), OLD, Outcome::Succeeded), LONG),
+            Verdict::Pending
+        );
         assert_eq!(WISH.judge(&settled(OURS), LONG), Verdict::Converged);
     }
 
     #[test]
     fn a_deleted_parameters_versions_do_not_count() {
         // It was deleted and written again: our write is version 1 with a later date.
-        let wish = Wish { version: 1, after: Some(OLD) };
+        let wish = Wish {
+            version: 1,
+            after: Some(OLD),
+        };
         assert_eq!(wish.judge(&settled(OLD), LONG), Verdict::Pending);
-        let earlier = Generation { date: 10, version: 1 };
-        assert_eq!(wish.judge(&with_history(settled(OLD), earlier, Outcome::RolledBack), LONG), Verdict::Pending);
-        assert_eq!(wish.judge(&settled(Generation { date: 2_000, version: 1 }), LONG), Verdict::Converged);
+        let earlier = Generation {
+            date: 10,
+            version: 1,
+        };
+        assert_eq!(
+            wish.judge(
+                &with_history(settled(OLD), earlier, Outcome::RolledBack),
+                LONG
+            ),
+            Verdict::Pending
+        );
+        assert_eq!(
+            wish.judge(
+                &settled(Generation {
+                    date: 2_000,
+                    version: 1
+                }),
+                LONG
+            ),
+            Verdict::Converged
+        );
     }
 
     #[test]
@@ -199,7 +290,8 @@ mod tests {
 
     #[test]
     fn an_ended_rollout_is_judged_by_how_it_ended() {
-        let outcome = |outcome| exit(&WISH.judge(&with_history(moving(OURS, OURS), OURS, outcome), LONG));
+        let outcome =
+            |outcome| exit(&WISH.judge(&with_history(moving(OURS, OURS), OURS, outcome), LONG));
         assert_eq!(outcome(Outcome::Succeeded), None);
         assert_eq!(outcome(Outcome::RolledBack), Some(Exit::Rejected));
         assert_eq!(outcome(Outcome::Aborted), Some(Exit::Rejected));
@@ -211,7 +303,10 @@ mod tests {
     #[test]
     fn a_rejection_is_told_when_traffic_is_back() {
         let mut status = moving(OURS, OURS);
-        status.rejected = serde_json::from_value(json!({"generation": OURS, "version": "1.4.0", "reason": "exit code 1"})).unwrap();
+        status.rejected = serde_json::from_value(
+            json!({"generation": OURS, "version": "1.4.0", "reason": "exit code 1"}),
+        )
+        .unwrap();
         (status.phase, status.stage) = (Phase::RollingBack, Stage::RollBack);
         assert_eq!(WISH.judge(&status, Duration::ZERO), Verdict::Pending);
         status.phase = Phase::Failed;
@@ -223,8 +318,14 @@ mod tests {
     #[test]
     fn a_newer_wish_ends_the_waiting_unless_this_one_is_still_on_its_way() {
         assert_eq!(WISH.judge(&moving(NEWER, OURS), LONG), Verdict::Pending);
-        assert_eq!(exit(&WISH.judge(&moving(NEWER, NEWER), LONG)), Some(Exit::Superseded));
-        assert_eq!(exit(&WISH.judge(&settled(NEWER), LONG)), Some(Exit::Superseded));
+        assert_eq!(
+            exit(&WISH.judge(&moving(NEWER, NEWER), LONG)),
+            Some(Exit::Superseded)
+        );
+        assert_eq!(
+            exit(&WISH.judge(&settled(NEWER), LONG)),
+            Some(Exit::Superseded)
+        );
     }
 
     #[test]
@@ -233,8 +334,14 @@ mod tests {
         status.conditions = serde_json::from_value(json!([
             {"type": "Stalled", "status": "True", "reason": "UnlistedRule", "message": "add the rule", "lastTransitionTime": "2026-11-21T10:00:00Z"}
         ])).unwrap();
-        assert_eq!(WISH.judge(&status, Duration::from_secs(9)), Verdict::Pending);
-        assert_eq!(exit(&WISH.judge(&status, HELD_FOR)), Some(Exit::NeedsPerson));
+        assert_eq!(
+            WISH.judge(&status, Duration::from_secs(9)),
+            Verdict::Pending
+        );
+        assert_eq!(
+            exit(&WISH.judge(&status, HELD_FOR)),
+            Some(Exit::NeedsPerson)
+        );
     }
 
     #[test]
@@ -244,6 +351,9 @@ mod tests {
         status.conditions = serde_json::from_value(json!([
             {"type": "DesiredUnreadable", "status": "True", "reason": "DesiredInvalid", "message": "write a version", "lastTransitionTime": "2026-11-21T10:00:00Z"}
         ])).unwrap();
-        assert_eq!(exit(&WISH.judge(&status, Duration::ZERO)), Some(Exit::Invalid));
+        assert_eq!(
+            exit(&WISH.judge(&status, Duration::ZERO)),
+            Some(Exit::Invalid)
+        );
     }
 }

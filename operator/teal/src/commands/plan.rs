@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crd_schema::Application;
+use planner::world::Role;
 use planner::{Memory, Mono, Plan, Tuning, World};
 use runtime::clock::Clock;
 use runtime::cloud::{Cloud, Focus};
@@ -14,26 +15,45 @@ use crate::failure::{Exit, Failure};
 use crate::output::Style;
 
 /// Looks once, and prints what an operator would do next.
-pub(crate) async fn plan(global: &Global, arguments: &cli::Plan, style: Style) -> Result<(), Failure> {
+pub(crate) async fn plan(
+    global: &Global,
+    arguments: &cli::Plan,
+    style: Style,
+) -> Result<(), Failure> {
     let name = name(&arguments.application)?;
     let aws = Aws::connect(global).await?;
     let clock = Clock::system();
     let cloud = aws.cloud(clock);
     let specs = cloud.specs().await?;
-    let spec = specs.into_iter().find(|spec| spec.name == name).ok_or_else(|| aws.unknown(&name))?;
+    let spec = specs
+        .into_iter()
+        .find(|spec| spec.name == name)
+        .ok_or_else(|| aws.unknown(&name))?;
     let parameter = aws.names.parameter(&name, aws::names::Leaf::Spec);
-    let text = spec.text.map_err(|why| Failure::new(Exit::Invalid, format!("{parameter}: {why}")))?;
-    let application = crd_schema::spec::load(&text, &parameter)
-        .map_err(|invalid| Failure::new(Exit::Invalid, format!("the spec is not valid\n{}", invalid.to_string().trim_end())))?;
+    let text = spec
+        .text
+        .map_err(|why| Failure::new(Exit::Invalid, format!("{parameter}: {why}")))?;
+    let application = crd_schema::spec::load(&text, &parameter).map_err(|invalid| {
+        Failure::new(
+            Exit::Invalid,
+            format!("the spec is not valid\n{}", invalid.to_string().trim_end()),
+        )
+    })?;
     if application.name != name {
-        let why = format!("{parameter} holds the Application {}: its metadata.name must be {name}", application.name);
+        let why = format!(
+            "{parameter} holds the Application {}: its metadata.name must be {name}",
+            application.name
+        );
         return Err(Failure::new(Exit::Invalid, why));
     }
     let (world, memory) = look(&cloud, &application, clock).await;
     let plan = planner::plan(&application, &world, &memory, &long_awake(), clock.now());
     tell(&name.to_string(), &plan, style);
     if let planner::WaitingOn::Observation { what } = &plan.report.waiting_on {
-        return Err(Failure::new(Exit::Refused, format!("without this no step is planned: {what}")));
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("without this no step is planned: {what}"),
+        ));
     }
     Ok(())
 }
@@ -41,12 +61,19 @@ pub(crate) async fn plan(global: &Global, arguments: &cli::Plan, style: Style) -
 /// One round of reads; a second one that looks at what the record names, when there is such a thing.
 async fn look(cloud: &impl Cloud, application: &Application, clock: Clock) -> (World, Memory) {
     let mut memory = Memory::new(Mono::default());
-    let mut focus = Focus { spec_present: true, ..Focus::default() };
+    let mut focus = Focus {
+        spec_present: true,
+        ..Focus::default()
+    };
     let mut world = cloud.observe(application, &focus).await;
     memory.absorb(&world, &long_awake(), clock.now());
     let (base, services) = memory.focus();
     if (&base, &services) != (&focus.base, &focus.services) {
-        focus = Focus { base, services, ..focus };
+        focus = Focus {
+            base,
+            services,
+            ..focus
+        };
         world = cloud.observe(application, &focus).await;
         memory.absorb(&world, &long_awake(), clock.now());
     }
@@ -78,14 +105,33 @@ fn tell(application: &str, plan: &Plan, style: Style) {
     style.say(&value, || {
         let mut text = format!("{application}  {}", report.stage.as_str());
         match step {
-            Some(step) => text.push_str(&format!("\n  next step  {} ({})", step.describe(), step.operation())),
-            None => text.push_str(&format!("\n  next step  none: waiting for {}", report.waiting_on.message())),
+            Some(step) => text.push_str(&format!(
+                "\n  next step  {} ({})",
+                step.describe(),
+                step.operation()
+            )),
+            None => text.push_str(&format!(
+                "\n  next step  none: waiting for {}",
+                report.waiting_on.message()
+            )),
         }
         for rule in &report.rules {
-            text.push_str(&format!("\n  weights    {}: read {}, wanted {}", rule.rule, weights(Some(rule.read)), weights(rule.asked)));
+            let wanted = match (rule.role, rule.asked) {
+                (Role::Production, Some(asked)) => format!(", wanted {}", weights(asked)),
+                (Role::Production | Role::Test | Role::Unlisted, _) => String::new(),
+            };
+            text.push_str(&format!(
+                "\n  weights    read {}{wanted} on {}",
+                weights(rule.read),
+                rule.rule
+            ));
         }
         for service in report.services.iter().filter(|service| service.active) {
-            let role = if service.serving { "serves" } else { "does not serve" };
+            let role = if service.serving {
+                "serves"
+            } else {
+                "does not serve"
+            };
             let version = service.version.as_deref().unwrap_or("-");
             text.push_str(&format!(
                 "\n  service    {} ({version}) {role}: {} of {} tasks run, {} healthy",
@@ -99,7 +145,8 @@ fn tell(application: &str, plan: &Plan, style: Style) {
     });
 }
 
-fn weights(weights: Option<[Option<u32>; 2]>) -> String {
-    let show = |weight: Option<u32>| weight.map_or_else(|| "-".to_owned(), |weight| weight.to_string());
-    weights.map_or_else(|| "nothing".to_owned(), |[a, b]| format!("A={} B={}", show(a), show(b)))
+fn weights([a, b]: [Option<u32>; 2]) -> String {
+    let show =
+        |weight: Option<u32>| weight.map_or_else(|| "-".to_owned(), |weight| weight.to_string());
+    format!("A={} B={}", show(a), show(b))
 }

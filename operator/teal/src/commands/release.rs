@@ -22,7 +22,11 @@ const POLL: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// Writes the wish; with `--wait`, returns when it serves alone and fails when it will not.
-pub(crate) async fn release(global: &Global, arguments: &cli::Release, style: Style) -> Result<(), Failure> {
+pub(crate) async fn release(
+    global: &Global,
+    arguments: &cli::Release,
+    style: Style,
+) -> Result<(), Failure> {
     let application = name(&arguments.application)?;
     let (desired, text) = desired(arguments)?;
     let aws = Aws::connect(global).await?;
@@ -30,12 +34,25 @@ pub(crate) async fn release(global: &Global, arguments: &cli::Release, style: St
     let before = known(&aws, &parameters, &application).await?;
     let version = parameters.put(&application, Leaf::Desired, &text).await?;
     let asked = json!({"application": application, "desired": desired.version, "version": version});
-    style.say(&asked, || format!("{application}: {} is desired (write {version})", desired.version));
+    style.say(&asked, || {
+        format!(
+            "{application}: {} is desired (write {version})",
+            desired.version
+        )
+    });
     if !arguments.wait {
         return Ok(());
     }
-    let wish = Wish { version, after: before.and_then(|before| before.observed_generation) };
-    let waiting = Waiting { parameters: &parameters, application: &application, desired: &desired, style };
+    let wish = Wish {
+        version,
+        after: before.and_then(|before| before.observed_generation),
+    };
+    let waiting = Waiting {
+        parameters: &parameters,
+        application: &application,
+        desired: &desired,
+        style,
+    };
     waiting.for_verdict(wish, arguments.timeout).await
 }
 
@@ -45,18 +62,27 @@ fn desired(arguments: &cli::Release) -> Result<(Desired, String), Failure> {
         Failure::new(Exit::Invalid, "nothing was written")
             .because(Box::<dyn std::error::Error + Send + Sync>::from(error))
     };
-    let mut desired = Desired::parse(&arguments.version).map_err(|error| wrong(error.to_string()))?;
+    let mut desired =
+        Desired::parse(&arguments.version).map_err(|error| wrong(error.to_string()))?;
     if let Some(id) = &arguments.id {
         desired.id = Some(id.clone());
     }
     let plain = desired.id.is_none() && desired.images.is_empty();
-    let text = if plain { desired.version.clone() } else { crate::output::line(&desired) };
+    let text = if plain {
+        desired.version.clone()
+    } else {
+        crate::output::line(&desired)
+    };
     Desired::parse(&text).map_err(|error| wrong(error.to_string()))?;
     Ok((desired, text))
 }
 
 /// The status before, if there is one. An application is unknown when it has neither status nor spec.
-async fn known(aws: &Aws, parameters: &Parameters, application: &ApplicationName) -> Result<Option<Status>, Failure> {
+async fn known(
+    aws: &Aws,
+    parameters: &Parameters,
+    application: &ApplicationName,
+) -> Result<Option<Status>, Failure> {
     if let Some(found) = parameters.get(application, Leaf::Status).await? {
         return Ok(serde_json::from_str(&found.text).ok());
     }
@@ -86,7 +112,9 @@ impl Waiting<'_> {
             match self.read().await {
                 Ok(status) => seen = status,
                 // The release goes on whether it can be watched or not.
-                Err(error) if is_passing(error.kind) => tracing::warn!(%error, "the status could not be read"),
+                Err(error) if is_passing(error.kind) => {
+                    tracing::warn!(%error, "the status could not be read")
+                }
                 Err(error) => return Err(error.into()),
             }
             let line = self.progress(wish, seen.as_ref(), start.elapsed());
@@ -95,17 +123,27 @@ impl Waiting<'_> {
                 told = line;
                 since = Instant::now();
             }
-            match seen.as_ref().map_or(Verdict::Pending, |status| wish.judge(status, since.elapsed())) {
+            match seen.as_ref().map_or(Verdict::Pending, |status| {
+                wish.judge(status, since.elapsed())
+            }) {
                 Verdict::Pending => {}
                 Verdict::Converged => return self.converged(start.elapsed()),
                 Verdict::Failed { exit, why } => {
                     let next = format!("`teal status {}` shows how it is now.", self.application);
-                    return Err(Failure::new(exit, format!("{}: {why}", self.application)).next(next));
+                    return Err(
+                        Failure::new(exit, format!("{}: {why}", self.application)).next(next)
+                    );
                 }
             }
             if start.elapsed() + POLL > patience {
-                return Err(Failure::new(Exit::TimedOut, format!("{}: {} did not get there within {patience:?}: {told}", self.application, self.desired.version))
-                    .next("The release goes on; only the waiting ended."));
+                return Err(Failure::new(
+                    Exit::TimedOut,
+                    format!(
+                        "{}: {} did not get there within {patience:?}: {told}",
+                        self.application, self.desired.version
+                    ),
+                )
+                .next("The release goes on; only the waiting ended."));
             }
             tokio::time::sleep(POLL).await;
         }
@@ -126,7 +164,10 @@ impl Waiting<'_> {
 
     fn tell(&self, line: &str, status: Option<&Status>, elapsed: Duration) {
         let seconds = elapsed.as_secs();
-        let (stage, waiting_on) = (status.map(|status| status.stage), status.and_then(|status| status.waiting_on.as_ref()));
+        let (stage, waiting_on) = (
+            status.map(|status| status.stage),
+            status.and_then(|status| status.waiting_on.as_ref()),
+        );
         let value = json!({"application": self.application, "seconds": seconds, "stage": stage, "waitingOn": waiting_on, "message": line});
         self.style.say(&value, || format!("{seconds:>5} s  {line}"));
     }
@@ -134,7 +175,8 @@ impl Waiting<'_> {
     fn converged(&self, elapsed: Duration) -> Result<(), Failure> {
         let (application, version) = (self.application, &self.desired.version);
         let value = json!({"application": application, "outcome": "Succeeded", "serving": version, "seconds": elapsed.as_secs()});
-        self.style.say(&value, || format!("{application}: {version} serves alone"));
+        self.style
+            .say(&value, || format!("{application}: {version} serves alone"));
         Ok(())
     }
 }

@@ -32,7 +32,10 @@ pub(crate) fn validate(arguments: &cli::Validate, style: Style) -> Result<(), Fa
     }
     match wrong.len() {
         0 => Ok(()),
-        _ => Err(Failure::new(Exit::Invalid, format!("not a valid Application: {}", wrong.join(", ")))),
+        _ => Err(Failure::new(
+            Exit::Invalid,
+            format!("not a valid Application: {}", wrong.join(", ")),
+        )),
     }
 }
 
@@ -44,13 +47,23 @@ pub(crate) fn load(file: &Path) -> Result<(String, Application), Failure> {
         Ok(application) => Ok((text, application)),
         Err(invalid) => {
             let problems = invalid.to_string();
-            Err(Failure::new(Exit::Invalid, format!("{source} is not a valid Application\n{}", problems.trim_end())))
+            Err(Failure::new(
+                Exit::Invalid,
+                format!(
+                    "{source} is not a valid Application\n{}",
+                    problems.trim_end()
+                ),
+            ))
         }
     }
 }
 
 fn name(file: &Path) -> String {
-    if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() }
+    if file.as_os_str() == "-" {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
+    }
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
@@ -61,10 +74,15 @@ fn read(file: &Path) -> Result<String, Failure> {
         std::fs::read(file).map(|content| bytes = content)
     };
     read.map_err(|error| {
-        let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Refused };
+        let exit = if error.kind() == std::io::ErrorKind::NotFound {
+            Exit::NotFound
+        } else {
+            Exit::Refused
+        };
         Failure::new(exit, format!("{} cannot be read", name(file))).because(error)
     })?;
     String::from_utf8(bytes).map_err(|error| {
-        Failure::new(Exit::Invalid, format!("{} is not text", name(file))).because(error.utf8_error())
+        Failure::new(Exit::Invalid, format!("{} is not text", name(file)))
+            .because(error.utf8_error())
     })
 }

@@ -39,7 +39,10 @@ pub(crate) struct Host {
 
 #[derive(Debug)]
 enum Life {
-    InProcess { stop: CancellationToken, task: JoinHandle<()> },
+    InProcess {
+        stop: CancellationToken,
+        task: JoinHandle<()>,
+    },
     Process(Box<Child>),
 }
 
@@ -47,7 +50,11 @@ impl Host {
     /// In this process: exactly what `teal run` does.
     pub(crate) async fn in_process(place: &Place) -> Result<Self, Failure> {
         let (registry, calls) = Operator::metrics()?;
-        let Settings { region, share, write_timeout: _ } = Settings::default();
+        let Settings {
+            region,
+            share,
+            write_timeout: _,
+        } = Settings::default();
         let settings = Settings {
             region,
             share: pace::share(share, place.time_scale),
@@ -63,16 +70,37 @@ impl Host {
         let stop = CancellationToken::new();
         let operator = Operator::new(&connection, registry, &options, stop.clone()).await?;
         let address = operator.address()?;
-        Ok(Self { address, life: Life::InProcess { stop, task: tokio::spawn(operator.run()) } })
+        Ok(Self {
+            address,
+            life: Life::InProcess {
+                stop,
+                task: tokio::spawn(operator.run()),
+            },
+        })
     }
 
     /// As a process: `teal run`.
     pub(crate) async fn process(place: &Place) -> Result<Self, Failure> {
-        let lost = |error: std::io::Error| Failure::new(Exit::Bug, "the operator's process could not be started").because(error);
+        let lost = |error: std::io::Error| {
+            Failure::new(Exit::Bug, "the operator's process could not be started").because(error)
+        };
         let program = std::env::current_exe().map_err(lost)?;
         let mut child = Command::new(program)
-            .args(["run", "--listen", "127.0.0.1:0", "--log", "info", "--log-format", "json"])
-            .args(["--prefix", stage::PREFIX, "--time-scale", &place.time_scale.to_string()])
+            .args([
+                "run",
+                "--listen",
+                "127.0.0.1:0",
+                "--log",
+                "info",
+                "--log-format",
+                "json",
+            ])
+            .args([
+                "--prefix",
+                stage::PREFIX,
+                "--time-scale",
+                &place.time_scale.to_string(),
+            ])
             .env("AWS_ENDPOINT_URL", &place.endpoint)
             .env("AWS_REGION", "eu-west-1")
             .env("AWS_ACCESS_KEY_ID", "local")
@@ -83,7 +111,10 @@ impl Host {
             .kill_on_drop(true)
             .spawn()
             .map_err(lost)?;
-        let log = child.stderr.take().ok_or_else(|| lost(std::io::Error::other("it has no log")))?;
+        let log = child
+            .stderr
+            .take()
+            .ok_or_else(|| lost(std::io::Error::other("it has no log")))?;
         let mut lines = BufReader::new(log).lines();
         let listens = async {
             while let Ok(Some(line)) = lines.next_line().await {
@@ -94,26 +125,33 @@ impl Host {
             None
         };
         let address = tokio::time::timeout(START, listens).await.ok().flatten();
-        let address = address.ok_or_else(|| lost(std::io::Error::other("it did not come to listen")))?;
+        let address =
+            address.ok_or_else(|| lost(std::io::Error::other("it did not come to listen")))?;
         // Its log is read to the end, so that it never waits for a reader.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { address, life: Life::Process(Box::new(child)) })
+        Ok(Self {
+            address,
+            life: Life::Process(Box::new(child)),
+        })
     }
 
     /// What it shows of the blog; none while it shows nothing.
     pub(crate) async fn status(&self) -> Option<Status> {
-        let (status, body) = probe::get(self.address, "/api/v1/applications/blog", ANSWER).await.ok()?;
-        let shown: Shown = (status == 200).then(|| serde_json::from_str(&body).ok()).flatten()?;
+        let (status, body) = probe::get(self.address, "/api/v1/applications/blog", ANSWER)
+            .await
+            .ok()?;
+        let shown: Shown = (status == 200)
+            .then(|| serde_json::from_str(&body).ok())
+            .flatten()?;
         Some(shown.status)
     }
 
     /// SIGKILL, when it is a process: it gets no chance to do or say anything.
     pub(crate) async fn kill(self) -> Result<(), Failure> {
         match self.life {
-            Life::Process(mut child) => child
-                .kill()
-                .await
-                .map_err(|error| Failure::new(Exit::Bug, "the operator's process could not be killed").because(error)),
+            Life::Process(mut child) => child.kill().await.map_err(|error| {
+                Failure::new(Exit::Bug, "the operator's process could not be killed").because(error)
+            }),
             Life::InProcess { .. } => Ok(()),
         }
     }

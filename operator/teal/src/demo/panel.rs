@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use crd_schema::Status;
+use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
 use crd_schema::status::Split;
 use emulator::dataplane::load::Statistics;
@@ -15,7 +16,13 @@ use super::seen::Tasks;
 use super::summary::{StageTook, grouped};
 
 /// Stages of a release that goes well.
-const STAGES: [Stage; 5] = [Stage::ScaleUp, Stage::Validate, Stage::Shift, Stage::Bake, Stage::CleanUp];
+const STAGES: [Stage; 5] = [
+    Stage::ScaleUp,
+    Stage::Validate,
+    Stage::Shift,
+    Stage::Bake,
+    Stage::CleanUp,
+];
 /// Rates are taken over this long.
 const RATE_OVER: Duration = Duration::from_secs(1);
 /// Cells of the traffic bar.
@@ -39,13 +46,19 @@ pub(crate) struct Frame<'a> {
     pub(crate) tasks: &'a [Tasks],
     pub(crate) load: &'a Statistics,
     pub(crate) versions: [&'a str; 2],
+    /// The production and the test rule.
+    pub(crate) rules: [Option<&'a RuleTarget>; 2],
 }
 
 /// Where it is shown.
 #[derive(Debug)]
 pub(crate) enum Panel {
     /// Drawn again in place.
-    Terminal { title: String, lines: usize, rates: Rates },
+    Terminal {
+        title: String,
+        lines: usize,
+        rates: Rates,
+    },
     /// A line for each change, to standard output or, with `--json`, to standard error.
     Lines { told: String, to_stderr: bool },
 }
@@ -54,19 +67,34 @@ impl Panel {
     /// A panel on a terminal, else lines.
     pub(crate) fn open(title: String, json: bool) -> Self {
         if json || !std::io::stdout().is_terminal() {
-            return Self::Lines { told: String::new(), to_stderr: json };
+            return Self::Lines {
+                told: String::new(),
+                to_stderr: json,
+            };
         }
         anstream::print!("{BEGIN}");
-        Self::Terminal { title, lines: 0, rates: Rates::default() }
+        Self::Terminal {
+            title,
+            lines: 0,
+            rates: Rates::default(),
+        }
     }
 
     /// Shows one moment.
     pub(crate) fn show(&mut self, frame: &Frame<'_>) {
         match self {
-            Self::Terminal { title, lines, rates } => {
+            Self::Terminal {
+                title,
+                lines,
+                rates,
+            } => {
                 rates.note(frame.load);
                 let text = panel(title, frame, rates);
-                let up = if *lines > 0 { format!("\x1b[{lines}F") } else { String::new() };
+                let up = if *lines > 0 {
+                    format!("\x1b[{lines}F")
+                } else {
+                    String::new()
+                };
                 *lines = text.lines().count();
                 let cleared = text.replace('\n', "\x1b[K\n");
                 anstream::print!("{up}{cleared}\x1b[J");
@@ -76,8 +104,12 @@ impl Panel {
                 let line = line(frame);
                 if line != *told {
                     let seconds = frame.elapsed.as_secs_f64();
-                    let (requests, failed) = (grouped(frame.load.requests), grouped(frame.load.failed));
-                    say(*to_stderr, &format!("{seconds:6.1} s  {line} | {requests} requests, {failed} failed"));
+                    let (requests, failed) =
+                        (grouped(frame.load.requests), grouped(frame.load.failed));
+                    say(
+                        *to_stderr,
+                        &format!("{seconds:6.1} s  {line} | {requests} requests, {failed} failed"),
+                    );
                     *told = line;
                 }
             }
@@ -111,7 +143,11 @@ pub(crate) fn restore() {
 }
 
 fn say(to_stderr: bool, text: &str) {
-    if to_stderr { anstream::eprintln!("{text}") } else { anstream::println!("{text}") }
+    if to_stderr {
+        anstream::eprintln!("{text}")
+    } else {
+        anstream::println!("{text}")
+    }
 }
 
 /// One moment in one line, without what changes all the time.
@@ -121,15 +157,22 @@ fn line(frame: &Frame<'_>) -> String {
         (None, Some(status)) => crate::commands::status::one_line(status),
         (None, None) => "the operator looks around".to_owned(),
     };
-    let (asked, read) = shares(frame);
-    if let Some(green) = asked {
-        let _ = write!(text, " | asked {}", split(frame, green));
-    }
-    if let Some(green) = read {
-        let _ = write!(text, " | read {}", split(frame, green));
+    let shares = Shares::of(frame);
+    for (name, green) in [
+        ("asked for", shares.asked),
+        ("read", shares.production),
+        ("test", shares.test),
+    ] {
+        if let Some(green) = green {
+            let _ = write!(text, " | {name} {}", split(frame, green));
+        }
     }
     for tasks in frame.tasks {
-        let _ = write!(text, " | {} {}/{} run, {} healthy", tasks.version, tasks.running, tasks.desired, tasks.healthy);
+        let _ = write!(
+            text,
+            " | {} {}/{} run, {} healthy",
+            tasks.version, tasks.running, tasks.desired, tasks.healthy
+        );
     }
     text
 }
@@ -144,43 +187,108 @@ fn panel(title: &str, frame: &Frame<'_>, rates: &Rates) -> String {
     let [blue, green] = colours();
     let [old, new] = frame.versions;
     let elapsed = frame.elapsed.as_secs();
-    let mut text = format!("{bold}{title}{bold:#}  {dim}{}:{:02}{dim:#}\n\n", elapsed / 60, elapsed % 60);
+    let mut text = format!(
+        "{bold}{title}{bold:#}  {dim}{}:{:02}{dim:#}\n\n",
+        elapsed / 60,
+        elapsed % 60
+    );
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "  {dim}{name:<9}{dim:#} {value}");
     };
     row("stage", stages(frame));
     row("now", waiting(frame));
-    let (asked, read) = shares(frame);
-    row("traffic", format!("{}  asked for", bar(asked)));
-    row("", format!("{}  read", bar(read)));
+    let shares = Shares::of(frame);
+    row(
+        "traffic",
+        format!(
+            "asked for   {}",
+            shares.asked.map_or_else(|| "no change".to_owned(), bar)
+        ),
+    );
+    row(
+        "",
+        format!(
+            "read        {}",
+            shares.production.map_or_else(|| "not yet".to_owned(), bar)
+        ),
+    );
+    row(
+        "",
+        format!(
+            "test rule   {}",
+            shares.test.map_or_else(|| "not yet".to_owned(), bar)
+        ),
+    );
     for (version, colour) in [(old, blue), (new, green)] {
-        let tasks = frame.tasks.iter().filter(|tasks| tasks.version == version).map(describe);
+        let tasks = frame
+            .tasks
+            .iter()
+            .filter(|tasks| tasks.version == version)
+            .map(describe);
         let tasks = tasks.collect::<Vec<_>>().join("; ");
-        let tasks = if tasks.is_empty() { "no tasks".to_owned() } else { tasks };
-        row(if version == old { "tasks" } else { "" }, format!("{colour}{version}{colour:#}  {tasks}"));
+        let tasks = if tasks.is_empty() {
+            "no tasks".to_owned()
+        } else {
+            tasks
+        };
+        row(
+            if version == old { "tasks" } else { "" },
+            format!("{colour}{version}{colour:#}  {tasks}"),
+        );
     }
     for (version, colour) in [(old, blue), (new, green)] {
-        let (answered, rate) = (grouped(frame.load.answered_by(version)), grouped(rates.of(version)));
+        let (answered, rate) = (
+            grouped(frame.load.answered_by(version)),
+            grouped(rates.of(version)),
+        );
         let name = if version == old { "requests" } else { "" };
-        row(name, format!("{colour}{version}{colour:#}  {answered:>9} answered  {rate:>6} a second"));
+        row(
+            name,
+            format!("{colour}{version}{colour:#}  {answered:>9} answered  {rate:>6} a second"),
+        );
     }
     let failed = frame.load.failed;
-    let colour = Style::new().bold().fg_color(Some(if failed == 0 { AnsiColor::Green } else { AnsiColor::Red }.into()));
-    row("", format!("{colour}{:>16} failed{colour:#}", grouped(failed)));
+    let colour = Style::new().bold().fg_color(Some(
+        if failed == 0 {
+            AnsiColor::Green
+        } else {
+            AnsiColor::Red
+        }
+        .into(),
+    ));
+    row(
+        "",
+        format!("{colour}{:>16} failed{colour:#}", grouped(failed)),
+    );
     text
 }
 
 fn stages(frame: &Frame<'_>) -> String {
-    let (done, now, dim) = (Style::new().fg_color(Some(AnsiColor::Green.into())), Style::new().bold(), Style::new().dimmed());
-    let took = |stage: Stage| frame.stages.iter().position(|took| took.stage == stage.as_str());
-    let shown = STAGES.iter().copied().chain([Stage::RollBack].into_iter().filter(|stage| took(*stage).is_some()));
-    let shown = shown.map(|stage| match took(stage).map(|at| (at, frame.stages.get(at))) {
-        Some((at, Some(took))) if at + 1 < frame.stages.len() || frame.over => {
-            format!("{done}✓ {} {:.1} s{done:#}", took.stage, took.seconds)
-        }
-        Some((_, Some(took))) => format!("{now}▶ {} {:.0} s{now:#}", took.stage, took.seconds),
-        Some((_, None)) | None => format!("{dim}{}{dim:#}", stage.as_str()),
-    });
+    let (done, now, dim) = (
+        Style::new().fg_color(Some(AnsiColor::Green.into())),
+        Style::new().bold(),
+        Style::new().dimmed(),
+    );
+    let took = |stage: Stage| {
+        frame
+            .stages
+            .iter()
+            .position(|took| took.stage == stage.as_str())
+    };
+    let shown = STAGES.iter().copied().chain(
+        [Stage::RollBack]
+            .into_iter()
+            .filter(|stage| took(*stage).is_some()),
+    );
+    let shown = shown.map(
+        |stage| match took(stage).map(|at| (at, frame.stages.get(at))) {
+            Some((at, Some(took))) if at + 1 < frame.stages.len() || frame.over => {
+                format!("{done}✓ {} {:.1} s{done:#}", took.stage, took.seconds)
+            }
+            Some((_, Some(took))) => format!("{now}▶ {} {:.0} s{now:#}", took.stage, took.seconds),
+            Some((_, None)) | None => format!("{dim}{}{dim:#}", stage.as_str()),
+        },
+    );
     shown.collect::<Vec<_>>().join("  ")
 }
 
@@ -196,26 +304,63 @@ fn waiting(frame: &Frame<'_>) -> String {
     }
 }
 
-/// Green's share of production as asked for and as read. Once blue is gone, "blue" in the status is what serves.
-fn shares(frame: &Frame<'_>) -> (Option<u8>, Option<u8>) {
-    let Some(status) = frame.status else { return (None, None) };
-    let settled_on_new = status.rollout.is_none() && status.serving.as_ref().is_some_and(|serving| serving.version == frame.versions[1]);
-    let green = |split: Split| if settled_on_new { split.blue } else { split.green };
-    let read = status.weights.read.first().and_then(|rule| rule.weights);
-    (status.weights.asked.map(green), read.map(green))
+/// The new version's share, in percent. Once the old one is gone, "blue" in the status is what serves.
+#[derive(Debug, Default)]
+struct Shares {
+    asked: Option<u8>,
+    production: Option<u8>,
+    test: Option<u8>,
 }
 
-fn bar(green: Option<u8>) -> String {
-    let Some(green) = green else { return format!("{:^width$}", "no change", width = BAR + 12) };
+impl Shares {
+    fn of(frame: &Frame<'_>) -> Self {
+        let Some(status) = frame.status else {
+            return Self::default();
+        };
+        let serves = status
+            .serving
+            .as_ref()
+            .is_some_and(|serving| serving.version == frame.versions[1]);
+        let new_is_blue = status.rollout.is_none() && serves;
+        let new = |split: Split| if new_is_blue { split.blue } else { split.green };
+        let read = |rule: Option<&RuleTarget>| {
+            let arn = match rule? {
+                RuleTarget::Listener(arn) => arn.as_str(),
+                RuleTarget::Rule(arn) => arn.as_str(),
+            };
+            status
+                .weights
+                .read
+                .iter()
+                .find(|read| read.rule.starts_with(arn))?
+                .weights
+                .map(new)
+        };
+        let [production, test] = frame.rules;
+        Self {
+            asked: status.weights.asked.map(new),
+            production: read(production),
+            test: read(test),
+        }
+    }
+}
+
+fn bar(green: u8) -> String {
     let [blue_style, green_style] = colours();
     let filled = usize::from(green) * BAR / 100;
     let (old, new) = ("━".repeat(BAR - filled), "━".repeat(filled));
-    format!("{blue_style}{:>3} % {old}{blue_style:#}{green_style}{new} {green:>3} %{green_style:#}", 100 - green)
+    format!(
+        "{blue_style}{:>3} % {old}{blue_style:#}{green_style}{new} {green:>3} %{green_style:#}",
+        100 - green
+    )
 }
 
 fn describe(tasks: &Tasks) -> String {
     let draining = if tasks.draining { ", deleted" } else { "" };
-    format!("{} of {} run, {} healthy{draining}", tasks.running, tasks.desired, tasks.healthy)
+    format!(
+        "{} of {} run, {} healthy{draining}",
+        tasks.running, tasks.desired, tasks.healthy
+    )
 }
 
 fn colours() -> [Style; 2] {
@@ -229,17 +374,26 @@ pub(crate) struct Rates(VecDeque<Statistics>);
 impl Rates {
     fn note(&mut self, now: &Statistics) {
         self.0.push_back(now.clone());
-        while self.0.get(1).is_some_and(|next| now.elapsed.saturating_sub(next.elapsed) >= RATE_OVER) {
+        while self
+            .0
+            .get(1)
+            .is_some_and(|next| now.elapsed.saturating_sub(next.elapsed) >= RATE_OVER)
+        {
             self.0.pop_front();
         }
     }
 
     fn of(&self, version: &str) -> u64 {
-        let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else { return 0 };
+        let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else {
+            return 0;
+        };
         let seconds = last.elapsed.saturating_sub(first.elapsed).as_secs_f64();
         if seconds <= 0.0 {
             return 0;
         }
-        (last.answered_by(version).saturating_sub(first.answered_by(version)) as f64 / seconds) as u64
+        (last
+            .answered_by(version)
+            .saturating_sub(first.answered_by(version)) as f64
+            / seconds) as u64
     }
 }

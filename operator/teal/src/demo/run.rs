@@ -25,9 +25,9 @@ use crate::signals;
 use crate::stage::{self, Ports};
 
 /// So many times as fast as AWS is, at speed 1.
-const PACE: f64 = 5.0;
+const PACE: f64 = 4.0;
 /// The same when the operator is killed: after each kill it waits for what its predecessor may have left on the way.
-const PACE_WITH_KILLS: f64 = 12.0;
+const PACE_WITH_KILLS: f64 = 10.0;
 /// The version that is released.
 const NEXT: &str = "1.4.0";
 /// How often the screen is drawn.
@@ -40,14 +40,36 @@ const KILL_AFTER_MS: f64 = 3_000.0;
 /// Runs the demo.
 pub(crate) async fn run(global: &Global, arguments: &cli::Demo) -> Result<(), Failure> {
     let json = arguments.json || global.output == Some(cli::Output::Json);
-    let ports = Ports { production: arguments.production_port, test: arguments.test_port };
+    let ports = Ports {
+        production: arguments.production_port,
+        test: arguments.test_port,
+    };
     free(ports).await?;
-    let pace = if arguments.kill_operator { PACE_WITH_KILLS } else { PACE } * arguments.speed;
+    let pace = if arguments.kill_operator {
+        PACE_WITH_KILLS
+    } else {
+        PACE
+    } * arguments.speed;
     let stop = signals::stop("", panel::restore);
-    let settings = Settings { tasks: TaskMode::Real, ..Settings::default() }.scaled(pace);
+    let settings = Settings {
+        tasks: TaskMode::Real,
+        ..Settings::default()
+    }
+    .scaled(pace);
     let local = Local::start(settings, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-    let title = format!("teal demo  blog {} → {NEXT}, {} times as fast as AWS", stage::FIRST, short(pace));
-    let mut play = Play::new(&local, ports, arguments.clone(), pace, Panel::open(title, json), stop)?;
+    let title = format!(
+        "teal demo  blog {} → {NEXT}, {} times as fast as AWS",
+        stage::FIRST,
+        short(pace)
+    );
+    let mut play = Play::new(
+        &local,
+        ports,
+        arguments.clone(),
+        pace,
+        Panel::open(title, json),
+        stop,
+    )?;
     let played = play.perform().await;
     let host = play.host.take();
     drop(play);
@@ -74,14 +96,25 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Demo) -> Result<(), Fa
 /// Both listeners' ports can be had.
 async fn free(ports: Ports) -> Result<(), Failure> {
     if ports.production == ports.test {
-        return Err(Failure::new(Exit::Invalid, "the production and the test listener need ports of their own"));
+        return Err(Failure::new(
+            Exit::Invalid,
+            "the production and the test listener need ports of their own",
+        ));
     }
-    for (port, option) in [(ports.production, "--production-port"), (ports.test, "--test-port")] {
-        tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
-            Failure::new(Exit::Refused, format!("the load balancer cannot listen on 127.0.0.1:{port}"))
+    for (port, option) in [
+        (ports.production, "--production-port"),
+        (ports.test, "--test-port"),
+    ] {
+        tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Refused,
+                    format!("the load balancer cannot listen on 127.0.0.1:{port}"),
+                )
                 .because(error)
                 .next(format!("Choose another port with {option} PORT."))
-        })?;
+            })?;
     }
     Ok(())
 }
@@ -127,7 +160,10 @@ impl<'a> Play<'a> {
             local,
             application,
             production: SocketAddr::from((Ipv4Addr::LOCALHOST, ports.production)),
-            place: Place { endpoint: format!("http://{}", local.address), time_scale: pace },
+            place: Place {
+                endpoint: format!("http://{}", local.address),
+                time_scale: pace,
+            },
             panel,
             stop,
             deadline: Instant::now() + arguments.timeout,
@@ -152,10 +188,16 @@ impl<'a> Play<'a> {
         self.operator_is_settled().await?;
         self.local.emulator.faults().clear_journal();
         let path = http_root();
-        let load = Load::start(self.production, path, self.arguments.users, &CancellationToken::new());
+        let load = Load::start(
+            self.production,
+            path,
+            self.arguments.users,
+            &CancellationToken::new(),
+        );
         self.watch_for(&load, CALM).await?;
-        stage::put(&self.local.emulator, "desired", NEXT)
-            .map_err(|error| Failure::new(Exit::Bug, "the desired version cannot be written").because(error))?;
+        stage::put(&self.local.emulator, "desired", NEXT).map_err(|error| {
+            Failure::new(Exit::Bug, "the desired version cannot be written").because(error)
+        })?;
         let over = self.watch_release(&load).await?;
         if over {
             self.watch_for(&load, CALM).await?;
@@ -171,7 +213,8 @@ impl<'a> Play<'a> {
             if tasks.iter().any(|tasks| tasks.healthy >= 2) {
                 return Ok(());
             }
-            self.pause("the first version did not become healthy").await?;
+            self.pause("the first version did not become healthy")
+                .await?;
         }
     }
 
@@ -187,10 +230,15 @@ impl<'a> Play<'a> {
     async fn operator_is_settled(&mut self) -> Result<(), Failure> {
         loop {
             self.look().await;
-            if self.status.as_ref().is_some_and(|status| status.phase == Phase::Settled) {
+            if self
+                .status
+                .as_ref()
+                .is_some_and(|status| status.phase == Phase::Settled)
+            {
                 return Ok(());
             }
-            self.pause("the operator did not settle on the first version").await?;
+            self.pause("the operator did not settle on the first version")
+                .await?;
         }
     }
 
@@ -234,11 +282,17 @@ impl<'a> Play<'a> {
     fn is_over(&mut self, statistics: &Statistics) -> bool {
         let emulator = &self.local.emulator;
         let services = seen::tasks(emulator, &self.application, &mut self.services);
-        let [only] = services.as_slice() else { return false };
-        let quiet = |(version, answers): (&String, &emulator::dataplane::load::VersionStatistics)| {
-            *version == only.version || statistics.elapsed.saturating_sub(answers.last) > Duration::from_secs(1)
+        let [only] = services.as_slice() else {
+            return false;
         };
-        statistics.versions.iter().all(quiet) && self.host.is_some() && seen::is_over(emulator, NEXT)
+        let quiet =
+            |(version, answers): (&String, &emulator::dataplane::load::VersionStatistics)| {
+                *version == only.version
+                    || statistics.elapsed.saturating_sub(answers.last) > Duration::from_secs(1)
+            };
+        statistics.versions.iter().all(quiet)
+            && self.host.is_some()
+            && seen::is_over(emulator, NEXT)
     }
 
     /// Kills the operator once in each stage, a while after it began, and starts it again a while later.
@@ -272,7 +326,10 @@ impl<'a> Play<'a> {
         let tasks = seen::tasks(&self.local.emulator, &self.application, &mut self.services);
         let stages = self.timeline.took(Timestamp::now());
         let kills = self.killing.kills;
-        let away = self.host.is_none().then(|| format!("the operator was killed (SIGKILL number {kills})"));
+        let away = self
+            .host
+            .is_none()
+            .then(|| format!("the operator was killed (SIGKILL number {kills})"));
         self.panel.show(&Frame {
             elapsed: statistics.elapsed,
             status: self.status.as_ref(),
@@ -282,18 +339,30 @@ impl<'a> Play<'a> {
             tasks: &tasks,
             load: statistics,
             versions: [stage::FIRST, NEXT],
+            rules: [
+                &self.application.route.production,
+                &self.application.route.test,
+            ]
+            .map(|rules| rules.first()),
         });
     }
 
     /// A moment; fails when somebody stopped the demo, or (with a complaint) when time ran out.
     async fn pause(&self, complaint: &str) -> Result<(), Failure> {
         tokio::select! {
-            () = self.stop.cancelled() => return Err(Failure::new(Exit::Refused, "stopped before the end")),
+            () = self.stop.cancelled() => return Err(Failure::new(Exit::Interrupted, "stopped before the end")),
             () = tokio::time::sleep(TICK) => {}
         }
         if !complaint.is_empty() && Instant::now() >= self.deadline {
-            let waiting = self.status.as_ref().map(crate::commands::status::one_line).unwrap_or_default();
-            return Err(Failure::new(Exit::TimedOut, format!("{complaint} within {:?}. {waiting}", self.arguments.timeout)));
+            let waiting = self
+                .status
+                .as_ref()
+                .map(crate::commands::status::one_line)
+                .unwrap_or_default();
+            return Err(Failure::new(
+                Exit::TimedOut,
+                format!("{complaint} within {:?}. {waiting}", self.arguments.timeout),
+            ));
         }
         Ok(())
     }
@@ -301,10 +370,25 @@ impl<'a> Play<'a> {
     fn summary(&self, statistics: &Statistics, over: bool) -> Summary {
         let answers = statistics.versions.iter().map(|(version, answered)| {
             let (first, last) = (seen::seconds(answered.first), seen::seconds(answered.last));
-            (version.clone(), Answers { requests: answered.requests, first, last })
+            (
+                version.clone(),
+                Answers {
+                    requests: answered.requests,
+                    first,
+                    last,
+                },
+            )
         });
-        let outcome = self.timeline.ended.as_ref().filter(|_| over).map(|ended| format!("{:?}", ended.outcome));
-        let serving = self.status.as_ref().and_then(|status| status.serving.as_ref());
+        let outcome = self
+            .timeline
+            .ended
+            .as_ref()
+            .filter(|_| over)
+            .map(|ended| format!("{:?}", ended.outcome));
+        let serving = self
+            .status
+            .as_ref()
+            .and_then(|status| status.serving.as_ref());
         let mut calls = BTreeMap::new();
         self.local.emulator.faults().journal(|journal| {
             for (counted, count) in journal.counts() {
@@ -313,7 +397,9 @@ impl<'a> Play<'a> {
         });
         Summary {
             outcome: outcome.unwrap_or_else(|| "TimedOut".to_owned()),
-            serving: serving.map(|serving| serving.version.clone()).unwrap_or_default(),
+            serving: serving
+                .map(|serving| serving.version.clone())
+                .unwrap_or_default(),
             requests: statistics.requests,
             failed: statistics.failed,
             failures: statistics.reasons.clone(),

@@ -55,18 +55,38 @@ impl Summary {
     /// For people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        let serving = if self.serving.is_empty() { "nothing" } else { &self.serving };
+        let serving = if self.serving.is_empty() {
+            "nothing"
+        } else {
+            &self.serving
+        };
         let _ = writeln!(text, "outcome    {}: {serving} serves", self.outcome);
-        let _ = writeln!(text, "requests   {}, of which failed: {}", grouped(self.requests), grouped(self.failed));
+        let _ = writeln!(
+            text,
+            "requests   {}, of which failed: {}",
+            grouped(self.requests),
+            grouped(self.failed)
+        );
         for (reason, count) in &self.failures {
             let _ = writeln!(text, "           {count} × {reason}");
         }
         for (version, answers) in &self.by_version {
-            let Answers { requests, first, last } = answers;
+            let Answers {
+                requests,
+                first,
+                last,
+            } = answers;
             let requests = grouped(*requests);
-            let _ = writeln!(text, "           {version} answered {requests:>9}, the first at {first:5.1} s, the last at {last:5.1} s");
+            let _ = writeln!(
+                text,
+                "           {version} answered {requests:>9}, the first at {first:5.1} s, the last at {last:5.1} s"
+            );
         }
-        let stages: Vec<String> = self.stages.iter().map(|took| format!("{} {:.1} s", took.stage, took.seconds)).collect();
+        let stages: Vec<String> = self
+            .stages
+            .iter()
+            .map(|took| format!("{} {:.1} s", took.stage, took.seconds))
+            .collect();
         let _ = writeln!(text, "stages     {}", stages.join(" · "));
         let total: u64 = self.aws_calls.values().sum();
         let _ = writeln!(text, "AWS calls  {}", grouped(total));
@@ -99,23 +119,49 @@ mod tests {
 
     #[test]
     fn thousands_are_parted() {
-        let all = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
+        let all = [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ];
         for (number, text) in all {
             assert_eq!(grouped(number), text);
         }
     }
 
     fn summary() -> Summary {
-        let answers = |requests, first, last| Answers { requests, first, last };
+        let answers = |requests, first, last| Answers {
+            requests,
+            first,
+            last,
+        };
         Summary {
             outcome: "Succeeded".into(),
             serving: "1.4.0".into(),
             requests: 61_234,
             failed: 0,
             failures: BTreeMap::new(),
-            by_version: [("1.3.0".into(), answers(20_000, 0.02, 21.5)), ("1.4.0".into(), answers(41_234, 21.3, 60.0))].into(),
-            stages: vec![StageTook { stage: "ScaleUp", seconds: 14.2 }, StageTook { stage: "Bake", seconds: 12.0 }],
-            aws_calls: [("ModifyListener".into(), 3), ("DescribeServices".into(), 120)].into(),
+            by_version: [
+                ("1.3.0".into(), answers(20_000, 0.02, 21.5)),
+                ("1.4.0".into(), answers(41_234, 21.3, 60.0)),
+            ]
+            .into(),
+            stages: vec![
+                StageTook {
+                    stage: "ScaleUp",
+                    seconds: 14.2,
+                },
+                StageTook {
+                    stage: "Bake",
+                    seconds: 12.0,
+                },
+            ],
+            aws_calls: [
+                ("ModifyListener".into(), 3),
+                ("DescribeServices".into(), 120),
+            ]
+            .into(),
             kills: None,
         }
     }
@@ -123,9 +169,27 @@ mod tests {
     #[test]
     fn one_lost_request_is_no_success() {
         assert!(summary().is_good());
-        assert!(!Summary { failed: 1, ..summary() }.is_good());
-        assert!(!Summary { requests: 0, ..summary() }.is_good());
-        assert!(!Summary { outcome: "RolledBack".into(), ..summary() }.is_good());
+        assert!(
+            !Summary {
+                failed: 1,
+                ..summary()
+            }
+            .is_good()
+        );
+        assert!(
+            !Summary {
+                requests: 0,
+                ..summary()
+            }
+            .is_good()
+        );
+        assert!(
+            !Summary {
+                outcome: "RolledBack".into(),
+                ..summary()
+            }
+            .is_good()
+        );
     }
 
     #[test]

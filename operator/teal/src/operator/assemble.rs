@@ -64,13 +64,24 @@ impl Operator {
         let mode = if options.observe_only {
             Mode::ObserveOnly
         } else {
-            Mode::Apply { writer: AwsWriter::new(connection, names), authority: Authority::SingleByDeployment }
+            Mode::Apply {
+                writer: AwsWriter::new(connection, names),
+                authority: Authority::SingleByDeployment,
+            }
         };
         let metrics = Arc::new(Metrics::new(&registry, env!("CARGO_PKG_VERSION")).map_err(bug)?);
         let settings = pace::settings(options.time_scale);
         let controller = Controller::new(cloud, mode, settings, clock, metrics, stop);
-        let sources = Sources { registry, board: controller.board(), clock };
-        Ok(Self { controller, listener, sources })
+        let sources = Sources {
+            registry,
+            board: controller.board(),
+            clock,
+        };
+        Ok(Self {
+            controller,
+            listener,
+            sources,
+        })
     }
 
     /// Where it listens.
@@ -80,13 +91,19 @@ impl Operator {
 
     /// Runs until the stop, then ends at a step boundary and hands over. The HTTP server answers until the end.
     pub(crate) async fn run(self) {
-        let Self { controller, listener, sources } = self;
+        let Self {
+            controller,
+            listener,
+            sources,
+        } = self;
         let served = CancellationToken::new();
         let server = {
             let served = served.clone();
             tokio::spawn(async move {
                 let answers = axum::serve(listener, http::router(sources));
-                answers.with_graceful_shutdown(served.cancelled_owned()).await
+                answers
+                    .with_graceful_shutdown(served.cancelled_owned())
+                    .await
             })
         };
         controller.run().await;

@@ -43,16 +43,22 @@ async fn metrics(State(sources): State<Sources>) -> Response {
 async fn healthz(State(sources): State<Sources>) -> Response {
     match sources.board.health().stuck(sources.clock.mono()) {
         None => Json(json!({"status": "ok"})).into_response(),
-        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "stuck", "why": why}))).into_response(),
+        Some(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({"status": "stuck", "why": why})),
+        )
+            .into_response(),
     }
 }
 
 async fn readyz(State(sources): State<Sources>) -> Response {
     match sources.board.ready() {
         Ok(()) => Json(json!({"status": "ready"})).into_response(),
-        Err(missing) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "not ready", "missing": missing}))).into_response()
-        }
+        Err(missing) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({"status": "not ready", "missing": missing})),
+        )
+            .into_response(),
     }
 }
 
@@ -88,8 +94,12 @@ impl View {
         Self {
             at: snapshot.at,
             status: snapshot.status.clone(),
-            step: plan.and_then(|plan| plan.step.as_ref()).map(planner::Write::describe),
-            notes: plan.map(|plan| plan.report.notes.clone()).unwrap_or_default(),
+            step: plan
+                .and_then(|plan| plan.step.as_ref())
+                .map(planner::Write::describe),
+            notes: plan
+                .map(|plan| plan.report.notes.clone())
+                .unwrap_or_default(),
         }
     }
 }

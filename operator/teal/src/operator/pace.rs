@@ -10,7 +10,15 @@ use runtime::queue::Limits;
 /// The loop's settings with every duration divided by `scale`: waits keep their proportions to the emulator's.
 pub(crate) fn settings(scale: f64) -> Settings {
     let fast = |duration: Duration| duration.div_f64(scale);
-    let Settings { tuning, limits, poll_specs, poll_wishes, reconcile_limit, write_limit, seed } = Settings::default();
+    let Settings {
+        tuning,
+        limits,
+        poll_specs,
+        poll_wishes,
+        reconcile_limit,
+        write_limit,
+        seed,
+    } = Settings::default();
     Settings {
         tuning: Tuning {
             staleness: fast(tuning.staleness),
@@ -27,7 +35,10 @@ pub(crate) fn settings(scale: f64) -> Settings {
         limits: Limits {
             concurrency: limits.concurrency,
             min_interval: fast(limits.min_interval),
-            delays: Delays { first: fast(limits.delays.first), longest: fast(limits.delays.longest) },
+            delays: Delays {
+                first: fast(limits.delays.first),
+                longest: fast(limits.delays.longest),
+            },
         },
         poll_specs: fast(poll_specs),
         poll_wishes: fast(poll_wishes),
@@ -61,7 +72,10 @@ mod tests {
     fn a_write_ends_before_its_quiescence_at_every_scale() {
         for scale in [0.5, 1.0, 5.0, 100.0] {
             let settings = settings(scale);
-            assert!(write_timeout(scale) < settings.write_limit && settings.write_limit < settings.tuning.quiescence);
+            assert!(
+                write_timeout(scale) < settings.write_limit
+                    && settings.write_limit < settings.tuning.quiescence
+            );
         }
     }
 }

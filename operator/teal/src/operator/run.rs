@@ -9,7 +9,10 @@ use crate::signals;
 
 /// Runs the operator until SIGTERM or Ctrl-C.
 pub(crate) async fn run(global: &Global, arguments: &cli::Run) -> Result<(), Failure> {
-    let stop = signals::stop("stopping at the next step boundary; once more to stop at once", || {});
+    let stop = signals::stop(
+        "stopping at the next step boundary; once more to stop at once",
+        || {},
+    );
     let (registry, calls) = Operator::metrics()?;
     let settings = Settings {
         region: global.region.clone(),

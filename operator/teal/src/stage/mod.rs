@@ -49,8 +49,16 @@ pub(crate) enum StageError {
 /// with two tasks that an operator created and handed over. Tasks are still starting when this returns.
 pub(crate) fn set(emulator: &Emulator, ports: Ports) -> Result<Application, StageError> {
     let mut seed = Seed::parse(SEED)?;
-    for call in seed.calls.iter_mut().filter(|call| call.operation == "CreateListener") {
-        let port = if call.name.as_deref() == Some("test") { ports.test } else { ports.production };
+    for call in seed
+        .calls
+        .iter_mut()
+        .filter(|call| call.operation == "CreateListener")
+    {
+        let port = if call.name.as_deref() == Some("test") {
+            ports.test
+        } else {
+            ports.production
+        };
         call.input["Port"] = json!(port);
     }
     seed.plant(emulator)?;
@@ -65,14 +73,36 @@ pub(crate) fn set(emulator: &Emulator, ports: Ports) -> Result<Application, Stag
 /// The Application with this world's ARNs, and its waits as fast as this world is.
 fn spec(emulator: &Emulator, ports: Ports) -> Result<String, StageError> {
     let scale = emulator.with(|world| world.settings.time_scale);
-    let described = emulator.call(Service::Elbv2, "DescribeTargetGroups", json!({"Names": ["blog-a", "blog-b"]}))?;
-    let group = |index: usize| text(&described["TargetGroups"][index]["TargetGroupArn"], "target group");
-    let balancer = text(&described["TargetGroups"][0]["LoadBalancerArns"][0], "load balancer")?;
-    let listeners = emulator.call(Service::Elbv2, "DescribeListeners", json!({"LoadBalancerArn": balancer}))?;
+    let described = emulator.call(
+        Service::Elbv2,
+        "DescribeTargetGroups",
+        json!({"Names": ["blog-a", "blog-b"]}),
+    )?;
+    let group = |index: usize| {
+        text(
+            &described["TargetGroups"][index]["TargetGroupArn"],
+            "target group",
+        )
+    };
+    let balancer = text(
+        &described["TargetGroups"][0]["LoadBalancerArns"][0],
+        "load balancer",
+    )?;
+    let listeners = emulator.call(
+        Service::Elbv2,
+        "DescribeListeners",
+        json!({"LoadBalancerArn": balancer}),
+    )?;
     let listener = |port: u16| {
-        let all = listeners["Listeners"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let all = listeners["Listeners"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let found = all.iter().find(|listener| listener["Port"] == port);
-        text(found.map_or(&Value::Null, |listener| &listener["ListenerArn"]), "listener")
+        text(
+            found.map_or(&Value::Null, |listener| &listener["ListenerArn"]),
+            "listener",
+        )
     };
     let period = |ms: f64| format!("{}ms", (ms / scale).round());
     Ok(SPEC
@@ -85,14 +115,33 @@ fn spec(emulator: &Emulator, ports: Ports) -> Result<String, StageError> {
 }
 
 /// The service that serves [`FIRST`], rendered and tagged as the operator does it, and the record it left.
-fn first_release(emulator: &Emulator, application: &Application, generation: Generation) -> Result<(), StageError> {
+fn first_release(
+    emulator: &Emulator,
+    application: &Application,
+    generation: Generation,
+) -> Result<(), StageError> {
     let desired = Desired::parse(FIRST).map_err(|error| StageError::Render(error.to_string()))?;
     let wanted = release::wanted(application, generation, &desired).map_err(StageError::Render)?;
-    let described = emulator.call(Service::Ecs, "DescribeTaskDefinition", json!({"taskDefinition": "blog"}))?;
-    let base = described["taskDefinition"].as_object().cloned().unwrap_or_default();
-    let rendered = release::task_definition(application, "blog:1", &base, &wanted).map_err(StageError::Render)?;
-    let registered = emulator.call(Service::Ecs, "RegisterTaskDefinition", Value::Object(rendered))?;
-    let task_definition = text(&registered["taskDefinition"]["taskDefinitionArn"], "task definition")?;
+    let described = emulator.call(
+        Service::Ecs,
+        "DescribeTaskDefinition",
+        json!({"taskDefinition": "blog"}),
+    )?;
+    let base = described["taskDefinition"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let rendered = release::task_definition(application, "blog:1", &base, &wanted)
+        .map_err(StageError::Render)?;
+    let registered = emulator.call(
+        Service::Ecs,
+        "RegisterTaskDefinition",
+        Value::Object(rendered),
+    )?;
+    let task_definition = text(
+        &registered["taskDefinition"]["taskDefinitionArn"],
+        "task definition",
+    )?;
     let name = release::service_name(application, FIRST, &wanted.digest, generation, 1);
     let service: Map<String, Value> = release::service(
         application,
@@ -109,8 +158,18 @@ fn first_release(emulator: &Emulator, application: &Application, generation: Gen
     );
     emulator.call(Service::Ecs, "CreateService", Value::Object(service))?;
     let revision = task_definition.rsplit('/').next().map(str::to_owned);
-    let last_good = Release { digest: wanted.digest, version: FIRST.to_owned(), generation, task_definition: revision };
-    let record = Record { clean: true, created: 1, last_good: Some(last_good), ..Record::default() };
+    let last_good = Release {
+        digest: wanted.digest,
+        version: FIRST.to_owned(),
+        generation,
+        task_definition: revision,
+    };
+    let record = Record {
+        clean: true,
+        created: 1,
+        last_good: Some(last_good),
+        ..Record::default()
+    };
     put(emulator, "record", &crate::output::line(&record))?;
     Ok(())
 }
@@ -121,17 +180,33 @@ pub(crate) fn put(emulator: &Emulator, leaf: &str, value: &str) -> Result<Genera
     let input = json!({"Name": name, "Value": value, "Type": "String", "Overwrite": true});
     emulator.call(Service::Ssm, "PutParameter", input)?;
     let read = emulator.call(Service::Ssm, "GetParameter", json!({"Name": name}))?;
-    let date = read["Parameter"]["LastModifiedDate"].as_f64().ok_or(StageError::Missing("date"))?;
-    let version = read["Parameter"]["Version"].as_i64().ok_or(StageError::Missing("version"))?;
-    Ok(Generation { date: (date * 1000.0).round() as i64, version })
+    let date = read["Parameter"]["LastModifiedDate"]
+        .as_f64()
+        .ok_or(StageError::Missing("date"))?;
+    let version = read["Parameter"]["Version"]
+        .as_i64()
+        .ok_or(StageError::Missing("version"))?;
+    Ok(Generation {
+        date: (date * 1000.0).round() as i64,
+        version,
+    })
 }
 
 /// Reads one of the blog's parameters; none when there is none.
 pub(crate) fn get(emulator: &Emulator, leaf: &str) -> Option<String> {
-    let read = emulator.call(Service::Ssm, "GetParameter", json!({"Name": format!("{PREFIX}/blog/{leaf}")})).ok()?;
+    let read = emulator
+        .call(
+            Service::Ssm,
+            "GetParameter",
+            json!({"Name": format!("{PREFIX}/blog/{leaf}")}),
+        )
+        .ok()?;
     read["Parameter"]["Value"].as_str().map(str::to_owned)
 }
 
 fn text(value: &Value, what: &'static str) -> Result<String, StageError> {
-    value.as_str().map(str::to_owned).ok_or(StageError::Missing(what))
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or(StageError::Missing(what))
 }

@@ -34,12 +34,20 @@ pub(crate) struct Shown {
 }
 
 /// Prints one application or all; with `--watch` again whenever something changed, until Ctrl-C.
-pub(crate) async fn status(global: &Global, arguments: &cli::Status, style: Style) -> Result<(), Failure> {
+pub(crate) async fn status(
+    global: &Global,
+    arguments: &cli::Status,
+    style: Style,
+) -> Result<(), Failure> {
     let one = arguments.application.as_deref().map(name).transpose()?;
     let aws = Aws::connect(global).await?;
     let parameters = aws.parameters();
     if !arguments.watch {
-        print(&look(&aws, &parameters, one.as_ref()).await?, one.is_some(), style);
+        print(
+            &look(&aws, &parameters, one.as_ref()).await?,
+            one.is_some(),
+            style,
+        );
         return Ok(());
     }
     let stop = signals::stop("", || {});
@@ -58,7 +66,11 @@ pub(crate) async fn status(global: &Global, arguments: &cli::Status, style: Styl
     Ok(())
 }
 
-async fn look(aws: &Aws, parameters: &Parameters, one: Option<&ApplicationName>) -> Result<Vec<Shown>, Failure> {
+async fn look(
+    aws: &Aws,
+    parameters: &Parameters,
+    one: Option<&ApplicationName>,
+) -> Result<Vec<Shown>, Failure> {
     let names = match one {
         Some(name) => vec![name.clone()],
         None => aws.applications().await?,
@@ -70,17 +82,29 @@ async fn look(aws: &Aws, parameters: &Parameters, one: Option<&ApplicationName>)
     Ok(shown)
 }
 
-async fn read(aws: &Aws, parameters: &Parameters, application: ApplicationName) -> Result<Shown, Failure> {
+async fn read(
+    aws: &Aws,
+    parameters: &Parameters,
+    application: ApplicationName,
+) -> Result<Shown, Failure> {
     let Some(found) = parameters.get(&application, Leaf::Status).await? else {
         return match parameters.get(&application, Leaf::Spec).await {
             Ok(None) => Err(aws.unknown(&application)),
-            Ok(Some(_)) => Ok(Shown { application, status: None, note: Some(NO_STATUS.to_owned()) }),
+            Ok(Some(_)) => Ok(Shown {
+                application,
+                status: None,
+                note: Some(NO_STATUS.to_owned()),
+            }),
             Err(error) => Err(error.into()),
         };
     };
     let Ok(status) = serde_json::from_str::<Status>(&found.text) else {
         let note = "its status cannot be read: another version of Teal wrote it".to_owned();
-        return Ok(Shown { application, status: None, note: Some(note) });
+        return Ok(Shown {
+            application,
+            status: None,
+            note: Some(note),
+        });
     };
     // Whoever may read the status alone sees it without this note.
     let wish = match parameters.get(&application, Leaf::Desired).await {
@@ -88,18 +112,27 @@ async fn read(aws: &Aws, parameters: &Parameters, application: ApplicationName) 
         Err(error) if error.kind == Kind::Denied => None,
         Err(error) => return Err(error.into()),
     };
-    let observed = status.observed_generation.map_or(0, |observed| observed.version);
+    let observed = status
+        .observed_generation
+        .map_or(0, |observed| observed.version);
     let note = wish.filter(|wish| *wish != observed).map(|wish| {
         format!("no operator has taken up the newest wish (write {wish}) yet; what is shown tells of write {observed}")
     });
-    Ok(Shown { application, status: Some(status), note })
+    Ok(Shown {
+        application,
+        status: Some(status),
+        note,
+    })
 }
 
-const NO_STATUS: &str = "no operator has told of it yet: does one run (`teal run`) for this prefix and Region?";
+const NO_STATUS: &str =
+    "no operator has told of it yet: does one run (`teal run`) for this prefix and Region?";
 
 fn print(all: &[Shown], one: bool, style: Style) {
     match style {
-        Style::Json => all.iter().for_each(|shown| anstream::println!("{}", crate::output::line(shown))),
+        Style::Json => all
+            .iter()
+            .for_each(|shown| anstream::println!("{}", crate::output::line(shown))),
         Style::Text { .. } if one => {
             for shown in all {
                 anstream::println!("{}", text::whole(shown, Timestamp::now()));
