@@ -26,21 +26,28 @@ pub(crate) struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Where applications live in Parameter Store; `run` may serve several
-    #[arg(long, global = true, env = "TEAL_PREFIX", value_delimiter = ',', default_value = aws::names::DEFAULT_PREFIX)]
+    #[arg(long, global = true, env = "TEAL_PREFIX", hide_env_values = true, value_delimiter = ',', default_value = aws::names::DEFAULT_PREFIX)]
     pub(crate) prefix: Vec<String>,
     /// AWS Region; else AWS_REGION or the profile says it
     #[arg(long, global = true)]
     pub(crate) region: Option<String>,
     /// How results are printed; else text on a terminal, JSON lines elsewhere
-    #[arg(long, short, global = true, value_enum, hide_possible_values = false)]
+    #[arg(long, short, global = true, value_enum)]
     pub(crate) output: Option<Output>,
     /// How the log is written (to stderr); else text on a terminal, JSON lines elsewhere
-    #[arg(long, global = true, value_enum, env = "TEAL_LOG_FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        env = "TEAL_LOG_FORMAT",
+        hide_env_values = true
+    )]
     pub(crate) log_format: Option<LogFormat>,
     /// What is logged, as `info` or `runtime=debug,warn`; RUST_LOG is read too
-    #[arg(long, global = true, env = "TEAL_LOG")]
+    #[arg(long, global = true, env = "TEAL_LOG", hide_env_values = true)]
     pub(crate) log: Option<String>,
 }
 
@@ -101,6 +108,7 @@ pub(crate) struct Run {
     #[arg(
         long,
         env = "TEAL_LISTEN",
+        hide_env_values = true,
         default_value = "127.0.0.1:9180",
         value_name = "ADDRESS:PORT"
     )]
@@ -221,6 +229,7 @@ pub(crate) struct Health {
     #[arg(
         long,
         env = "TEAL_LISTEN",
+        hide_env_values = true,
         default_value = "127.0.0.1:9180",
         value_name = "ADDRESS:PORT"
     )]

@@ -1,5 +1,7 @@
 //! The demo from end to end, as a user runs it: real sockets, real tasks, the real operator.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
