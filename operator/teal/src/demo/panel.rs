@@ -39,8 +39,10 @@ pub(crate) struct Frame<'a> {
     pub(crate) elapsed: Duration,
     /// What the operator shows; the last that it showed while it is away.
     pub(crate) status: Option<&'a Status>,
-    /// What is wrong with the operator, if anything.
-    pub(crate) operator: Option<&'a str>,
+    /// The operator is away: it was killed and is not started again yet.
+    pub(crate) away: bool,
+    /// How often it was killed; none where it is left alone.
+    pub(crate) kills: Option<u32>,
     pub(crate) stages: &'a [StageTook],
     pub(crate) over: bool,
     pub(crate) tasks: &'a [Tasks],
@@ -152,10 +154,13 @@ fn say(to_stderr: bool, text: &str) {
 
 /// One moment in one line, without what changes all the time.
 fn line(frame: &Frame<'_>) -> String {
-    let mut text = match (frame.operator, frame.status) {
-        (Some(operator), _) => operator.to_owned(),
-        (None, Some(status)) => crate::commands::status::one_line(status),
-        (None, None) => "the operator looks around".to_owned(),
+    let mut text = match (frame.away, frame.status) {
+        (true, _) => format!(
+            "the operator is killed (number {})",
+            frame.kills.unwrap_or(0)
+        ),
+        (false, Some(status)) => crate::commands::status::one_line(status),
+        (false, None) => "the operator looks around".to_owned(),
     };
     let shares = Shares::of(frame);
     for (name, green) in [
@@ -197,6 +202,15 @@ fn panel(title: &str, frame: &Frame<'_>, rates: &Rates) -> String {
     };
     row("stage", stages(frame));
     row("now", waiting(frame));
+    if let Some(kills) = frame.kills {
+        row(
+            "operator",
+            format!(
+                "killed {kills} times (SIGKILL), {}",
+                if frame.away { "away" } else { "at work" }
+            ),
+        );
+    }
     let shares = Shares::of(frame);
     row(
         "traffic",
@@ -294,13 +308,15 @@ fn stages(frame: &Frame<'_>) -> String {
 
 fn waiting(frame: &Frame<'_>) -> String {
     let warn = Style::new().fg_color(Some(AnsiColor::Yellow.into()));
-    match (frame.operator, frame.status) {
-        (Some(operator), _) => format!("{warn}{operator}{warn:#}"),
-        (None, Some(status)) => match &status.waiting_on {
+    match (frame.away, frame.status) {
+        (true, _) => {
+            format!("{warn}the operator is dead: what is on its way goes on without it{warn:#}")
+        }
+        (false, Some(status)) => match &status.waiting_on {
             Some(waiting_on) => crate::commands::status::sentence(waiting_on),
             None => "nothing more is wanted".to_owned(),
         },
-        (None, None) => "the operator looks around".to_owned(),
+        (false, None) => "the operator looks around".to_owned(),
     }
 }
 

@@ -325,15 +325,11 @@ impl<'a> Play<'a> {
         self.look().await;
         let tasks = seen::tasks(&self.local.emulator, &self.application, &mut self.services);
         let stages = self.timeline.took(Timestamp::now());
-        let kills = self.killing.kills;
-        let away = self
-            .host
-            .is_none()
-            .then(|| format!("the operator was killed (SIGKILL number {kills})"));
         self.panel.show(&Frame {
             elapsed: statistics.elapsed,
             status: self.status.as_ref(),
-            operator: away.as_deref(),
+            away: self.host.is_none(),
+            kills: self.arguments.kill_operator.then_some(self.killing.kills),
             stages: &stages,
             over: self.timeline.ended.is_some(),
             tasks: &tasks,

@@ -18,6 +18,9 @@ const BAKE_MS: f64 = 60_000.0;
 /// Milliseconds from weight 0 until a group counts as without traffic.
 const SETTLE_MS: f64 = 30_000.0;
 
+/// Milliseconds that a stage may take, and that the last may.
+const DEADLINE_MS: [f64; 2] = [600_000.0, 1_800_000.0];
+
 /// Where the blog's parameters are.
 pub(crate) const PREFIX: &str = aws::names::DEFAULT_PREFIX;
 /// What serves when the curtain rises.
@@ -110,6 +113,8 @@ fn spec(emulator: &Emulator, ports: Ports) -> Result<String, StageError> {
         .replace("$GROUP_B", &group(1)?)
         .replace("$PRODUCTION", &listener(ports.production)?)
         .replace("$TEST", &listener(ports.test)?)
+        .replace("$DEADLINE", &period(DEADLINE_MS[0]))
+        .replace("$LAST_DEADLINE", &period(DEADLINE_MS[1]))
         .replace("$BAKE", &period(BAKE_MS))
         .replace("$SETTLE", &period(SETTLE_MS)))
 }
