@@ -282,6 +282,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    #[cfg(feature = "emulator")]
     #[test]
     fn help_says_what_there_is() {
         insta::assert_snapshot!("help", Cli::command().render_help());

@@ -1,5 +1,6 @@
 //! The demo from end to end, as a user runs it: real sockets, real tasks, the real operator.
 
+#![cfg(feature = "emulator")]
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 use std::net::{Ipv4Addr, TcpListener};

@@ -313,7 +313,7 @@ fn waiting(frame: &Frame<'_>) -> String {
             format!("{warn}the operator is dead: what is on its way goes on without it{warn:#}")
         }
         (false, Some(status)) => match &status.waiting_on {
-            Some(waiting_on) => crate::commands::status::sentence(waiting_on),
+            Some(waiting_on) => crate::commands::status::text::sentence(waiting_on),
             None => "nothing more is wanted".to_owned(),
         },
         (false, None) => "the operator looks around".to_owned(),

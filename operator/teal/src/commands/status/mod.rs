@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::output::Style;
 use crate::signals;
 
-pub(crate) use text::{one_line, sentence};
+pub(crate) use text::one_line;
 
 /// How often a watched status is read.
 const POLL: Duration = Duration::from_secs(2);
