@@ -1,7 +1,12 @@
 //! The stage of the scenarios: the real operator with the real SDK clients over the emulator, in one process, without
 //! sockets, under a paused clock. A scenario of minutes takes well under a second, and repeats exactly.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test says so by failing")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says so by failing"
+)]
 
 mod operator;
 mod stage;

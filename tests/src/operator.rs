@@ -33,7 +33,8 @@ impl Operator {
     /// Starts with these settings; `writes` false observes only.
     pub fn start(emulator: &Emulator, settings: Settings, writes: bool) -> Self {
         let wall = emulator.with(|world| world.epoch_unix_ms + world.now);
-        let wall = Timestamp::from_millisecond(i64::try_from(wall).expect("a date of today")).expect("in range");
+        let wall = Timestamp::from_millisecond(i64::try_from(wall).expect("a date of today"))
+            .expect("in range");
         let clock = Clock::starting_at(wall);
         let registry = Registry::new();
         let calls = CallMetrics::new(&registry).expect("a fresh registry");
@@ -50,7 +51,10 @@ impl Operator {
         let names = Names::new(&["/teal/apps".to_owned()]);
         let cloud = AwsCloud::new(&connection, names.clone(), clock);
         let mode = if writes {
-            Mode::Apply { writer: AwsWriter::new(&connection, names), authority: Authority::SingleByDeployment }
+            Mode::Apply {
+                writer: AwsWriter::new(&connection, names),
+                authority: Authority::SingleByDeployment,
+            }
         } else {
             Mode::ObserveOnly
         };
@@ -59,7 +63,12 @@ impl Operator {
         let controller = Controller::new(cloud, mode, settings, clock, metrics, stop.clone());
         let board = controller.board();
         let task = tokio::spawn(controller.run());
-        Self { board, registry, stop, task }
+        Self {
+            board,
+            registry,
+            stop,
+            task,
+        }
     }
 
     /// `kill -9`: it is gone between two awaits, and what it had sent has happened or not.

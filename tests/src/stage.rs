@@ -43,15 +43,33 @@ impl Stage {
     /// The same with other settings of the world and a changed spec.
     pub fn with(settings: Settings, change: impl Fn(Value) -> Value) -> Self {
         let emulator = Emulator::starting_at(settings, EPOCH);
-        Seed::parse(SEED).expect("the seed is valid").plant(&emulator).expect("the seed can be planted");
-        let call = |operation: &str, input: Value| emulator.call(Service::Elbv2, operation, input).expect(operation);
-        let described = call("DescribeTargetGroups", json!({"Names": ["blog-a", "blog-b"]}));
-        let group = |n: usize| described["TargetGroups"][n]["TargetGroupArn"].as_str().expect("an ARN").to_owned();
+        Seed::parse(SEED)
+            .expect("the seed is valid")
+            .plant(&emulator)
+            .expect("the seed can be planted");
+        let call = |operation: &str, input: Value| {
+            emulator
+                .call(Service::Elbv2, operation, input)
+                .expect(operation)
+        };
+        let described = call(
+            "DescribeTargetGroups",
+            json!({"Names": ["blog-a", "blog-b"]}),
+        );
+        let group = |n: usize| {
+            described["TargetGroups"][n]["TargetGroupArn"]
+                .as_str()
+                .expect("an ARN")
+                .to_owned()
+        };
         let balancer = described["TargetGroups"][0]["LoadBalancerArns"][0].clone();
         let listeners = call("DescribeListeners", json!({"LoadBalancerArn": balancer}));
         let listener = |port: u64| {
             let all = listeners["Listeners"].as_array().expect("a list");
-            let found = all.iter().find(|listener| listener["Port"] == port).expect("the listener");
+            let found = all
+                .iter()
+                .find(|listener| listener["Port"] == port)
+                .expect("the listener");
             found["ListenerArn"].as_str().expect("an ARN").to_owned()
         };
         let stage = Self {
@@ -97,21 +115,38 @@ impl Stage {
     /// Writes one of the blog's parameters.
     pub fn put(&self, leaf: &str, value: &str) {
         let input = json!({"Name": format!("/teal/apps/blog/{leaf}"), "Value": value, "Type": "String", "Overwrite": true});
-        self.emulator.call(Service::Ssm, "PutParameter", input).expect("PutParameter");
+        self.emulator
+            .call(Service::Ssm, "PutParameter", input)
+            .expect("PutParameter");
     }
 
     /// Removes one of the blog's parameters.
     pub fn remove(&self, leaf: &str) {
         let input = json!({"Name": format!("/teal/apps/blog/{leaf}")});
-        self.emulator.call(Service::Ssm, "DeleteParameter", input).expect("DeleteParameter");
+        self.emulator
+            .call(Service::Ssm, "DeleteParameter", input)
+            .expect("DeleteParameter");
     }
 
     /// One of the blog's parameters, as JSON; null when there is none.
     pub fn get(&self, leaf: &str) -> Value {
         let input = json!({"Name": format!("/teal/apps/blog/{leaf}")});
         let read = self.emulator.call(Service::Ssm, "GetParameter", input);
-        let text = read.ok().and_then(|read| read["Parameter"]["Value"].as_str().map(str::to_owned));
-        text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        let text = read
+            .ok()
+            .and_then(|read| read["Parameter"]["Value"].as_str().map(str::to_owned));
+        text.map_or(Value::Null, |text| {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        })
+    }
+
+    /// The version of one of the blog's parameters; 0 when there is none.
+    pub fn version(&self, leaf: &str) -> u64 {
+        let input = json!({"Name": format!("/teal/apps/blog/{leaf}")});
+        let read = self.emulator.call(Service::Ssm, "GetParameter", input);
+        read.ok()
+            .and_then(|read| read["Parameter"]["Version"].as_u64())
+            .unwrap_or(0)
     }
 
     /// What the release pipeline does.
@@ -121,7 +156,12 @@ impl Stage {
 
     /// What a container of this version does from now on.
     pub fn behave(&self, version: &str, behaviour: Behaviour) {
-        self.emulator.with(|world| world.settings.behaviours.insert(format!("{REPOSITORY}:{version}"), behaviour));
+        self.emulator.with(|world| {
+            world
+                .settings
+                .behaviours
+                .insert(format!("{REPOSITORY}:{version}"), behaviour)
+        });
     }
 
     /// An operator with the default bounds.
@@ -131,23 +171,39 @@ impl Stage {
 
     /// A call as a person makes it, with the AWS CLI.
     pub fn person(&self, service: Service, operation: &str, input: Value) -> Value {
-        self.emulator.call(service, operation, input).unwrap_or_else(|refusal| panic!("{operation}: {refusal}"))
+        self.emulator
+            .call(service, operation, input)
+            .unwrap_or_else(|refusal| panic!("{operation}: {refusal}"))
     }
 
     /// Sets the production listener's weights, as a person does.
     pub fn set_weights(&self, weights: Rule) {
-        let tuples: Vec<Value> = self.groups.iter().zip(weights).filter_map(|(group, weight)| Some(json!({"TargetGroupArn": group, "Weight": weight?}))).collect();
+        let tuples: Vec<Value> = self
+            .groups
+            .iter()
+            .zip(weights)
+            .filter_map(|(group, weight)| Some(json!({"TargetGroupArn": group, "Weight": weight?})))
+            .collect();
         let actions = json!([{"Type": "forward", "ForwardConfig": {"TargetGroups": tuples}}]);
-        self.person(Service::Elbv2, "ModifyListener", json!({"ListenerArn": self.listeners[0], "DefaultActions": actions}));
+        self.person(
+            Service::Elbv2,
+            "ModifyListener",
+            json!({"ListenerArn": self.listeners[0], "DefaultActions": actions}),
+        );
     }
 
     /// Weights of the production (0) or the test listener (1).
     pub fn weights(&self, listener: usize) -> Rule {
         let input = json!({"ListenerArns": [self.listeners[listener]]});
         let read = self.person(Service::Elbv2, "DescribeListeners", input);
-        let tuples = read["Listeners"][0]["DefaultActions"][0]["ForwardConfig"]["TargetGroups"].as_array().cloned().unwrap_or_default();
+        let tuples = read["Listeners"][0]["DefaultActions"][0]["ForwardConfig"]["TargetGroups"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         [0, 1].map(|side| {
-            let found = tuples.iter().find(|tuple| tuple["TargetGroupArn"] == self.groups[side].as_str());
+            let found = tuples
+                .iter()
+                .find(|tuple| tuple["TargetGroupArn"] == self.groups[side].as_str());
             found.map(|tuple| tuple["Weight"].as_u64().unwrap_or(1))
         })
     }
@@ -155,24 +211,40 @@ impl Stage {
     /// Services of the cluster that are not INACTIVE, by name, as DescribeServices tells them.
     pub fn services(&self) -> Vec<Value> {
         let names: Vec<String> = self.emulator.with(|world| {
-            world.ecs.services.values().map(|service| service.name.clone()).collect()
+            world
+                .ecs
+                .services
+                .values()
+                .map(|service| service.name.clone())
+                .collect()
         });
         if names.is_empty() {
             return Vec::new();
         }
-        let read = self.person(Service::Ecs, "DescribeServices", json!({"cluster": "prod", "services": names, "include": ["TAGS"]}));
+        let read = self.person(
+            Service::Ecs,
+            "DescribeServices",
+            json!({"cluster": "prod", "services": names, "include": ["TAGS"]}),
+        );
         let all = read["services"].as_array().cloned().unwrap_or_default();
-        all.into_iter().filter(|service| service["status"] != "INACTIVE").collect()
+        all.into_iter()
+            .filter(|service| service["status"] != "INACTIVE")
+            .collect()
     }
 
     /// Versions of the services that live, and the side of each.
     pub fn live(&self) -> Vec<(String, usize)> {
         let services = self.services();
-        let mut live: Vec<(String, usize)> = services.iter().map(|service| {
-            let version = tag(service, "teal:version").unwrap_or_default();
-            let group = service["loadBalancers"][0]["targetGroupArn"].as_str().unwrap_or_default();
-            (version, usize::from(group == self.groups[1]))
-        }).collect();
+        let mut live: Vec<(String, usize)> = services
+            .iter()
+            .map(|service| {
+                let version = tag(service, "teal:version").unwrap_or_default();
+                let group = service["loadBalancers"][0]["targetGroupArn"]
+                    .as_str()
+                    .unwrap_or_default();
+                (version, usize::from(group == self.groups[1]))
+            })
+            .collect();
         live.sort();
         live
     }
@@ -194,15 +266,21 @@ impl Stage {
     /// What the users saw: requests and failures.
     pub fn users(&self) -> traffic::Report {
         let users = self.users.expect("open() was called");
-        self.emulator.with(|world| traffic::report(world, users).cloned()).expect("the stream")
+        self.emulator
+            .with(|world| traffic::report(world, users).cloned())
+            .expect("the stream")
     }
 
     /// Waits in virtual time until `done`, at most `limit`.
     pub async fn until(&self, what: &str, limit: Duration, mut done: impl FnMut(&Self) -> bool) {
         let began = tokio::time::Instant::now();
         while !done(self) {
-            assert!(began.elapsed() < limit, "{what}: not within {limit:?}; {}", self.picture());
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            assert!(
+                began.elapsed() < limit,
+                "{what}: not within {limit:?}; {}",
+                self.picture()
+            );
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
@@ -221,20 +299,31 @@ impl Stage {
         self.until(&what, Duration::from_secs(3_600), |stage| {
             let status = stage.get("status");
             let live = stage.live();
-            status["phase"] == phase && status["serving"]["version"] == version && live.len() == 1 && live[0].0 == version
+            status["phase"] == phase
+                && status["serving"]["version"] == version
+                && live.len() == 1
+                && live[0].0 == version
         })
         .await;
         let before = self.writes();
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_secs(180)).await;
         assert_eq!(self.writes(), before, "and then nothing more is wanted");
     }
 
     /// Mutating calls so far, but for the status document.
     pub fn writes(&self) -> u64 {
         let count = |service, operation| self.emulator.faults().calls(service, operation);
-        let ecs = ["RegisterTaskDefinition", "CreateService", "UpdateService", "DeleteService", "TagResource", "DeregisterTaskDefinition"];
+        let ecs = [
+            "RegisterTaskDefinition",
+            "CreateService",
+            "UpdateService",
+            "DeleteService",
+            "TagResource",
+            "DeregisterTaskDefinition",
+        ];
         let elb = ["ModifyListener", "ModifyRule"];
-        ecs.iter().map(|op| count(Service::Ecs, op)).sum::<u64>() + elb.iter().map(|op| count(Service::Elbv2, op)).sum::<u64>()
+        ecs.iter().map(|op| count(Service::Ecs, op)).sum::<u64>()
+            + elb.iter().map(|op| count(Service::Elbv2, op)).sum::<u64>()
     }
 
     /// For messages: what there is.
@@ -259,5 +348,7 @@ impl Default for Stage {
 /// A tag of a service.
 fn tag(service: &Value, key: &str) -> Option<String> {
     let tags = service["tags"].as_array()?;
-    tags.iter().find(|tag| tag["key"] == key).and_then(|tag| tag["value"].as_str().map(str::to_owned))
+    tags.iter()
+        .find(|tag| tag["key"] == key)
+        .and_then(|tag| tag["value"].as_str().map(str::to_owned))
 }

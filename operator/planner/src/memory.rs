@@ -375,27 +375,28 @@ impl Memory {
         }
     }
 
+    /// A read that lacks an own write of weights is a stale one: it neither starts a wait nor shows a foreign change.
     fn absorb_rules(&mut self, rules: &[Rule], at: Mono) {
+        let unseen: BTreeSet<&RuleTarget> = rules
+            .iter()
+            .filter(|rule| self.lacks_own_weights(rule, at))
+            .map(|rule| &rule.target)
+            .collect();
         for side in Side::BOTH {
             let any = rules.iter().any(|rule| weight(rule, side) > 0);
             let since = &mut self.zero_since[side.index()];
-            *since = if any { None } else { Some(since.unwrap_or(at)) };
+            *since = match *since {
+                _ if any => None,
+                None if !unseen.is_empty() => None,
+                known => Some(known.unwrap_or(at)),
+            };
         }
         let mut foreign = false;
-        for rule in rules.iter().filter(|rule| rule.role == Role::Production) {
+        for rule in rules {
             let Action::Forward { weights, .. } = &rule.action else {
                 continue;
             };
-            let ours = |write: &Write| matches!(write, Write::SetWeights { rule: target, .. } if *target == rule.target);
-            let in_doubt = self
-                .outstanding
-                .as_ref()
-                .is_some_and(|sent| ours(&sent.write))
-                || self
-                    .barriers
-                    .values()
-                    .any(|barrier| ours(&barrier.write) && at < barrier.since);
-            if in_doubt {
+            if rule.role != Role::Production || unseen.contains(&rule.target) {
                 continue;
             }
             let before = self.weights.insert(rule.target.clone(), *weights);
@@ -406,6 +407,25 @@ impl Memory {
         } else if foreign {
             self.foreign_changes += 1;
         }
+    }
+
+    /// An own write of this rule is outstanding, or answered and not shown by a read that began at `at`.
+    fn lacks_own_weights(&self, rule: &Rule, at: Mono) -> bool {
+        let ours = |write: &Write| matches!(write, Write::SetWeights { rule: target, .. } if *target == rule.target);
+        let shown = |write: &Write| {
+            matches!((write, &rule.action), (
+                Write::SetWeights { weights, .. },
+                Action::Forward { weights: read, .. },
+            ) if *read == weights.get())
+        };
+        let outstanding = self
+            .outstanding
+            .as_ref()
+            .is_some_and(|sent| ours(&sent.write));
+        let unseen = |barrier: &Barrier| {
+            ours(&barrier.write) && (at < barrier.since || !shown(&barrier.write))
+        };
+        outstanding || self.barriers.values().any(unseen)
     }
 
     fn side_of(&self, write: &Write) -> Option<Side> {
