@@ -128,7 +128,7 @@ fn announce(local: &Local, arguments: &cli::Emulator, style: Style) {
     style.say(&json!({"endpoint": endpoint, "region": region, "seed": arguments.seed}), || {
         format!(
             "An emulated AWS listens on {endpoint}. Any AWS client of this machine can use it; in another terminal:\n\n  \
-             export AWS_ENDPOINT_URL={endpoint} AWS_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n\n\
+             export AWS_ENDPOINT_URL={endpoint} AWS_REGION={region} AWS_DEFAULT_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n\n\
              Ctrl-C stops it; nothing is kept."
         )
     });
