@@ -12,6 +12,7 @@
 //! - [`write`], [`report`]: what comes out.
 
 mod bookkeeping;
+mod effect;
 mod holds;
 #[cfg(feature = "lab")]
 pub mod lab;

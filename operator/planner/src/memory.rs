@@ -6,11 +6,11 @@ use crd_schema::application::RuleTarget;
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record};
 
+use crate::effect;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
 use crate::world::{
-    Action, DesiredParameter, Group, Read, RecordParameter, Role, Rule, ServiceStatus, Side,
-    TargetState, World,
+    Action, DesiredParameter, Group, Read, RecordParameter, Role, Rule, Side, TargetState, World,
 };
 use crate::write::Write;
 
@@ -221,12 +221,12 @@ impl Memory {
         services.extend(
             self.barriers
                 .values()
-                .filter_map(|barrier| service_name(&barrier.write)),
+                .filter_map(|barrier| effect::service_name(&barrier.write)),
         );
         services.extend(
             self.outstanding
                 .iter()
-                .filter_map(|sent| service_name(&sent.write)),
+                .filter_map(|sent| effect::service_name(&sent.write)),
         );
         (base, services.into_iter().collect())
     }
@@ -250,7 +250,7 @@ impl Memory {
         self.barriers
             .values()
             .map(|barrier| &barrier.write)
-            .find(|write| !shows(world, write))
+            .find(|write| !effect::shows(world, write))
     }
 
     fn block_destructive(&mut self, tuning: &Tuning, now: Now) {
@@ -287,7 +287,7 @@ impl Memory {
             | Write::DeregisterTaskDefinition { .. } => {}
         }
         self.barriers.insert(
-            barrier_key(write),
+            effect::subject(write),
             Barrier {
                 write: write.clone(),
                 since: now.mono,
@@ -298,8 +298,8 @@ impl Memory {
     /// Outstanding writes and barriers end when the world shows them, or when their bound has passed.
     fn settle_writes(&mut self, world: &World, tuning: &Tuning, now: Now) {
         if let Some(sent) = &self.outstanding {
-            let read_after = read_at(world, &sent.write).is_some_and(|at| at >= sent.since);
-            if read_after && shows(world, &sent.write) {
+            let read_after = effect::read_at(world, &sent.write).is_some_and(|at| at >= sent.since);
+            if read_after && effect::shows(world, &sent.write) {
                 self.destructive_after = sent.destructive_before;
                 let write = sent.write.clone();
                 self.outstanding = None;
@@ -315,12 +315,12 @@ impl Memory {
             self.destructive_after = None;
         }
         self.barriers.retain(|_, barrier| {
-            let bound = if is_ecs(&barrier.write) {
+            let bound = if effect::is_ecs(&barrier.write) {
                 tuning.ecs_staleness
             } else {
                 tuning.staleness
             };
-            read_at(world, &barrier.write).is_none_or(|at| at < barrier.since + bound)
+            effect::read_at(world, &barrier.write).is_none_or(|at| at < barrier.since + bound)
         });
     }
 
@@ -496,99 +496,5 @@ fn generation_of(desired: &DesiredParameter) -> Option<Generation> {
         DesiredParameter::Invalid { generation, .. } | DesiredParameter::Set { generation, .. } => {
             Some(*generation)
         }
-    }
-}
-
-fn service_name(write: &Write) -> Option<String> {
-    match write {
-        Write::CreateService { name, .. }
-        | Write::ScaleService { name, .. }
-        | Write::TagService { name, .. }
-        | Write::DeleteService { name } => Some(name.clone()),
-        Write::PutRecord(_)
-        | Write::RegisterTaskDefinition { .. }
-        | Write::SetWeights { .. }
-        | Write::DeregisterTaskDefinition { .. } => None,
-    }
-}
-
-fn is_ecs(write: &Write) -> bool {
-    match write {
-        Write::RegisterTaskDefinition { .. }
-        | Write::CreateService { .. }
-        | Write::ScaleService { .. }
-        | Write::TagService { .. }
-        | Write::DeleteService { .. }
-        | Write::DeregisterTaskDefinition { .. } => true,
-        Write::PutRecord(_) | Write::SetWeights { .. } => false,
-    }
-}
-
-/// What a write changes: a later write of the same thing takes the place of an earlier one's barrier.
-fn barrier_key(write: &Write) -> String {
-    match write {
-        Write::PutRecord(_) => "record".to_owned(),
-        Write::RegisterTaskDefinition { digest, .. } => format!("revision {digest}"),
-        Write::CreateService { name, .. }
-        | Write::ScaleService { name, .. }
-        | Write::DeleteService { name } => {
-            format!("service {name}")
-        }
-        Write::SetWeights { rule, .. } => format!("rule {rule:?}"),
-        Write::TagService { name, key, .. } => format!("tag {name} {key}"),
-        Write::DeregisterTaskDefinition { arn } => format!("revision {arn}"),
-    }
-}
-
-/// When the part of the world was read that would show `write`.
-fn read_at(world: &World, write: &Write) -> Option<Mono> {
-    match write {
-        Write::PutRecord(_) => world.record.at(),
-        Write::RegisterTaskDefinition { .. } | Write::DeregisterTaskDefinition { .. } => {
-            world.revisions.at()
-        }
-        Write::CreateService { .. }
-        | Write::ScaleService { .. }
-        | Write::TagService { .. }
-        | Write::DeleteService { .. } => world.services.at(),
-        Write::SetWeights { .. } => world.rules.at(),
-    }
-}
-
-/// The world shows the effect of `write`.
-fn shows(world: &World, write: &Write) -> bool {
-    let service = |name: &str| {
-        world
-            .services
-            .value()
-            .map(|all| all.iter().find(|s| s.name == name))
-    };
-    match write {
-        Write::PutRecord(record) => matches!(
-            world.record.value(),
-            Some(RecordParameter::Set { record: read, .. }) if read == record
-        ),
-        Write::RegisterTaskDefinition { digest, .. } => {
-            world.revisions.value().is_some_and(|all| all.iter().any(|r| r.digest.as_ref() == Some(digest)))
-        }
-        Write::DeregisterTaskDefinition { arn } => {
-            world.revisions.value().is_some_and(|all| all.iter().all(|r| r.arn != *arn))
-        }
-        Write::CreateService { name, .. } => service(name).flatten().is_some(),
-        Write::ScaleService { name, to, .. } => {
-            service(name).is_some_and(|s| s.is_none_or(|s| s.desired == *to || s.status != ServiceStatus::Active))
-        }
-        Write::DeleteService { name } => {
-            service(name).is_some_and(|s| s.is_none_or(|s| s.status != ServiceStatus::Active))
-        }
-        Write::TagService { name, key, value, .. } => service(name).is_some_and(|s| {
-            s.is_none_or(|s| key != crate::release::TAG_REJECTED || s.tags.rejected.map(crate::release::show) == Some(value.clone()))
-        }),
-        Write::SetWeights { rule, weights, .. } => world.rules.value().is_some_and(|all| {
-            all.iter().any(|r| {
-                r.target == *rule
-                    && matches!(&r.action, Action::Forward { weights: read, .. } if *read == weights.get())
-            })
-        }),
     }
 }

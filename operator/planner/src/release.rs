@@ -176,7 +176,7 @@ pub fn task_definition(
 }
 
 /// Members that DescribeTaskDefinition shows and RegisterTaskDefinition does not take.
-const DESCRIBED_ONLY: [&str; 8] = [
+const DESCRIBED_ONLY: [&str; 9] = [
     "taskDefinitionArn",
     "revision",
     "status",
@@ -185,6 +185,7 @@ const DESCRIBED_ONLY: [&str; 8] = [
     "registeredAt",
     "registeredBy",
     "deregisteredAt",
+    "deleteRequestedAt",
 ];
 
 /// Who a new service is, and what it runs.
