@@ -6,16 +6,23 @@ use crate::text::cut;
 /// Bytes that a written status may have: a standard SSM parameter holds no more.
 pub const MAX_BYTES: usize = 4 * 1024;
 /// Characters of a message that are kept.
-pub const MESSAGE: usize = 200;
+pub const MESSAGE: usize = 400;
 /// Ended releases that are shown.
 pub const KEPT_HISTORY: usize = 5;
 /// Rules whose weights are shown one by one.
 pub const KEPT_RULES: usize = 8;
 
 /// How much of the status is kept, from everything to what is sure to fit.
-const BUDGETS: [Budget; 5] = [
+const BUDGETS: [Budget; 6] = [
     Budget {
         message: MESSAGE,
+        name: 255,
+        reason: 60,
+        history: KEPT_HISTORY,
+        rules: KEPT_RULES,
+    },
+    Budget {
+        message: 200,
         name: 255,
         reason: 60,
         history: KEPT_HISTORY,
