@@ -76,7 +76,7 @@ pub struct Error {
     pub resource: String,
     /// AWS's error code, when AWS answered.
     pub code: Option<String>,
-    /// AWS's own text (or the transport's), cut, and what to do next where that is known.
+    /// What to do next where that is known, and AWS's own text (or the transport's), cut.
     pub message: String,
 }
 
@@ -151,14 +151,15 @@ impl Error {
             _ => (Kind::Network, Effect::Unknown, None, chain(error)),
         };
         let code = code.filter(|code| !code.is_empty()).map(str::to_owned);
-        let mut message = match &code {
+        let said = match &code {
             Some(code) => format!("{code}: {}", one_line(&text)),
             None => one_line(&text),
         };
-        if let Some(next) = next_step(kind, &text) {
-            message.push_str("; ");
-            message.push_str(next);
-        }
+        // What to do comes first: AWS's own text is long, and a message is cut at its end.
+        let message = match next_step(kind, code.as_deref().unwrap_or_default(), &text) {
+            Some(next) => format!("{next} ({said})"),
+            None => said,
+        };
         Self {
             kind,
             effect,
@@ -184,7 +185,7 @@ impl Error {
 
     /// What became of the write that failed so.
     pub fn outcome(&self) -> WriteOutcome {
-        let reason = format!("{}: {}", self.category(), self.message);
+        let reason = self.to_string();
         match self.effect {
             Effect::NotSent => WriteOutcome::NotSent { reason },
             Effect::Refused => WriteOutcome::Refused { reason },
@@ -347,24 +348,48 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// A name for several: the first, and how many more.
+pub(crate) fn several(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        [first, more @ ..] => format!("{first} and {} more", more.len()),
+    }
+}
+
 /// What a person can do, where AWS's text does not say it.
-fn next_step(kind: Kind, message: &str) -> Option<&'static str> {
+fn next_step(kind: Kind, code: &str, message: &str) -> Option<String> {
     if message.to_ascii_lowercase().contains("service linked role") {
         return Some(
-            "the account has no service-linked role for ECS yet: create it once with `aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com`",
+            "the account has no service-linked role for ECS yet: create it once with `aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com`"
+                .to_owned(),
         );
     }
     match kind {
         Kind::Credentials => Some(
-            "give the operator credentials: a task role on ECS, or AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY elsewhere",
+            "give the operator credentials: a task role on ECS, or AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY elsewhere"
+                .to_owned(),
         ),
-        Kind::Denied => Some("add the action that the message names to the role's policy"),
-        Kind::Network => Some("check the route to AWS: endpoint, proxy, security group, DNS"),
-        Kind::Throttled
-        | Kind::NotFound
+        Kind::Denied => Some(match denied_action(message) {
+            Some(action) => format!("allow {action} in the policy of the operator's role"),
+            None => "add the action that the message names to the policy of the operator's role".to_owned(),
+        }),
+        Kind::Network => Some("check the route to AWS: endpoint, proxy, security group, DNS".to_owned()),
+        Kind::NotFound if code.starts_with("TargetGroupNotFound") || code == "ClusterNotFoundException" => {
+            Some("it does not exist: create it, or correct its name in the spec".to_owned())
+        }
+        Kind::NotFound
+        | Kind::Throttled
         | Kind::Conflict
         | Kind::Invalid
         | Kind::Unavailable
         | Kind::Timeout => None,
     }
+}
+
+/// The action that IAM's refusal names, as a policy writes it.
+fn denied_action(message: &str) -> Option<&str> {
+    let (_, after) = message.split_once("is not authorized to perform: ")?;
+    let action = after.split_whitespace().next()?;
+    action.contains(':').then_some(action)
 }

@@ -14,7 +14,7 @@ use planner::world::{Group, Target, TargetState};
 
 use crate::budget::Class;
 use crate::clients::Clients;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, several};
 
 const GROUPS: &str = "DescribeTargetGroups";
 const ATTRIBUTES: &str = "DescribeTargetGroupAttributes";
@@ -110,7 +110,7 @@ async fn describe(
 
 async fn call(clients: &Clients, arns: &[TargetGroupArn]) -> Result<Vec<TargetGroup>, Error> {
     let names: Vec<String> = arns.iter().map(|arn| arn.as_str().to_owned()).collect();
-    let resource = names.join(", ");
+    let resource = several(&names);
     let send = clients
         .elb
         .describe_target_groups()

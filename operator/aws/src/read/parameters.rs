@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ssm::types::{Parameter, ParameterType};
-use crd_schema::Desired;
+use crd_schema::desired::DesiredError;
 use crd_schema::record::{Generation, Record};
+use crd_schema::{Application, Desired};
 use futures_util::future::join_all;
 use planner::world::{DesiredParameter, RecordParameter};
 use serde_json::{Map, Value};
 
 use crate::budget::Class;
 use crate::clients::Clients;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, several};
 use crate::page;
 
 const GET: &str = "GetParameters";
@@ -29,7 +30,7 @@ pub(crate) async fn get(
             .set_names(Some(chunk.to_vec()))
             .send();
         let answer = clients
-            .call(Class::ParameterRead, GET, &chunk.join(", "), send)
+            .call(Class::ParameterRead, GET, &several(chunk), send)
             .await;
         let mut found: BTreeMap<String, Result<Option<Parameter>, Error>> = BTreeMap::new();
         match answer {
@@ -112,13 +113,21 @@ pub(crate) fn text(parameter: &Parameter) -> Result<&str, String> {
     Ok(parameter.value.as_deref().unwrap_or_default())
 }
 
-pub(crate) fn desired(parameter: Option<&Parameter>) -> Result<DesiredParameter, Error> {
+/// A wish is one only where the application's spec allows its images: else the last usable one stays in force.
+pub(crate) fn desired(
+    application: &Application,
+    parameter: Option<&Parameter>,
+) -> Result<DesiredParameter, Error> {
     let Some(parameter) = parameter else {
         return Ok(DesiredParameter::Missing);
     };
     let generation = generation(parameter)?;
+    let usable = |text| {
+        let desired = Desired::parse(text)?;
+        desired.images_for(application).map(|_| desired)
+    };
     let desired =
-        text(parameter).and_then(|text| Desired::parse(text).map_err(|error| error.to_string()));
+        text(parameter).and_then(|text| usable(text).map_err(|error: DesiredError| error.to_string()));
     Ok(match desired {
         Ok(desired) => DesiredParameter::Set {
             generation,
@@ -152,6 +161,7 @@ fn parse_record(text: &str) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::blog;
     use aws_sdk_ssm::primitives::DateTime;
 
     fn parameter(value: &str) -> Parameter {
@@ -171,16 +181,16 @@ mod tests {
 
     #[test]
     fn a_wish_is_missing_invalid_or_set() {
-        assert_eq!(desired(None), Ok(DesiredParameter::Missing));
+        assert_eq!(desired(&blog(), None), Ok(DesiredParameter::Missing));
         let expected = Desired::parse("1.4.0").unwrap();
         assert_eq!(
-            desired(Some(&parameter("1.4.0"))),
+            desired(&blog(), Some(&parameter("1.4.0"))),
             Ok(DesiredParameter::Set {
                 generation: GENERATION,
                 desired: expected
             })
         );
-        let Ok(DesiredParameter::Invalid { generation, reason }) = desired(Some(&parameter("{")))
+        let Ok(DesiredParameter::Invalid { generation, reason }) = desired(&blog(), Some(&parameter("{")))
         else {
             panic!()
         };
@@ -192,7 +202,7 @@ mod tests {
     fn secrets_are_refused_with_the_reason() {
         let mut secret = parameter("AQICAHh=");
         secret.r#type = Some(ParameterType::SecureString);
-        let Ok(DesiredParameter::Invalid { reason, .. }) = desired(Some(&secret)) else {
+        let Ok(DesiredParameter::Invalid { reason, .. }) = desired(&blog(), Some(&secret)) else {
             panic!()
         };
         assert!(reason.contains("SecureString"));
@@ -203,6 +213,16 @@ mod tests {
                 generation: GENERATION
             })
         );
+    }
+
+    #[test]
+    fn a_wish_that_the_spec_does_not_allow_is_none() {
+        let value = r#"{"version": "1.4.0", "images": {"web": "docker.io/evil/blog:1.4.0"}}"#;
+        let Ok(DesiredParameter::Invalid { reason, .. }) = desired(&blog(), Some(&parameter(value)))
+        else {
+            panic!()
+        };
+        assert!(reason.contains("outside the spec's repository"), "{reason}");
     }
 
     #[test]
@@ -238,6 +258,6 @@ mod tests {
     fn a_parameter_without_a_date_is_an_error_not_an_old_one() {
         let mut undated = parameter("1.4.0");
         undated.last_modified_date = None;
-        assert_eq!(desired(Some(&undated)).unwrap_err().kind, Kind::Invalid);
+        assert_eq!(desired(&blog(), Some(&undated)).unwrap_err().kind, Kind::Invalid);
     }
 }

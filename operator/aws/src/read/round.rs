@@ -150,7 +150,7 @@ impl Reader {
         let get = |name: &str| found.get(name).cloned().unwrap_or(Ok(None));
         let both = |request: &Request| {
             let desired = get(&name(request, Leaf::Desired))
-                .and_then(|one| parameters::desired(one.as_ref()));
+                .and_then(|one| parameters::desired(&request.application, one.as_ref()));
             let record =
                 get(&name(request, Leaf::Record)).and_then(|one| parameters::record(one.as_ref()));
             (Dated { at, value: desired }, Dated { at, value: record })
