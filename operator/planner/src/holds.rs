@@ -6,7 +6,7 @@ use crd_schema::record::Stage;
 use crate::memory::weight;
 use crate::report::{Hold, WaitingOn};
 use crate::rollout::Decision;
-use crate::view::{View, rule_name};
+use crate::view::{View, resource, rule_name};
 use crate::world::{Action, DesiredParameter, Read, Role, ServiceStatus, Side};
 use crate::write::Write;
 
@@ -22,7 +22,7 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
         return Some(Hold::Conflict { what: what.clone() });
     }
     view.rules.iter().filter(|rule| rule.role != Role::Unlisted).find_map(|rule| {
-        let name = rule_name(&rule.target);
+        let name = short_name(&rule.target);
         let what = match &rule.action {
             Action::Missing => format!("{name} is in the spec and does not exist: create it, or take it out of `traffic`"),
             Action::Other { kinds } => format!(
@@ -33,7 +33,7 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
             ),
             Action::Forward { others, .. } if !others.is_empty() => format!(
                 "{name} also forwards to {}: a rule of an application forwards to its two groups only",
-                others.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                others.iter().map(|group| resource(group.as_str())).collect::<Vec<_>>().join(", ")
             ),
             Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
                 return Some(Hold::RuleNamesNeitherGroup { rule: name });
@@ -48,7 +48,7 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
 pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
     for side in Side::BOTH {
         let group = view.groups[side.index()];
-        let arn = &view.application.route.pair[side.index()];
+        let arn = resource(view.application.route.pair[side.index()].as_str());
         let other = view.groups[side.other().index()];
         if !group.by_address {
             let what = format!(
@@ -64,8 +64,9 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
         if let (Some(one), Some(two)) = (&group.load_balancer, &other.load_balancer)
             && one != two
         {
+            let (one, two) = (resource(one), resource(two));
             let what = format!(
-                "target group {arn} belongs to load balancer {one}, and the other of the pair to {two}: use one load balancer"
+                "target group {arn} belongs to load balancer {one}, and the other of the pair to {two}: give the pair groups of one load balancer"
             );
             return Some(Hold::GroupUnusable { what });
         }
@@ -150,6 +151,11 @@ fn unlisted(target: &RuleTarget) -> String {
     };
     format!(
         "{} forwards to one of the groups and stands in neither `production` nor `test`: add `- {line}: {arn}` to one of them, or take the group out of it",
-        rule_name(target)
+        short_name(target)
     )
+}
+
+/// A rule's name in a message, which has little room.
+fn short_name(target: &RuleTarget) -> String {
+    resource(&rule_name(target)).to_owned()
 }

@@ -230,6 +230,11 @@ pub(crate) fn rule_name(target: &RuleTarget) -> String {
     }
 }
 
+/// What an ARN names: its last part, without partition, Region and account, which an application's resources share.
+pub(crate) fn resource(arn: &str) -> &str {
+    arn.splitn(6, ':').nth(5).unwrap_or(arn)
+}
+
 fn count(healthy: &BTreeSet<String>, addresses: &BTreeSet<String>) -> u32 {
     u32::try_from(healthy.intersection(addresses).count()).unwrap_or(u32::MAX)
 }

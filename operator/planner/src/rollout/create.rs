@@ -6,8 +6,8 @@ use crate::memory::weight;
 use crate::release::{self, NewService, Wanted};
 use crate::report::{Hold, WaitingOn};
 use crate::target::ToCreate;
-use crate::view::{View, weights};
-use crate::world::{Base, Side};
+use crate::view::{View, resource, weights};
+use crate::world::{Base, Read, Side};
 use crate::write::{Weights, Write};
 
 use super::decision::Decision;
@@ -24,7 +24,7 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
         .iter()
         .any(|rule| weights(rule).is_some_and(|read| read[side.index()].is_some()));
     if !named {
-        let group = view.application.route.pair[side.index()].to_string();
+        let group = resource(view.application.route.pair[side.index()].as_str()).to_owned();
         return Decision::hold(recorded_stage(view), Hold::GroupUnnamed { group });
     }
     let Some(release) = to_run(view, what) else {
@@ -107,19 +107,16 @@ fn to_run(view: &View<'_>, what: ToCreate) -> Option<ToRun> {
 
 fn register(view: &View<'_>, wanted: &Wanted) -> Decision {
     let stage = Stage::ScaleUp;
-    let unread = |what: &str| {
-        Decision::wait(
-            stage,
-            WaitingOn::Observation {
-                what: what.to_owned(),
-            },
-        )
+    let unread = |part: &str, reason: &String| {
+        let what = format!("{part}: {reason}");
+        Decision::wait(stage, WaitingOn::Observation { what })
     };
-    if view.world.revisions.value().is_none() {
-        return unread("the application's task definitions");
+    if let Read::Unread { reason } = &view.world.revisions {
+        return unread("the application's task definitions", reason);
     }
-    let Some(base) = view.world.base.value() else {
-        return unread("the base task definition");
+    let base = match &view.world.base {
+        Read::Known { value, .. } => value,
+        Read::Unread { reason } => return unread("the base task definition", reason),
     };
     let rendered = match base {
         Base::Found {
