@@ -26,6 +26,8 @@ pub(crate) struct Applications {
     missed: BTreeSet<ApplicationName>,
     /// All specs were listed once.
     listed: bool,
+    /// Why the last list of them failed.
+    unlisted: Option<String>,
     metrics: Arc<Metrics>,
     events: Events,
     board: Board,
@@ -37,6 +39,7 @@ impl Applications {
             slots: BTreeMap::new(),
             missed: BTreeSet::new(),
             listed: false,
+            unlisted: None,
             metrics,
             events,
             board,
@@ -49,6 +52,11 @@ impl Applications {
 
     pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &ApplicationName> {
         self.slots.keys()
+    }
+
+    /// All specs could not be listed: what is known stays.
+    pub(crate) fn specs_unread(&mut self, why: String) {
+        self.unlisted = Some(why);
     }
 
     /// Takes in a list of all specs: new ones, changed ones, and those that are gone: not found twice in a row.
@@ -156,7 +164,8 @@ impl Applications {
     /// What is missing before every known application was observed in full.
     pub(crate) fn missing(&self) -> Vec<String> {
         if !self.listed {
-            return vec!["the list of applications".to_owned()];
+            let why = self.unlisted.as_ref().map(|why| format!(": {why}"));
+            return vec![format!("the list of applications{}", why.unwrap_or_default())];
         }
         let unseen = self
             .slots

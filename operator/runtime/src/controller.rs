@@ -281,9 +281,11 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
                 self.reconciled(&name, queue::Outcome::Failed);
             }
             (Job::Sweep(Sweep::Specs), Ok(Ended::Specs(found))) => {
-                if let Some(found) =
-                    self.swept(Sweep::Specs, found.map_err(|error| error.to_string()))
-                {
+                let found = found.map_err(|error| error.to_string());
+                if let Err(why) = &found {
+                    self.applications.specs_unread(why.clone());
+                }
+                if let Some(found) = self.swept(Sweep::Specs, found) {
                     let wakes = self
                         .applications
                         .specs_found(&found, self.worker.clock.now());

@@ -112,14 +112,25 @@ fn stalled(facts: &Facts<'_>) -> Option<Why> {
         );
         return Some(("DeadlinePassed".to_owned(), message));
     }
-    let rejected = report
-        .rejected
-        .as_ref()
-        .filter(|_| report.stage == Stage::Settled)?;
-    Some((
-        "ReleaseRejected".to_owned(),
-        format!("{rejected}. Write another desired version"),
-    ))
+    if report.stage != Stage::Settled {
+        return None;
+    }
+    let rejected = report.rejected.as_ref().map(|rejected| {
+        let message = format!("{rejected}. Write another desired version");
+        ("ReleaseRejected".to_owned(), message)
+    });
+    rejected.or_else(|| refused(facts))
+}
+
+/// What is written and cannot come into force, spec or desired value; the last good ones hold.
+fn refused(facts: &Facts<'_>) -> Option<Why> {
+    let desired = || match facts.desired {
+        Some(DesiredParameter::Invalid { reason, .. }) => {
+            Some(("DesiredInvalid".to_owned(), reason.clone()))
+        }
+        Some(DesiredParameter::Missing | DesiredParameter::Set { .. }) | None => None,
+    };
+    spec_problem(facts.spec).or_else(desired)
 }
 
 fn spec_problem(spec: &Spec) -> Option<Why> {
@@ -390,12 +401,7 @@ fn unreadable(facts: &Facts<'_>) -> Option<Why> {
     {
         return Some(("DesiredInvalid".to_owned(), reason.clone()));
     }
-    match facts.desired {
-        Some(DesiredParameter::Invalid { reason, .. }) => {
-            Some(("DesiredInvalid".to_owned(), reason.clone()))
-        }
-        Some(DesiredParameter::Missing | DesiredParameter::Set { .. }) | None => None,
-    }
+    refused(facts)
 }
 
 #[cfg(test)]
