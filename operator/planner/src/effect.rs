@@ -64,7 +64,6 @@ pub(crate) fn read_at(world: &World, write: &Write) -> Option<Mono> {
 }
 
 /// The world shows the effect of `write`.
-/// The world shows the effect of `write`.
 pub(crate) fn shows(world: &World, write: &Write) -> bool {
     let service = |name: &str| {
         world
