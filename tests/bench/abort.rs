@@ -10,7 +10,7 @@ use crate::figures::{Outcome, Row, Samples, Section};
 use crate::watch::Blog;
 
 /// How often it is measured.
-const ABORTS: u64 = 10;
+const ABORTS: u64 = 6;
 /// From the start of green's containers to their crash: in the middle of the bake time.
 const CRASH_AFTER_MS: u64 = 65_000;
 

@@ -67,7 +67,7 @@ pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
     /// # Errors
-    /// There is none.
+    /// Nothing was measured.
     pub(crate) fn new(samples: impl IntoIterator<Item = f64>) -> Outcome<Self> {
         let mut samples: Vec<f64> = samples.into_iter().collect();
         samples.sort_by(f64::total_cmp);

@@ -3,31 +3,43 @@
 //! Nothing here asserts a time: a figure is read, not passed. `--json` prints one object instead of the tables.
 
 mod abort;
+mod api;
+mod cpu;
+mod decisions;
 mod figures;
 mod floor;
+mod machine;
+mod process;
+mod proxy;
 mod release;
 mod watch;
 
 use figures::{Outcome, Section};
+use serde_json::{Map, Value};
 
 fn main() -> Outcome<()> {
     let json = std::env::args()
         .skip(1)
         .any(|argument| argument == "--json");
-    let mut sections: Vec<Section> = Vec::new();
-    sections.extend(virtual_time(release::measure())?);
-    sections.push(virtual_time(abort::measure())?);
-    for section in &sections {
+    let mut all = Map::new();
+    let mut show = |section: Section| {
         if !json {
             println!("{section}");
         }
-    }
+        all.insert(section.key.to_owned(), section.data);
+    };
+    show(machine::now("machineBefore"));
+    virtual_time(release::measure())?
+        .into_iter()
+        .for_each(&mut show);
+    show(virtual_time(abort::measure())?);
+    show(virtual_time(decisions::measure())?);
+    show(virtual_time(api::measure())?);
+    show(real_time(proxy::measure())?);
+    show(real_time(process::measure())?);
+    show(machine::now("machineAfter"));
     if json {
-        let all: serde_json::Map<String, serde_json::Value> = sections
-            .into_iter()
-            .map(|section| (section.key.to_owned(), section.data))
-            .collect();
-        println!("{}", serde_json::Value::Object(all));
+        println!("{}", Value::Object(all));
     }
     Ok(())
 }
@@ -37,6 +49,14 @@ fn virtual_time<T>(measurement: impl Future<Output = Outcome<T>>) -> Outcome<T> 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
+        .build()?;
+    runtime.block_on(measurement)
+}
+
+/// Runs on one thread under the clock on the wall.
+fn real_time<T>(measurement: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()?;
     runtime.block_on(measurement)
 }

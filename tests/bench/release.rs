@@ -10,7 +10,7 @@ use crate::floor::{self, Wait};
 use crate::watch::Blog;
 
 /// How many releases are measured, each begun at another phase of the polls.
-const RELEASES: u64 = 20;
+const RELEASES: u64 = 12;
 /// A release shall take no longer than this many times its floor.
 const TARGET: f64 = 1.10;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crd_schema::ApplicationName;
 use emulator::api::Service;
 use emulator::faults::history::is_read;
 use emulator::faults::journal::Entry;
@@ -13,7 +14,7 @@ use tests::{Operator, Rule, Stage};
 use crate::figures::Outcome;
 
 /// How often the account is looked at: no figure in virtual time is finer.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(50);
 /// Nothing here takes so long.
 const LIMIT: Duration = Duration::from_secs(1_800);
 /// Between two things that are measured: longer than every poll and every bound.
@@ -70,6 +71,10 @@ impl Blog {
 
     /// The status parameter says `phase`, and that `version` serves.
     pub(crate) fn is(&self, phase: &str, version: &str) -> bool {
+        let shown = self.operator.board.get(&ApplicationName::new("blog"));
+        if shown.is_none_or(|shown| shown.status.phase.as_str() != phase) {
+            return false;
+        }
         let status = self.stage.get("status");
         status["phase"] == phase && status["serving"]["version"] == version
     }
