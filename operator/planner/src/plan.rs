@@ -250,8 +250,12 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
     let settled = decision.stage == Stage::Settled
         && view.memory.barriers.is_empty()
         && matches!(decision.waiting, WaitingOn::Nothing | WaitingOn::Hold(_));
+    // While it bakes, only health and weights can change, and a health reading sooner than this counts for nothing.
+    let bakes = decision.stage == Stage::Bake && decision.waiting == WaitingOn::BakeTime;
     let poll = if settled {
         view.tuning.poll_settled
+    } else if bakes {
+        view.tuning.poll_moving.max(view.tuning.health_gap)
     } else {
         view.tuning.poll_moving
     };

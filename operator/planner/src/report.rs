@@ -114,7 +114,7 @@ impl WaitingOn {
     pub fn message(&self) -> String {
         match self {
             Self::Nothing => "nothing: the desired release serves alone".to_owned(),
-            Self::OwnStep => "the next step is being taken".to_owned(),
+            Self::OwnStep => "the next step to be taken".to_owned(),
             Self::Observation { what } => format!("a read that succeeds: {what}"),
             Self::StartBound => {
                 "writes of an earlier operator process to have landed or expired".to_owned()

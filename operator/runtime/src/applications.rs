@@ -165,7 +165,10 @@ impl Applications {
     pub(crate) fn missing(&self) -> Vec<String> {
         if !self.listed {
             let why = self.unlisted.as_ref().map(|why| format!(": {why}"));
-            return vec![format!("the list of applications{}", why.unwrap_or_default())];
+            return vec![format!(
+                "the list of applications{}",
+                why.unwrap_or_default()
+            )];
         }
         let unseen = self
             .slots

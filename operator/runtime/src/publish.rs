@@ -153,7 +153,8 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         }
     }
 
-    /// Writes the status when its content changed: at once when phase or stage did, else not too often.
+    /// Writes the status when its content changed: at once when phase, stage or the wish that it speaks of did, else
+    /// not too often.
     async fn write_status(&self, slot: &Slot, status: &Status, now: Mono) -> Option<Duration> {
         let writer = self.executor.writer()?;
         let text = status.to_json();
@@ -162,7 +163,8 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
             if told.written.as_ref() == Some(&text) {
                 return Err(None);
             }
-            let turned = told.turn != Some((status.phase, status.stage));
+            let turn = (status.phase, status.stage, status.observed_generation);
+            let turned = told.turn != Some(turn);
             let waited = told
                 .attempted
                 .map_or(STATUS_INTERVAL, |attempted| now.since(attempted));
@@ -170,7 +172,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 return Err(Some(STATUS_INTERVAL - waited));
             }
             told.attempted = Some(now);
-            told.turn = Some((status.phase, status.stage));
+            told.turn = Some(turn);
             Ok(())
         });
         if let Err(held_back) = due {

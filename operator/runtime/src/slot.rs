@@ -54,7 +54,7 @@ pub(crate) struct Told {
     /// The status text that is in the parameter.
     pub(crate) written: Option<String>,
     /// Phase and stage of the last attempt to write it.
-    pub(crate) turn: Option<(Phase, Stage)>,
+    pub(crate) turn: Option<(Phase, Stage, Option<Generation>)>,
     /// When that began.
     pub(crate) attempted: Option<Mono>,
     /// Failed reconciles in a row.

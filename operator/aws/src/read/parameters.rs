@@ -126,8 +126,8 @@ pub(crate) fn desired(
         let desired = Desired::parse(text)?;
         desired.images_for(application).map(|_| desired)
     };
-    let desired =
-        text(parameter).and_then(|text| usable(text).map_err(|error: DesiredError| error.to_string()));
+    let desired = text(parameter)
+        .and_then(|text| usable(text).map_err(|error: DesiredError| error.to_string()));
     Ok(match desired {
         Ok(desired) => DesiredParameter::Set {
             generation,
@@ -190,7 +190,8 @@ mod tests {
                 desired: expected
             })
         );
-        let Ok(DesiredParameter::Invalid { generation, reason }) = desired(&blog(), Some(&parameter("{")))
+        let Ok(DesiredParameter::Invalid { generation, reason }) =
+            desired(&blog(), Some(&parameter("{")))
         else {
             panic!()
         };
@@ -218,7 +219,8 @@ mod tests {
     #[test]
     fn a_wish_that_the_spec_does_not_allow_is_none() {
         let value = r#"{"version": "1.4.0", "images": {"web": "docker.io/evil/blog:1.4.0"}}"#;
-        let Ok(DesiredParameter::Invalid { reason, .. }) = desired(&blog(), Some(&parameter(value)))
+        let Ok(DesiredParameter::Invalid { reason, .. }) =
+            desired(&blog(), Some(&parameter(value)))
         else {
             panic!()
         };
@@ -258,6 +260,9 @@ mod tests {
     fn a_parameter_without_a_date_is_an_error_not_an_old_one() {
         let mut undated = parameter("1.4.0");
         undated.last_modified_date = None;
-        assert_eq!(desired(&blog(), Some(&undated)).unwrap_err().kind, Kind::Invalid);
+        assert_eq!(
+            desired(&blog(), Some(&undated)).unwrap_err().kind,
+            Kind::Invalid
+        );
     }
 }

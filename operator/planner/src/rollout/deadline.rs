@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::time::instant_after;
 use crate::view::View;
-use crate::world::{Service, Side};
+use crate::world::{Service, Side, TargetState};
 
 use super::decision::Decision;
 
@@ -49,10 +49,9 @@ pub(super) fn overdue(view: &View<'_>, stage: Stage, service: &Service) -> Optio
 /// The cause that can be seen, as AWS tells it.
 pub(super) fn trouble(view: &View<'_>, service: &Service) -> String {
     let side = service.side.map_or(0, Side::index);
-    let target = view.groups[side]
-        .targets
-        .iter()
-        .find_map(|t| t.reason.clone());
+    let mut targets = view.groups[side].targets.iter();
+    let unhealthy = targets.find(|target| target.state == TargetState::Unhealthy);
+    let answer = unhealthy.and_then(|target| target.reason.clone());
     let counts = || {
         format!(
             "{} of {} tasks run, {} healthy",
@@ -61,5 +60,11 @@ pub(super) fn trouble(view: &View<'_>, service: &Service) -> String {
             view.healthy_now(service)
         )
     };
-    service.trouble.clone().or(target).unwrap_or_else(counts)
+    // The health check's answer first: AWS's event is long, and a reason that is kept is short.
+    let seen: Vec<String> = answer.into_iter().chain(service.trouble.clone()).collect();
+    if seen.is_empty() {
+        counts()
+    } else {
+        seen.join("; ")
+    }
 }
