@@ -1,6 +1,7 @@
 //! `make bench`: the figures of the project, each from one run, beside a floor or a peer of the same run.
 //!
-//! Nothing here asserts a time: a figure is read, not passed. `--json` prints one object instead of the tables.
+//! Nothing here asserts a time: a figure is read, not passed. `--json` prints one object instead of the tables;
+//! names (release, abort, decisions, calls, proxy, process) choose.
 
 mod abort;
 mod api;
@@ -18,9 +19,13 @@ use figures::{Outcome, Section};
 use serde_json::{Map, Value};
 
 fn main() -> Outcome<()> {
-    let json = std::env::args()
+    let (options, names): (Vec<String>, Vec<String>) = std::env::args()
         .skip(1)
-        .any(|argument| argument == "--json");
+        .partition(|argument| argument.starts_with("--"));
+    if let Some(unknown) = options.iter().find(|option| *option != "--json") {
+        return Err(format!("no option {unknown}; there is --json").into());
+    }
+    let json = !options.is_empty();
     let mut all = Map::new();
     let mut show = |section: Section| {
         if !json {
@@ -28,15 +33,28 @@ fn main() -> Outcome<()> {
         }
         all.insert(section.key.to_owned(), section.data);
     };
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     show(machine::now("machineBefore"));
-    virtual_time(release::measure())?
-        .into_iter()
-        .for_each(&mut show);
-    show(virtual_time(abort::measure())?);
-    show(virtual_time(decisions::measure())?);
-    show(virtual_time(api::measure())?);
-    show(real_time(proxy::measure())?);
-    show(real_time(process::measure())?);
+    if wanted("release") {
+        virtual_time(release::measure())?
+            .into_iter()
+            .for_each(&mut show);
+    }
+    if wanted("abort") {
+        show(virtual_time(abort::measure())?);
+    }
+    if wanted("decisions") {
+        show(virtual_time(decisions::measure())?);
+    }
+    if wanted("calls") {
+        show(virtual_time(api::measure())?);
+    }
+    if wanted("proxy") {
+        show(real_time(proxy::measure())?);
+    }
+    if wanted("process") {
+        show(real_time(process::measure())?);
+    }
     show(machine::now("machineAfter"));
     if json {
         println!("{}", Value::Object(all));
