@@ -94,9 +94,10 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
 
 /// What is logged when nobody says: an operator tells what it does, a command only what is wrong, and the demo's
 /// screen shows it already.
+/// The SDK's search for a Region and credentials warns with raw answers; what it comes to is told by our own error.
 fn default_log(command: &Command) -> &'static str {
     match command {
-        Command::Run(_) => "info",
+        Command::Run(_) => "info,aws_config=error",
         #[cfg(feature = "emulator")]
         Command::Emulator(_) => "info",
         #[cfg(feature = "emulator")]
@@ -108,6 +109,6 @@ fn default_log(command: &Command) -> &'static str {
         | Command::Validate(_)
         | Command::Schema
         | Command::Health(_)
-        | Command::Completions(_) => "warn",
+        | Command::Completions(_) => "warn,aws_config=error",
     }
 }
