@@ -53,7 +53,7 @@ fn main() -> Outcome<()> {
         show(real_time(proxy::measure())?);
     }
     if wanted("process") {
-        show(real_time(process::measure())?);
+        show(virtual_time(process::measure())?);
     }
     show(machine::now("machineAfter"));
     if json {

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use emulator::world::Settings;
 use serde_json::{Value, json};
-use tests::Stage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
@@ -15,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::figures::{Outcome, Row, Samples, Section};
+use crate::watch::Blog;
 
 /// How often it is started.
 const STARTS: usize = 5;
@@ -24,12 +23,10 @@ const IDLE: usize = 2;
 const IDLE_FOR: Duration = Duration::from_secs(10);
 /// Longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The world's speed: the first release shall not take long.
-const SPEED: f64 = 50.0;
-
 const TITLE: &str = "Operator as a process (teal run, release build, one settled application)";
 
-/// Measures `teal` beside this program, if it was built and the kernel tells of memory.
+/// Measures `teal` beside this program, if it was built and the kernel tells of memory. Begins in virtual time, in
+/// which the application comes to rest; from then on the clock is the one on the wall.
 pub(crate) async fn measure() -> Outcome<Section> {
     let program = std::env::current_exe()?.with_file_name("teal");
     if !program.exists() || !Path::new("/proc/self/status").exists() {
@@ -45,21 +42,21 @@ pub(crate) async fn measure() -> Outcome<Section> {
             data: Value::Null,
         });
     }
-    let stage = Stage::with(Settings::default().scaled(SPEED), |mut spec| {
-        spec["spec"]["cleanUp"] = json!({"settle": "1s"});
-        spec
-    });
+    let blog = Blog::serving("1.3.0").await?;
+    let emulator = blog.stage.emulator.clone();
+    blog.operator.stop().await;
+    tokio::time::resume();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let teal = Teal {
         program,
         endpoint: format!("http://{}", listener.local_addr()?),
     };
-    let (stop, emulator) = (CancellationToken::new(), stage.emulator.clone());
+    let stop = CancellationToken::new();
     let serving = {
         let stop = stop.clone();
         tokio::spawn(async move { emulator.serve(listener, stop).await })
     };
-    let measured = figures(&teal, &stage).await;
+    let measured = figures(&teal).await;
     stop.cancel();
     serving.await?;
     let (ready, resident) = measured?;
@@ -92,19 +89,11 @@ pub(crate) async fn measure() -> Outcome<Section> {
 }
 
 /// Seconds until ready, and bytes resident.
-async fn figures(teal: &Teal, stage: &Stage) -> Outcome<(Samples, Samples)> {
-    stage.wish("1.3.0");
-    let (mut first, _) = teal.start(&["--time-scale", &SPEED.to_string()])?;
-    let settled = eventually("the first release", async || {
-        stage.get("status")["phase"] == "Settled"
-    })
-    .await;
-    first.kill().await?;
-    settled?;
+async fn figures(teal: &Teal) -> Outcome<(Samples, Samples)> {
     let (mut ready, mut resident) = (Vec::new(), Vec::new());
     for turn in 0..STARTS {
         let began = Instant::now();
-        let (mut process, listens) = teal.start(&[])?;
+        let (mut process, listens) = teal.start()?;
         let seen = eventually("readiness", async || is_ready(listens).await).await;
         ready.push(began.elapsed());
         if turn < IDLE && seen.is_ok() {
@@ -127,7 +116,7 @@ struct Teal {
 
 impl Teal {
     /// `teal run`, and where it answers.
-    fn start(&self, more: &[&str]) -> Outcome<(Child, SocketAddr)> {
+    fn start(&self) -> Outcome<(Child, SocketAddr)> {
         let listens = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let environment = [
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
@@ -137,11 +126,7 @@ impl Teal {
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ];
         let mut command = Command::new(&self.program);
-        command
-            .arg("run")
-            .arg("--listen")
-            .arg(listens.to_string())
-            .args(more);
+        command.arg("run").arg("--listen").arg(listens.to_string());
         command
             .env_clear()
             .envs(environment)
