@@ -250,11 +250,12 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
     let settled = decision.stage == Stage::Settled
         && view.memory.barriers.is_empty()
         && matches!(decision.waiting, WaitingOn::Nothing | WaitingOn::Hold(_));
-    // While it bakes, only health and weights can change, and a health reading sooner than this counts for nothing.
-    let bakes = decision.stage == Stage::Bake && decision.waiting == WaitingOn::BakeTime;
+    // While only time passes, health and weights are all that can change, and a health reading sooner than the gap
+    // counts for nothing.
+    let passes = decision.until.is_some();
     let poll = if settled {
         view.tuning.poll_settled
-    } else if bakes {
+    } else if passes {
         view.tuning.poll_moving.max(view.tuning.health_gap)
     } else {
         view.tuning.poll_moving
