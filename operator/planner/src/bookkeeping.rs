@@ -6,7 +6,7 @@ use crd_schema::record::{
     Ended, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, Rejection, Release, Rollout, Stage,
 };
 
-use crate::release::{Wanted, service_name};
+use crate::release::{Wanted, service_name, task_definition};
 use crate::rollout::Decision;
 use crate::target::{Aim, Course, ToCreate};
 use crate::view::{View, runs};
@@ -83,7 +83,7 @@ fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: O
             stage,
             entered: BTreeMap::new(),
             reference: 0,
-            base: pinned_base(view),
+            base: None,
         });
     }
     let blue = view
@@ -92,6 +92,9 @@ fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: O
         .find(|s| !runs(s, &wanted.digest) && s.desired > 0);
     if let Some(rollout) = &mut record.rollout {
         rollout.reference = view.reference(blue);
+        if service.is_none() && rollout.base.is_none() {
+            rollout.base = usable_base(view, wanted);
+        }
     }
     enter(view, record, stage);
 }
@@ -105,9 +108,16 @@ fn release(wanted: &Wanted) -> Release {
     }
 }
 
-fn pinned_base(view: &View<'_>) -> Option<String> {
+/// The base that this rollout keeps to. One that the wish cannot be rendered from is not kept: a better revision of it
+/// is what the rollout waits for.
+fn usable_base(view: &View<'_>, wanted: &Wanted) -> Option<String> {
     match view.world.base.value()? {
-        Base::Found { revision, .. } => Some(revision.clone()),
+        Base::Found {
+            revision,
+            definition,
+        } => task_definition(view.application, revision, definition, wanted)
+            .is_ok()
+            .then(|| revision.clone()),
         Base::Missing { .. } => None,
     }
 }

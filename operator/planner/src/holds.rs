@@ -31,13 +31,13 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
             Action::Forward { sticky: true, .. } => format!(
                 "{name} has group stickiness, which pins users to a group that is about to go: switch it off (TargetGroupStickinessConfig)"
             ),
-            Action::Forward { others, .. } if !others.is_empty() => format!(
-                "{name} also forwards to {}: a rule of an application forwards to its two groups only",
-                others.iter().map(|group| resource(group.as_str())).collect::<Vec<_>>().join(", ")
-            ),
             Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
                 return Some(Hold::RuleNamesNeitherGroup { rule: name });
             }
+            Action::Forward { others, .. } if !others.is_empty() => format!(
+                "{name} also forwards to {}: take that out, since a rule of an application forwards to its two groups only",
+                others.iter().map(|group| resource(group.as_str())).collect::<Vec<_>>().join(", ")
+            ),
             Action::Forward { .. } => return None,
         };
         Some(Hold::RuleUnusable { what })
@@ -52,21 +52,22 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
         let other = view.groups[side.other().index()];
         if !group.by_address {
             let what = format!(
-                "target group {arn} does not have target type `ip`: create the pair with --target-type ip"
+                "{arn} does not have target type `ip`: create the pair with --target-type ip"
             );
             return Some(Hold::GroupUnusable { what });
         }
         if group.sticky {
             let what =
-                format!("target group {arn} has stickiness on: switch stickiness.enabled off");
+                format!("{arn} has stickiness on: switch its attribute stickiness.enabled off");
             return Some(Hold::GroupUnusable { what });
         }
         if let (Some(one), Some(two)) = (&group.load_balancer, &other.load_balancer)
             && one != two
         {
+            let two_arn = resource(view.application.route.pair[side.other().index()].as_str());
             let (one, two) = (resource(one), resource(two));
             let what = format!(
-                "target group {arn} belongs to load balancer {one}, and the other of the pair to {two}: give the pair groups of one load balancer"
+                "{arn} belongs to {one} and {two_arn} to {two}: give the pair groups of one load balancer"
             );
             return Some(Hold::GroupUnusable { what });
         }

@@ -151,7 +151,7 @@ pub fn task_definition(
     for needed in wanted.images.keys().chain([&application.route.container]) {
         if !names.contains(needed) {
             return Err(format!(
-                "base task definition {base_revision} has no container {needed:?}; it has {}",
+                "base task definition {base_revision} has no container {needed:?}; it has {}: register a revision that has it, or correct the container's name in the spec",
                 names.join(", ")
             ));
         }
