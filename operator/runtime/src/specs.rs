@@ -48,16 +48,17 @@ fn load(found: &FoundSpec) -> Result<Arc<Application>, String> {
     let application = crd_schema::spec::load(text, found.name.as_str()).map_err(|invalid| {
         let problems = invalid.problems.iter().map(|problem| {
             let place = format!("line {}, column {}", problem.line, problem.column);
-            format!(
-                "{place}: {}: found {}: {}",
-                problem.path, problem.found, problem.right
-            )
+            let path = match problem.path.as_str() {
+                "" => String::new(),
+                path => format!("{path}: "),
+            };
+            format!("{place}: {path}found {}: {}", problem.found, problem.right)
         });
         problems.collect::<Vec<_>>().join("; ")
     })?;
     if application.name != found.name {
         return Err(format!(
-            "metadata.name is {}, and the parameter's path says {}",
+            "metadata.name is {}, and the parameter's path says {}: write the path's name, or move the spec to the path of its name",
             application.name, found.name
         ));
     }
