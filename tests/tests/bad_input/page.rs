@@ -88,5 +88,15 @@ fn section(status: &Value) -> String {
             &condition["message"],
         );
     }
-    lines.join("\n")
+    without_digests(&lines.join("\n"))
+}
+
+/// The end of a service's name depends on when the wish was written.
+fn without_digests(text: &str) -> String {
+    let is_digest = |part: &str| part.len() == 10 && part.chars().all(|c| c.is_ascii_hexdigit());
+    let word = |word: &str| match word.rsplit_once('-') {
+        Some((name, digest)) if is_digest(digest) => format!("{name}-…"),
+        Some(_) | None => word.to_owned(),
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }

@@ -38,7 +38,7 @@ async fn read_denied(
         ..REPEATED
     };
     account
-        .quietly_meets(says, |stage| Account::deny(stage, &[(service, operation)]))
+        .meets_with_all(says, |stage| Account::deny(stage, &[(service, operation)]))
         .await;
     account
         .repaired("1.4.0", |stage| {
@@ -80,14 +80,14 @@ async fn read_of_a_release_denied(
 ) {
     let account = Account::serving().await;
     patient(&account.stage);
-    tokio::time::sleep(Duration::from_secs(70)).await;
+    account.specs_are_read().await;
     let says = Says {
         title,
         words,
         ..REPEATED
     };
     account
-        .quietly_meets(says, |stage| {
+        .meets_with_all(says, |stage| {
             Account::deny(stage, &[(service, operation)]);
             stage.wish("1.4.0");
         })
@@ -132,14 +132,14 @@ async fn describe_task_definition() {
     ];
     let account = Account::empty().await;
     patient(&account.stage);
-    tokio::time::sleep(Duration::from_secs(70)).await;
+    account.specs_are_read().await;
     let says = Says {
         title: "denied: DescribeTaskDefinition",
         words,
         ..REPEATED
     };
     account
-        .quietly_meets(says, |stage| {
+        .meets_with_all(says, |stage| {
             Account::deny(stage, &[(Service::Ecs, "DescribeTaskDefinition")]);
             stage.wish("1.3.0");
         })
@@ -220,7 +220,7 @@ async fn write_refused(
 ) {
     let account = Account::serving().await;
     patient(&account.stage);
-    tokio::time::sleep(Duration::from_secs(70)).await;
+    account.specs_are_read().await;
     let users = || account.stage.weights(0);
     let before = users();
     break_it(&account.stage);
@@ -236,7 +236,7 @@ async fn write_refused(
             .is_some_and(|(reason, _)| reason == "RepeatedErrors")
     };
     account.until(title, Duration::from_secs(900), told).await;
-    account.quietly_meets(says, |_| {}).await;
+    account.meets_with_all(says, |_| {}).await;
     assert_eq!(users(), before);
     account.repaired("1.4.0", Account::allow).await;
     account.shop_is_released().await;
@@ -324,7 +324,7 @@ async fn clean_up_denied(
 ) {
     let account = Account::serving().await;
     patient(&account.stage);
-    tokio::time::sleep(Duration::from_secs(70)).await;
+    account.specs_are_read().await;
     Account::deny(&account.stage, &[(Service::Ecs, operation)]);
     account.stage.wish("1.4.0");
     let told = || {
@@ -334,7 +334,7 @@ async fn clean_up_denied(
     };
     account.until(title, Duration::from_secs(1_800), told).await;
     account
-        .quietly_meets(
+        .meets_with_all(
             Says {
                 title,
                 words,

@@ -4,7 +4,7 @@ use emulator::api::Service;
 use serde_json::{Value, json};
 use tests::Stage;
 
-use crate::account::{Account, Says};
+use crate::account::{Account, Says, register};
 
 const HOLDS: Says = Says {
     title: "",
@@ -99,12 +99,12 @@ async fn no_base_task_definition() {
     };
     account
         .meets(says, |stage| {
+            // Another base is another release.
             template(stage, |template| template["taskDefinition"] = json!("blgo"));
-            stage.wish("1.4.0");
         })
         .await;
     account
-        .repaired("1.4.0", |stage| {
+        .repaired("1.3.0", |stage| {
             stage.put("spec", &stage.spec().to_string())
         })
         .await;
@@ -119,35 +119,24 @@ async fn a_base_task_definition_without_the_container() {
         json!({"taskDefinition": "blog"}),
     );
     let good = read["taskDefinition"].clone();
-    let register = |stage: &Stage, container: &str| {
-        let mut input = json!({});
-        for member in [
-            "family",
-            "networkMode",
-            "requiresCompatibilities",
-            "cpu",
-            "memory",
-            "executionRoleArn",
-            "containerDefinitions",
-        ] {
-            input[member] = good[member].clone();
-        }
-        input["containerDefinitions"][0]["name"] = json!(container);
-        stage.person(Service::Ecs, "RegisterTaskDefinition", input);
-    };
     let says = Says {
         title: "task definition: the base lacks the container",
-        words: &["blog:2", "\"web\"", "wbe, log-router"],
+        words: &[
+            "blog:2",
+            "\"web\"",
+            "wbe, log-router",
+            "register a revision",
+        ],
         ..BASE
     };
     account
         .meets(says, |stage| {
-            register(stage, "wbe");
+            register(stage, &good, "blog", "wbe");
             stage.wish("1.4.0");
         })
         .await;
     account
-        .repaired("1.4.0", |stage| register(stage, "web"))
+        .repaired("1.4.0", |stage| register(stage, &good, "blog", "web"))
         .await;
 }
 
@@ -157,17 +146,14 @@ async fn no_cluster() {
     let says = Says {
         title: "cluster: does not exist",
         condition: ("Stalled", "RepeatedErrors"),
-        words: &["prdo", "not found", "cluster"],
+        words: &["prdo", "Cluster not found", "create it"],
         ..HOLDS
     };
-    account
-        .meets(says, |stage| {
-            let mut spec = stage.spec();
-            spec["spec"]["cluster"] = json!("prdo");
-            stage.put("spec", &spec.to_string());
-            stage.wish("1.3.0");
-        })
-        .await;
+    let mut spec = account.stage.spec();
+    spec["spec"]["cluster"] = json!("prdo");
+    account.stage.put("spec", &spec.to_string());
+    account.specs_are_read().await;
+    account.meets(says, |stage| stage.wish("1.3.0")).await;
     account
         .repaired("1.3.0", |stage| {
             stage.put("spec", &stage.spec().to_string())

@@ -104,7 +104,7 @@ async fn another_name_than_the_path() {
     let account = Account::serving().await;
     let says = Says {
         title: "spec: another name than its path",
-        words: &["blgo", "blog", "/spec"],
+        words: &["blgo", "blog", "path"],
         ..INVALID
     };
     account

@@ -46,6 +46,12 @@ fn set_actions(stage: &Stage, actions: &Value) {
     stage.person(Service::Elbv2, "ModifyListener", input);
 }
 
+/// The blog's rules name its first group alone, as before a first release.
+fn name_one_group(stage: &Stage) {
+    let actions = json!([{"Type": "forward", "TargetGroupArn": stage.groups[0]}]);
+    set_actions(stage, &actions);
+}
+
 /// The Application with another route.
 fn route(stage: &Stage, change: impl Fn(&mut Value)) {
     let mut spec = stage.spec();
@@ -99,6 +105,7 @@ async fn another_group_beside_the_pair() {
         "listener/app/blog/",
         "targetgroup/maintenance/",
         "two groups only",
+        "take that out",
     ];
     account
         .meets(
@@ -148,6 +155,14 @@ async fn authenticate_before_forward() {
         "authenticate-oidc, forward",
         "exactly one forward",
     ];
+    route(
+        &account.stage,
+        |route| {
+            route["production"] =
+                json!([{"listener": account.stage.listeners[0]}, {"listener": https}])
+        },
+    );
+    account.specs_are_read().await;
     account
         .meets(
             Says {
@@ -155,13 +170,7 @@ async fn authenticate_before_forward() {
                 words,
                 ..UNUSABLE
             },
-            |stage| {
-                route(stage, |route| {
-                    route["production"] =
-                        json!([{"listener": stage.listeners[0]}, {"listener": https}])
-                });
-                stage.wish("1.4.0");
-            },
+            |stage| stage.wish("1.4.0"),
         )
         .await;
     account
@@ -187,6 +196,13 @@ async fn a_rule_that_does_not_exist() {
         "does not exist",
         "traffic",
     ];
+    route(
+        &account.stage,
+        |route| {
+            route["production"] = json!([{"listener": account.stage.listeners[0]}, {"rule": rule}])
+        },
+    );
+    account.specs_are_read().await;
     account
         .meets(
             Says {
@@ -194,12 +210,7 @@ async fn a_rule_that_does_not_exist() {
                 words,
                 ..UNUSABLE
             },
-            |stage| {
-                route(stage, |route| {
-                    route["production"] = json!([{"listener": stage.listeners[0]}, {"rule": rule}])
-                });
-                stage.wish("1.4.0");
-            },
+            |stage| stage.wish("1.4.0"),
         )
         .await;
     account
@@ -242,12 +253,13 @@ async fn a_rule_that_names_neither_group() {
     let account = Account::serving().await;
     let third = group(&account.stage, "maintenance", "ip");
     let good = actions(&account.stage, &account.stage.listeners[0]);
-    let words = &["listener/app/blog/", "targetgroup/maintenance/"];
+    let words = &["listener/app/blog/", "forwards to neither group"];
     account
         .meets(
             Says {
                 title: "rule: names neither group",
                 words,
+                condition: ("Stalled", "RuleNamesNeitherGroup"),
                 ..UNUSABLE
             },
             |stage| {
@@ -272,6 +284,7 @@ const GROUP: Says = Says {
 #[tokio::test(start_paused = true)]
 async fn a_group_of_another_load_balancer() {
     let account = Account::empty().await;
+    name_one_group(&account.stage);
     let other = account.stage.person(
         Service::Elbv2,
         "CreateLoadBalancer",
@@ -290,6 +303,10 @@ async fn a_group_of_another_load_balancer() {
         "loadbalancer/app/blog/",
         "one load balancer",
     ];
+    route(&account.stage, |route| {
+        route["targetGroups"]["pair"] = json!([account.stage.groups[0], far])
+    });
+    account.specs_are_read().await;
     account
         .meets(
             Says {
@@ -297,12 +314,7 @@ async fn a_group_of_another_load_balancer() {
                 words,
                 ..GROUP
             },
-            |stage| {
-                route(stage, |route| {
-                    route["targetGroups"]["pair"] = json!([stage.groups[0], far])
-                });
-                stage.wish("1.3.0");
-            },
+            |stage| stage.wish("1.3.0"),
         )
         .await;
     account
@@ -315,8 +327,13 @@ async fn a_group_of_another_load_balancer() {
 #[tokio::test(start_paused = true)]
 async fn a_group_of_instances() {
     let account = Account::empty().await;
+    name_one_group(&account.stage);
     let instances = group(&account.stage, "instances", "instance");
     let words = &["targetgroup/instances/", "`ip`", "--target-type ip"];
+    route(&account.stage, |route| {
+        route["targetGroups"]["pair"] = json!([account.stage.groups[0], instances])
+    });
+    account.specs_are_read().await;
     account
         .meets(
             Says {
@@ -324,12 +341,7 @@ async fn a_group_of_instances() {
                 words,
                 ..GROUP
             },
-            |stage| {
-                route(stage, |route| {
-                    route["targetGroups"]["pair"] = json!([stage.groups[0], instances])
-                });
-                stage.wish("1.3.0");
-            },
+            |stage| stage.wish("1.3.0"),
         )
         .await;
     account
@@ -371,6 +383,10 @@ async fn a_group_that_does_not_exist() {
     let account = Account::empty().await;
     let gone = account.stage.groups[1].replacen("blog-b", "blog-x", 1);
     let words = &["targetgroup/blog-x/", "does not exist", "create it"];
+    route(&account.stage, |route| {
+        route["targetGroups"]["pair"] = json!([account.stage.groups[0], gone])
+    });
+    account.specs_are_read().await;
     account
         .meets(
             Says {
@@ -379,12 +395,7 @@ async fn a_group_that_does_not_exist() {
                 condition: ("Stalled", "RepeatedErrors"),
                 ..GROUP
             },
-            |stage| {
-                route(stage, |route| {
-                    route["targetGroups"]["pair"] = json!([stage.groups[0], gone])
-                });
-                stage.wish("1.3.0");
-            },
+            |stage| stage.wish("1.3.0"),
         )
         .await;
     account
