@@ -77,7 +77,8 @@ deny: ## dependencies: one TLS and one hyper stack, licences, sources
 
 .PHONY: bench
 bench: ## the numbers of the README's table
-	$(CARGO) run --locked --release -p tests --bin bench
+	$(CARGO) build --locked --release -p tests -p teal --bins
+	@$(TARGET)/release/bench $(ARGS)
 
 # Ten thousand cases a property, where it sets no number of its own, instead of 256.
 .PHONY: nightly

@@ -284,6 +284,12 @@ impl Stage {
         }
     }
 
+    /// Waits until the rollout has entered a stage. A short stage may be over when this returns.
+    pub async fn entered(&self, name: &str) {
+        let entered = |stage: &Self| !stage.get("record")["rollout"]["entered"][name].is_null();
+        self.until(name, Duration::from_secs(600), entered).await;
+    }
+
     /// Waits until `version` serves alone, the status says so, and nothing more is wanted.
     pub async fn settled_on(&self, version: &str) {
         self.rests("Settled", version).await;

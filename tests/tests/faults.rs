@@ -171,11 +171,7 @@ async fn reads_that_lag_behind_change_nothing() {
 async fn throttled_reads_hold_and_never_pass_for_verified() {
     let (stage, _operator) = serving().await;
     stage.wish("1.4.0");
-    stage
-        .until("Bake", Duration::from_secs(600), |stage| {
-            stage.get("record")["rollout"]["stage"] == "Bake"
-        })
-        .await;
+    stage.entered("Bake").await;
     // From here on the rules cannot be read: blue must stay, whatever the clock says.
     let throttle = |operation: &str| Fault {
         service: Some(Service::Elbv2),
@@ -282,11 +278,7 @@ async fn a_spec_that_vanishes_mid_rollout_freezes_it_and_deletes_nothing() {
     let (stage, _operator) = serving_with("5m").await;
     let spec = stage.get("spec");
     stage.wish("1.4.0");
-    stage
-        .until("Bake", Duration::from_secs(600), |stage| {
-            stage.get("record")["rollout"]["stage"] == "Bake"
-        })
-        .await;
+    stage.entered("Bake").await;
     stage.remove("spec");
     tokio::time::sleep(Duration::from_secs(1_200)).await;
     assert_eq!(stage.live().len(), 2, "{}", stage.picture());
@@ -299,11 +291,7 @@ async fn a_spec_that_vanishes_mid_rollout_freezes_it_and_deletes_nothing() {
 async fn green_that_dies_while_it_bakes_gives_way_to_blue() {
     let (stage, _operator) = serving().await;
     stage.wish("1.4.0");
-    stage
-        .until("Bake", Duration::from_secs(600), |stage| {
-            stage.get("record")["rollout"]["stage"] == "Bake"
-        })
-        .await;
+    stage.entered("Bake").await;
     let failing = emulator::world::behaviour::Behaviour {
         health_status: 503,
         ..Default::default()

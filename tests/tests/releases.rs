@@ -101,11 +101,7 @@ async fn a_newer_release_at_any_stage_takes_the_place() {
     for stage_name in ["ScaleUp", "Validate", "Shift", "Bake", "CleanUp"] {
         let (stage, _operator) = serving().await;
         stage.wish("1.4.0");
-        stage
-            .until(stage_name, Duration::from_secs(600), |stage| {
-                stage.get("record")["rollout"]["stage"] == stage_name
-            })
-            .await;
+        stage.entered(stage_name).await;
         stage.wish("1.5.0");
         stage.settled_on("1.5.0").await;
         nobody_lost_a_request(&stage);
@@ -117,11 +113,7 @@ async fn back_to_what_serves_at_any_stage_is_a_cancel() {
     for stage_name in ["ScaleUp", "Validate", "Shift", "Bake"] {
         let (stage, _operator) = serving().await;
         stage.wish("1.4.0");
-        stage
-            .until(stage_name, Duration::from_secs(600), |stage| {
-                stage.get("record")["rollout"]["stage"] == stage_name
-            })
-            .await;
+        stage.entered(stage_name).await;
         stage.wish("1.3.0");
         stage
             .until("the cancel", Duration::from_secs(1_800), |stage| {

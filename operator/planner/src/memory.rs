@@ -1,6 +1,6 @@
 //! What only this process can know; lost with it. An empty memory means that every safety wait starts again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crd_schema::application::RuleTarget;
 use crd_schema::desired::Desired;
@@ -51,15 +51,12 @@ pub struct Memory {
     sides: BTreeMap<String, Side>,
 }
 
-/// The two latest health readings that lie far enough apart, and a fresher one if there is.
+/// The health readings of a group that count: from the latest one that lies far enough before the newest, to the newest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
-    /// The older of the two.
-    pub first: Option<Reading>,
-    /// The newer.
-    pub second: Option<Reading>,
-    /// One that is fresher than the two and too close to count as one of them: it can only make things worse.
-    pub fresh: Option<Reading>,
+    window: VecDeque<Reading>,
+    /// The first and the last lie far enough apart.
+    counts: bool,
 }
 
 /// One health reading of a group.
@@ -455,26 +452,32 @@ impl Health {
             healthy: healthy.collect(),
         };
         let gap = tuning.health_gap.min(group.interval);
-        match &self.second {
-            Some(second) if at < second.at => {}
-            Some(second) if at.since(second.at) < gap => self.fresh = Some(reading),
-            Some(_) => {
-                self.first = self.second.replace(reading);
-                self.fresh = None;
-            }
-            None => self.second = Some(reading),
+        if self.newest().is_some_and(|newest| at < newest.at) {
+            return;
         }
+        self.window.push_back(reading);
+        while self
+            .window
+            .get(1)
+            .is_some_and(|next| at.since(next.at) >= gap)
+        {
+            self.window.pop_front();
+        }
+        self.counts = self.window.len() > 1
+            && self
+                .window
+                .front()
+                .is_some_and(|first| at.since(first.at) >= gap);
     }
 
-    /// The readings that count, oldest first; none until there are two that lie far enough apart.
+    /// The readings that count, oldest first; none until two of them lie far enough apart.
     pub fn readings(&self) -> Option<impl Iterator<Item = &Reading> + Clone> {
-        let (first, second) = (self.first.as_ref()?, self.second.as_ref()?);
-        Some([first, second].into_iter().chain(self.fresh.as_ref()))
+        self.counts.then(|| self.window.iter())
     }
 
     /// The newest reading.
     pub fn newest(&self) -> Option<&Reading> {
-        self.fresh.as_ref().or(self.second.as_ref())
+        self.window.back()
     }
 }
 

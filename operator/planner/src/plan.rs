@@ -14,7 +14,7 @@ use crate::rollout::{self, Decision};
 use crate::target::{Aim, aim};
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
-use crate::view::{View, rule_name, runs, weights};
+use crate::view::{View, Vital, rule_name, runs, weights};
 use crate::world::{DesiredParameter, Read, ServiceStatus, Side, World};
 use crate::write::{Weights, Write};
 
@@ -251,8 +251,11 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
         && view.memory.barriers.is_empty()
         && matches!(decision.waiting, WaitingOn::Nothing | WaitingOn::Hold(_));
     // While only time passes, health and weights are all that can change, and a health reading sooner than the gap
-    // counts for nothing.
-    let passes = decision.until.is_some();
+    // counts for nothing, unless the last ones differ.
+    let clear = Side::BOTH
+        .iter()
+        .all(|side| view.group_vital(*side) != Vital::Unclear);
+    let passes = decision.until.is_some() && clear;
     let poll = if settled {
         view.tuning.poll_settled
     } else if passes {

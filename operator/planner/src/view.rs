@@ -140,7 +140,7 @@ impl<'a> View<'a> {
             side,
             healthy,
             need,
-            first: health.first.as_ref()?.at,
+            first: health.readings()?.next()?.at,
             last: health.newest()?.at,
         })
     }

@@ -71,10 +71,8 @@ impl Scene {
 
     fn shift(&self, side: Side) -> Write {
         let health = &self.operator.memory.health[side.index()];
-        let first = health
-            .first
-            .as_ref()
-            .map_or(planner::Mono(0), |reading| reading.at);
+        let first = health.readings().and_then(|mut all| all.next());
+        let first = first.map_or(planner::Mono(0), |reading| reading.at);
         let last = planner::Mono(self.lab.now);
         Write::SetWeights {
             rule: self.lab.rules[0].target.clone(),
@@ -117,9 +115,13 @@ fn s2_weight_rises_only_on_health_that_was_seen_twice() {
         "one bad reading is enough"
     );
     let mut scene = self::scene();
-    scene.operator.memory.health[1].first = None;
+    scene.operator.memory.health[1] = planner::memory::Health::default();
     let shift = scene.shift(Side::B);
     let world = scene.lab.observe();
+    scene
+        .operator
+        .memory
+        .absorb(&world, &scene.operator.tuning, scene.lab.clock());
     assert_eq!(
         property(scene.check_on(&world, &shift)),
         "S2",

@@ -86,7 +86,14 @@ fn a_release_ends_with_green_alone_and_the_next_one_swaps_back() {
             ("1.5.0".to_owned(), Outcome::Succeeded)
         ]
     );
-    insta::assert_snapshot!(lab.writes.join("\n"));
+    // The end of a service's name depends on when the wish was written.
+    let short = |word: &str| match word.strip_prefix("blog-") {
+        Some(rest) => format!("blog-{}…", &rest[..rest.len() - 10]),
+        None => word.to_owned(),
+    };
+    let write = |line: &String| line.split(' ').map(short).collect::<Vec<_>>().join(" ");
+    let writes: Vec<String> = lab.writes.iter().map(write).collect();
+    insta::assert_snapshot!(writes.join("\n"));
 }
 
 #[test]
