@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crd_schema::status::Status;
 use jiff::Timestamp;
-use planner::Mono;
+use planner::{Mono, Plan, WaitingOn};
 
 use crate::cloud::{Cloud, CloudWriter};
 use crate::events;
@@ -164,7 +164,9 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 return Err(None);
             }
             let turn = (status.phase, status.stage, status.observed_generation);
-            let turned = told.turn != Some(turn);
+            // The step that is being taken is known a moment later: then there is something to wait for.
+            let own_step = step_follows(told.plan.as_ref());
+            let turned = told.turn != Some(turn) && !own_step;
             let waited = told
                 .attempted
                 .map_or(STATUS_INTERVAL, |attempted| now.since(attempted));
@@ -197,6 +199,10 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
             }
         }
     }
+}
+
+fn step_follows(plan: Option<&Plan>) -> bool {
+    plan.is_some_and(|plan| plan.report.waiting_on == WaitingOn::OwnStep)
 }
 
 fn document(slot: &Slot, kept: &Kept, now: Timestamp) -> Status {
