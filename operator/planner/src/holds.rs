@@ -3,6 +3,7 @@
 use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
 
+use crate::ablation;
 use crate::memory::weight;
 use crate::report::{Hold, WaitingOn};
 use crate::rollout::Decision;
@@ -112,7 +113,12 @@ pub(crate) fn before(view: &View<'_>, decision: &Decision) -> Option<WaitingOn> 
     if !begins && !removes {
         return None;
     }
-    if let Some(rule) = view.rules.iter().find(|rule| rule.role == Role::Unlisted) {
+    let overlook = view.tuning.without(ablation::Rule::UnlistedRules);
+    if let Some(rule) = view
+        .rules
+        .iter()
+        .find(|rule| rule.role == Role::Unlisted && !overlook)
+    {
         return Some(WaitingOn::Hold(Hold::UnlistedRule {
             rule: unlisted(&rule.target),
         }));
@@ -139,7 +145,8 @@ pub(crate) fn weighted_elsewhere(view: &View<'_>, side: Side) -> Option<Hold> {
     let rule = view
         .rules
         .iter()
-        .find(|rule| rule.role == Role::Unlisted && weight(rule, side) > 0)?;
+        .find(|rule| rule.role == Role::Unlisted && weight(rule, side) > 0)
+        .filter(|_| !view.tuning.without(ablation::Rule::UnlistedRules))?;
     Some(Hold::UnlistedRule {
         rule: unlisted(&rule.target),
     })

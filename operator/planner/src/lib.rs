@@ -10,7 +10,9 @@
 //! - `bookkeeping`: the record that goes with it.
 //! - [`safety`]: what may never happen, checked apart from the planner on every write.
 //! - [`write`], [`report`]: what comes out.
+//! - [`ablation`]: what tests can switch off.
 
+pub mod ablation;
 mod bookkeeping;
 mod effect;
 mod holds;

@@ -6,6 +6,7 @@ use crd_schema::application::RuleTarget;
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record};
 
+use crate::ablation;
 use crate::effect;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
@@ -136,7 +137,7 @@ impl Memory {
     /// Takes in one round of reads.
     pub fn absorb(&mut self, world: &World, tuning: &Tuning, now: Now) {
         self.absorb_record(&world.record, tuning, now);
-        self.absorb_desired(&world.desired);
+        self.absorb_desired(&world.desired, tuning);
         for side in Side::BOTH {
             if let Read::Known { value, at } = &world.groups[side.index()] {
                 self.health[side.index()].absorb(value, *at, tuning);
@@ -156,14 +157,18 @@ impl Memory {
 
     /// A write is about to be sent: until [`Memory::note`] says more, its outcome is unknown.
     pub fn sending(&mut self, write: &Write, tuning: &Tuning, now: Now) {
-        if let Write::SetWeights { weights, .. } = write {
+        if let Write::SetWeights { weights, .. } = write
+            && !tuning.without(ablation::Rule::RestartOnRaise)
+        {
             for side in Side::BOTH {
                 if weights.get()[side.index()].is_some_and(|w| w > 0) {
                     self.zero_since[side.index()] = None;
                 }
             }
         }
-        if let Some(side) = self.side_of(write) {
+        if let Some(side) = self.side_of(write)
+            && !tuning.without(ablation::Rule::HealthAfterWrite)
+        {
             // Target health read before an own ECS write says nothing of the tasks after it (addresses are reused).
             self.health[side.index()] = Health::default();
         }
@@ -187,7 +192,7 @@ impl Memory {
         match outcome {
             WriteOutcome::Applied => {
                 self.destructive_after = destructive_before;
-                self.applied(write, now);
+                self.applied(write, tuning, now);
             }
             WriteOutcome::NotSent { .. } | WriteOutcome::Refused { .. } => {
                 self.destructive_after = destructive_before
@@ -258,7 +263,7 @@ impl Memory {
         );
     }
 
-    fn applied(&mut self, write: &Write, now: Now) {
+    fn applied(&mut self, write: &Write, tuning: &Tuning, now: Now) {
         match write {
             Write::PutRecord(record) => {
                 self.record = (**record).clone();
@@ -283,6 +288,14 @@ impl Memory {
             | Write::DeleteService { .. }
             | Write::DeregisterTaskDefinition { .. } => {}
         }
+        let barrier = if effect::is_ecs(write) {
+            ablation::Rule::BarrierEcs
+        } else {
+            ablation::Rule::BarrierElb
+        };
+        if tuning.without(barrier) {
+            return;
+        }
         self.barriers.insert(
             effect::subject(write),
             Barrier {
@@ -300,7 +313,7 @@ impl Memory {
                 self.destructive_after = sent.destructive_before;
                 let write = sent.write.clone();
                 self.outstanding = None;
-                self.applied(&write, now);
+                self.applied(&write, tuning, now);
             } else if now.mono.since(sent.since) >= tuning.quiescence {
                 self.outstanding = None;
             }
@@ -346,7 +359,7 @@ impl Memory {
         }
     }
 
-    fn absorb_desired(&mut self, read: &Read<DesiredParameter>) {
+    fn absorb_desired(&mut self, read: &Read<DesiredParameter>, tuning: &Tuning) {
         let Read::Known { value, .. } = read else {
             return;
         };
@@ -354,7 +367,9 @@ impl Memory {
             generation_of(value),
             self.desired.as_ref().and_then(generation_of),
         ) {
-            (Some(read), Some(known)) => read >= known,
+            (Some(read), Some(known)) => {
+                read >= known || tuning.without(ablation::Rule::NewestDesired)
+            }
             (Some(_), None) => true,
             // A parameter that vanished is not a change of the wish.
             (None, known) => known.is_none(),
@@ -455,6 +470,9 @@ impl Health {
         if self.newest().is_some_and(|newest| at < newest.at) {
             return;
         }
+        if tuning.without(ablation::Rule::TwoReadings) {
+            self.window.clear();
+        }
         self.window.push_back(reading);
         while self
             .window
@@ -463,11 +481,12 @@ impl Health {
         {
             self.window.pop_front();
         }
-        self.counts = self.window.len() > 1
+        let two = self.window.len() > 1
             && self
                 .window
                 .front()
                 .is_some_and(|first| at.since(first.at) >= gap);
+        self.counts = two || tuning.without(ablation::Rule::TwoReadings);
     }
 
     /// The readings that count, oldest first; none until two of them lie far enough apart.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crd_schema::Application;
 use crd_schema::record::{Record, Stage};
 
+use crate::ablation;
 use crate::bookkeeping;
 use crate::holds;
 use crate::memory::Memory;
@@ -164,7 +165,8 @@ fn with_record(view: &View<'_>, decision: Decision, next: Record) -> Decision {
     // Traffic first: a repair does not wait for a record that is refused.
     let skip =
         view.memory.record_refused && matches!(decision.write, Some(Write::SetWeights { .. }));
-    if (differs || claims_clean) && !skip {
+    let late = view.tuning.without(ablation::Rule::RecordFirst) && decision.write.is_some();
+    if (differs || claims_clean) && !skip && !late {
         let write = Write::PutRecord(Box::new(Record {
             clean: false,
             ..next
@@ -240,6 +242,9 @@ pub(crate) fn start_bound(memory: &Memory, tuning: &Tuning, write: &Write) -> Mo
     } else {
         tuning.quiescence
     };
+    if tuning.without(ablation::Rule::StartWait) {
+        return memory.leading_since;
+    }
     memory.leading_since + lag + quiescence
 }
 

@@ -2,6 +2,7 @@
 
 use crd_schema::record::{Generation, Stage};
 
+use crate::ablation;
 use crate::report::Hold;
 use crate::view::{View, runs};
 use crate::world::{Service, ServiceStatus, Side};
@@ -77,8 +78,10 @@ pub(crate) fn aim<'a>(view: &View<'a>) -> Aim<'a> {
         return Aim::Serve { service, course };
     }
     match keeper(view, &live) {
-        Some((service, course)) => Aim::Serve { service, course },
-        None => create(view, ToCreate::Wanted),
+        Some((service, course)) if !view.tuning.without(ablation::Rule::SupersedeFirst) => {
+            Aim::Serve { service, course }
+        }
+        Some(_) | None => create(view, ToCreate::Wanted),
     }
 }
 
@@ -162,7 +165,9 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
         };
     }
     let good = view.record().last_good.as_ref();
-    if good.is_some_and(|good| good.generation != rejected && good.task_definition.is_some()) {
+    if good.is_some_and(|good| good.generation != rejected && good.task_definition.is_some())
+        && !view.tuning.without(ablation::Rule::FallBack)
+    {
         return create(view, ToCreate::LastGood);
     }
     match live.into_iter().find(|service| view.alive(service)) {
@@ -180,7 +185,9 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
 /// The side for a new service: without a live service and without targets. With nothing alive anywhere, the one that
 /// has most weight; else never one that has weight beside a living one.
 fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
-    let free = |side: &Side| occupant(view, *side).is_none();
+    let free = |side: &Side| {
+        occupant(view, *side).is_none() || view.tuning.without(ablation::Rule::EmptyGroupFirst)
+    };
     let named = |side: Side| {
         view.production()
             .any(|rule| crate::view::weights(rule).is_some_and(|w| w[side.index()].is_some()))

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::ablation::Rule;
+
 /// Bounds and intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tuning {
@@ -25,6 +27,23 @@ pub struct Tuning {
     pub poll_settled: Duration,
     /// Task definition revisions that are kept in the application's family. Default 5, at least 2.
     pub keep_revisions: usize,
+    /// What a test has switched off.
+    #[cfg(feature = "lab")]
+    pub without: crate::ablation::Without,
+}
+
+impl Tuning {
+    /// A test has switched this rule off. Never so in what ships.
+    #[cfg(feature = "lab")]
+    pub fn without(&self, rule: Rule) -> bool {
+        self.without.contains(rule)
+    }
+
+    /// A test has switched this rule off. Never so in what ships.
+    #[cfg(not(feature = "lab"))]
+    pub const fn without(&self, _: Rule) -> bool {
+        false
+    }
 }
 
 impl Default for Tuning {
@@ -40,6 +59,8 @@ impl Default for Tuning {
             poll_moving: Duration::from_secs(2),
             poll_settled: Duration::from_secs(60),
             keep_revisions: 5,
+            #[cfg(feature = "lab")]
+            without: crate::ablation::Without::default(),
         }
     }
 }

@@ -7,7 +7,8 @@ use crd_schema::Application;
 use crd_schema::application::RuleTarget;
 use crd_schema::record::{Generation, Record};
 
-use crate::memory::{Memory, weight};
+use crate::ablation;
+use crate::memory::{Memory, Reading, weight};
 use crate::release::Wanted;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
@@ -88,9 +89,7 @@ impl<'a> View<'a> {
     pub(crate) fn healthy(&self, service: &Service) -> Option<u32> {
         let side = service.side?;
         let readings = self.memory.health[side.index()].readings()?;
-        readings
-            .map(|reading| count(&reading.healthy, &service.addresses))
-            .min()
+        readings.map(|reading| self.own(reading, service)).min()
     }
 
     /// Healthy targets of the service's own tasks in the newest reading.
@@ -98,7 +97,7 @@ impl<'a> View<'a> {
         let newest = service
             .side
             .and_then(|side| self.memory.health[side.index()].newest());
-        newest.map_or(0, |reading| count(&reading.healthy, &service.addresses))
+        newest.map_or(0, |reading| self.own(reading, service))
     }
 
     /// Whether the service can take traffic at all.
@@ -109,7 +108,15 @@ impl<'a> View<'a> {
         let Some(readings) = self.memory.health[side.index()].readings() else {
             return Vital::Unclear;
         };
-        vital(readings.map(|reading| count(&reading.healthy, &service.addresses)))
+        vital(readings.map(|reading| self.own(reading, service)))
+    }
+
+    /// Healthy targets that are the service's own tasks: addresses are reused.
+    fn own(&self, reading: &Reading, service: &Service) -> u32 {
+        if self.tuning.without(ablation::Rule::OwnTasks) {
+            return count(reading.healthy.len());
+        }
+        count(reading.healthy.intersection(&service.addresses).count())
     }
 
     pub(crate) fn alive(&self, service: &Service) -> bool {
@@ -121,7 +128,7 @@ impl<'a> View<'a> {
         let Some(readings) = self.memory.health[side.index()].readings() else {
             return Vital::Unclear;
         };
-        vital(readings.map(|reading| u32::try_from(reading.healthy.len()).unwrap_or(u32::MAX)))
+        vital(readings.map(|reading| count(reading.healthy.len())))
     }
 
     /// No group to which the rule gives weight had a healthy target in the readings that count.
@@ -165,7 +172,11 @@ impl<'a> View<'a> {
 
     /// When `side` has been without weight on every rule for `wait`; none while it has weight.
     pub(crate) fn quiet_at(&self, side: Side, wait: Duration) -> Option<Mono> {
-        self.memory.zero_since[side.index()].map(|since| since + wait)
+        let since = self.memory.zero_since[side.index()]?;
+        if self.tuning.without(ablation::Rule::DrainTimer) {
+            return Some(since);
+        }
+        Some(since + wait)
     }
 
     pub(crate) fn is_past(&self, at: Option<Mono>) -> bool {
@@ -178,6 +189,7 @@ impl<'a> View<'a> {
             .record()
             .rejected
             .iter()
+            .filter(|_| !self.tuning.without(ablation::Rule::RejectionRecord))
             .find(|r| r.generation == generation)
             .map(|r| r.reason.clone());
         let tagged = || {
@@ -185,7 +197,8 @@ impl<'a> View<'a> {
                 .services
                 .iter()
                 .any(|s| s.tags.ours && s.tags.rejected == Some(generation));
-            tag.then(|| "it failed before; the record with the reason was lost".to_owned())
+            (tag && !self.tuning.without(ablation::Rule::RejectionTag))
+                .then(|| "it failed before; the record with the reason was lost".to_owned())
         };
         recorded.or_else(tagged)
     }
@@ -235,8 +248,8 @@ pub(crate) fn resource(arn: &str) -> &str {
     arn.splitn(6, ':').nth(5).unwrap_or(arn)
 }
 
-fn count(healthy: &BTreeSet<String>, addresses: &BTreeSet<String>) -> u32 {
-    u32::try_from(healthy.intersection(addresses).count()).unwrap_or(u32::MAX)
+fn count(targets: usize) -> u32 {
+    u32::try_from(targets).unwrap_or(u32::MAX)
 }
 
 fn vital(counts: impl Iterator<Item = u32> + Clone) -> Vital {

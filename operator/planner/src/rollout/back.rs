@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::ablation;
 use crate::release::{self};
 use crate::report::{Hold, WaitingOn};
 use crate::target::Course;
@@ -83,7 +84,9 @@ pub(super) fn back(
 fn mark_rejected(view: &View<'_>, service: &Service) -> Option<Write> {
     let generation = view.wanted.as_ref()?.generation;
     view.rejection(generation)?;
-    (service.tags.rejected != Some(generation)).then(|| Write::TagService {
+    let missing = service.tags.rejected != Some(generation)
+        && !view.tuning.without(ablation::Rule::RejectionTag);
+    missing.then(|| Write::TagService {
         name: service.name.clone(),
         arn: service.arn.clone(),
         key: release::TAG_REJECTED.to_owned(),

@@ -2,6 +2,7 @@
 
 use crd_schema::record::Stage;
 
+use crate::ablation;
 use crate::memory::weight;
 use crate::release::{self, NewService, Wanted};
 use crate::report::{Hold, WaitingOn};
@@ -49,7 +50,11 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
             }
         }
     };
-    let created = view.record().created;
+    let created = if view.tuning.without(ablation::Rule::NewName) {
+        0
+    } else {
+        view.record().created
+    };
     let Wanted {
         digest,
         version,
@@ -142,7 +147,8 @@ fn register(view: &View<'_>, wanted: &Wanted) -> Decision {
 /// Beside a living or half-dead service, a new one never starts on a group that has weight: the empty group's weight
 /// goes first, the other's number stays.
 fn leave_weight(view: &View<'_>, side: Side) -> Option<Write> {
-    if view.live_on(side.other()).is_empty() {
+    if view.live_on(side.other()).is_empty() || view.tuning.without(ablation::Rule::EmptyGroupFirst)
+    {
         return None;
     }
     view.production().find_map(|rule| {
@@ -158,6 +164,9 @@ fn leave_weight(view: &View<'_>, side: Side) -> Option<Write> {
 
 /// ECS accepts a service only on a group that a rule names: weight 0 is enough.
 fn reference(view: &View<'_>, side: Side) -> Option<Write> {
+    if view.tuning.without(ablation::Rule::ReferenceFirst) {
+        return None;
+    }
     view.production().find_map(|rule| {
         let read = weights(rule)?;
         let mut next = read;

@@ -2,6 +2,7 @@
 
 use crd_schema::record::Stage;
 
+use crate::ablation;
 use crate::memory::weight;
 use crate::report::WaitingOn;
 use crate::target::Course;
@@ -56,6 +57,9 @@ pub(super) fn forward(
 
 /// What green still lacks before traffic may move to it.
 fn capacity(view: &View<'_>, service: &Service, side: Side, reference: u32) -> Option<WaitingOn> {
+    if view.tuning.without(ablation::Rule::Capacity) {
+        return None;
+    }
     if service.running < reference {
         return Some(WaitingOn::Tasks {
             running: service.running,

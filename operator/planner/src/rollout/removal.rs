@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crd_schema::record::Stage;
 
+use crate::ablation;
 use crate::holds;
 use crate::report::{Hold, WaitingOn};
 use crate::view::View;
@@ -81,7 +82,8 @@ pub(super) fn remove(view: &View<'_>, service: &Service, stage: Stage, keep: Dur
     let registered = targets
         .iter()
         .any(|t| !shared || t.state == TargetState::Draining);
-    if service.running > 0 || service.pending > 0 || registered {
+    let stopping = service.running > 0 || service.pending > 0 || registered;
+    if stopping && !view.tuning.without(ablation::Rule::DrainWait) {
         return Decision::wait(
             stage,
             WaitingOn::Drain {

@@ -2,6 +2,7 @@
 
 use crd_schema::record::Stage;
 
+use crate::ablation;
 use crate::view::{View, Vital, runs, weights};
 use crate::world::{Rule, Service, Side};
 use crate::write::{Weights, Write};
@@ -26,7 +27,8 @@ pub(crate) fn repair(view: &View<'_>) -> Option<Decision> {
         for side in Side::BOTH {
             let dead = side.other();
             let carries = |side: Side| read[side.index()].is_some_and(|w| w > 0);
-            if !carries(dead) || view.group_vital(dead) != Vital::Dead {
+            let panics = !view.tuning.without(ablation::Rule::PanicRepair);
+            if !panics || !carries(dead) || view.group_vital(dead) != Vital::Dead {
                 continue;
             }
             let Some(rescuer) = rescue(side) else {
@@ -56,7 +58,9 @@ pub(crate) fn repair(view: &View<'_>) -> Option<Decision> {
 
 /// A rule that gives nobody weight: to a living service, the wish's first.
 fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> Option<Decision> {
-    if read.iter().flatten().any(|w| *w > 0) {
+    if read.iter().flatten().any(|w| *w > 0)
+        || view.tuning.without(ablation::Rule::WeightlessRepair)
+    {
         return None;
     }
     let wished = |service: &Service| {
@@ -75,6 +79,9 @@ fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> O
 
 /// A service that carries production traffic and was scaled to zero by someone comes back.
 pub(super) fn revive(view: &View<'_>, stage: Stage) -> Option<Decision> {
+    if view.tuning.without(ablation::Rule::Revive) {
+        return None;
+    }
     let asleep = view.live().into_iter().find(|service| {
         service.desired == 0
             && service
@@ -104,7 +111,8 @@ fn reject_the_dead(view: &View<'_>, dead: Side) -> Option<Decision> {
     let failed = rollout.release.generation == wanted.generation
         && service.desired > 0
         && view.rejection(wanted.generation).is_none()
-        && !view.memory.record_refused;
+        && !view.memory.record_refused
+        && !view.tuning.without(ablation::Rule::RejectTheDead);
     failed.then(|| {
         let reason = format!(
             "no healthy target while it had traffic: {}",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crd_schema::application::Drift;
 use crd_schema::record::Stage;
 
+use crate::ablation;
 use crate::memory::weight;
 use crate::report::Hold;
 use crate::target::Course;
@@ -87,7 +88,9 @@ pub(super) fn stage_so_far(view: &View<'_>, course: Course) -> Stage {
 
 /// Another live service shares the aim's group.
 fn stray(view: &View<'_>, service: &Service, side: Side, others: &[&Service]) -> Option<Decision> {
-    let stray = others.iter().find(|other| other.side == Some(side))?;
+    let stray = others
+        .iter()
+        .find(|other| other.side == Some(side) && !view.tuning.without(ablation::Rule::Strays))?;
     let stage = stage_so_far(view, Course::Forward);
     let idle = others
         .iter()
@@ -135,7 +138,7 @@ fn clear(view: &View<'_>, side: Side, others: &[&Service]) -> Decision {
 /// Nothing is on its way: what somebody else changed is put back, or reported.
 fn settled(view: &View<'_>, service: &Service, side: Side) -> Decision {
     let stage = Stage::Settled;
-    if service.desired == 0 {
+    if service.desired == 0 && !view.tuning.without(ablation::Rule::Revive) {
         let to = view.reference(None);
         let write = Write::ScaleService {
             name: service.name.clone(),

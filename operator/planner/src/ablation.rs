@@ -1,0 +1,84 @@
+//! Rules that a test can switch off, to see that what they prevent is found when they do not prevent it.
+//!
+//! A harness that finds nothing with a rule switched off is broken, or the rule is not needed. Without the feature
+//! `lab` nothing can be switched off. Bounds that are durations are switched off by setting them in
+//! [`Tuning`](crate::Tuning).
+
+/// A fence, a guard or a rule of the planner. Switched off, it …
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// … writes without the right to write outliving the write (executor).
+    Authority,
+    /// … trusts reads of ECS that lack an own write.
+    BarrierEcs,
+    /// … trusts reads of the load balancer that lack an own write.
+    BarrierElb,
+    /// … shifts traffic, and bakes, below full capacity (the planner; the guard still counts).
+    Capacity,
+    /// … scales down at weight 0 without settling (the planner).
+    DrainTimer,
+    /// … deletes a service whose tasks still stop and whose targets still drain (the planner).
+    DrainWait,
+    /// … creates a service beside others' weight, on a group that has weight or leftovers.
+    EmptyGroupFirst,
+    /// … does not re-create the last good release.
+    FallBack,
+    /// … sends every planned write, whatever the safety properties say.
+    Guard,
+    /// … keeps health readings from before an own ECS write.
+    HealthAfterWrite,
+    /// … sends on the plan's view, without reading again what the write touches (executor).
+    LookAgain,
+    /// … names a service after its release and generation alone.
+    NewName,
+    /// … takes a desired value older than one that was seen.
+    NewestDesired,
+    /// … counts every healthy target of a group, whoever it belongs to.
+    OwnTasks,
+    /// … lets a dead group keep its traffic while another one is alive.
+    PanicRepair,
+    /// … starts with the write whose meaning the record should tell first.
+    RecordFirst,
+    /// … never gives a group that no rule names the weight 0 that ECS asks for.
+    ReferenceFirst,
+    /// … moves traffic off a dead release without rejecting it.
+    RejectTheDead,
+    /// … does not look for a rejection in the record.
+    RejectionRecord,
+    /// … neither puts a rejection on what serves nor looks for it there.
+    RejectionTag,
+    /// … counts the time at weight 0 on although an own write raises it.
+    RestartOnRaise,
+    /// … leaves a service scaled to zero under traffic.
+    Revive,
+    /// … plans at once after a start or a takeover.
+    StartWait,
+    /// … ignores a second service on the aim's group.
+    Strays,
+    /// … creates the newest release although two others live.
+    SupersedeFirst,
+    /// … takes one health reading for evidence.
+    TwoReadings,
+    /// … overlooks rules that name a group and do not stand in the spec (the planner).
+    UnlistedRules,
+    /// … leaves a rule whose weights are all zero.
+    WeightlessRepair,
+}
+
+/// Rules that are switched off.
+#[cfg(feature = "lab")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Without(u64);
+
+#[cfg(feature = "lab")]
+impl Without {
+    /// These and no others.
+    pub fn rules(rules: &[Rule]) -> Self {
+        Self(rules.iter().fold(0, |set, rule| set | 1 << *rule as u64))
+    }
+
+    /// This rule is switched off.
+    pub fn contains(self, rule: Rule) -> bool {
+        self.0 & 1 << rule as u64 != 0
+    }
+}
