@@ -38,6 +38,15 @@ impl Clock {
         }
     }
 
+    /// The same monotonic time beside another wall clock, which shows `wall` now and advances with it.
+    pub fn with_wall(self, wall: Timestamp) -> Self {
+        let start = wall.saturating_sub(self.start.elapsed());
+        Self {
+            wall: Wall::From(start.unwrap_or(wall)),
+            ..self
+        }
+    }
+
     /// The present on the monotonic clock.
     pub fn mono(&self) -> Mono {
         Mono::default() + self.start.elapsed()
@@ -88,5 +97,8 @@ mod tests {
         );
         assert_eq!(clock.mono(), now.mono);
         assert_eq!(clock.instant(now.mono), Instant::now());
+        let set_back = clock.with_wall(Timestamp::UNIX_EPOCH).now();
+        assert_eq!(set_back.mono, now.mono);
+        assert_eq!(set_back.wall, Timestamp::UNIX_EPOCH);
     }
 }

@@ -7,6 +7,7 @@
 //! - [`executor`]: one planned write, guarded, sent once. [`lease`]: by what right.
 //! - `slot`: what is kept of one application between reconciles, outside the tasks.
 //! - [`metrics`], [`events`], [`snapshot`], `status`: what people and machines see.
+//! - `lab` (a feature of its own): one application's reconciles without the loop around them, for simulations.
 //!
 //! One application's panic, hang or failure is an outcome of that application and nothing to the others.
 
@@ -17,6 +18,8 @@ pub mod controller;
 pub mod delay;
 pub mod events;
 pub mod executor;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod lease;
 pub mod metrics;
 pub mod outcome;

@@ -43,27 +43,40 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         let begun = self.clock.mono();
         let task = {
             let (worker, slot) = (Arc::clone(&self), Arc::clone(&slot));
-            async move { timeout(worker.limit, reconcile(&worker, &slot, &worker.stop)).await }
+            async move { worker.bounded(&slot).await }
         };
         let reconciled = match tokio::spawn(task).await {
-            Ok(Ok(reconciled)) => reconciled,
-            Ok(Err(_)) => {
-                self.executor.abandoned(&slot, begun);
-                let why = format!("it took longer than {} s", self.limit.as_secs());
-                Reconciled::without_plan(Outcome::TimedOut, Some(why))
-            }
+            Ok(reconciled) => reconciled,
             Err(error) => {
                 self.executor.abandoned(&slot, begun);
                 Reconciled::without_plan(Outcome::Panicked, Some(panic_text(error)))
             }
         };
         let status_due = self.publish(&slot, &reconciled, begun).await;
-        let Reconciled {
-            outcome,
-            plan,
-            step: _,
-            why: _,
-        } = reconciled;
+        match self.next(&reconciled) {
+            queue::Outcome::Requeue(after) => {
+                queue::Outcome::Requeue(status_due.map_or(after, |due| due.min(after)))
+            }
+            next @ (queue::Outcome::Failed | queue::Outcome::Settled) => next,
+        }
+    }
+
+    /// One reconcile, bounded in time. A write that was sent when the time was over is unknown.
+    pub(crate) async fn bounded(&self, slot: &Slot) -> Reconciled {
+        let begun = self.clock.mono();
+        match timeout(self.limit, reconcile(self, slot, &self.stop)).await {
+            Ok(reconciled) => reconciled,
+            Err(_) => {
+                self.executor.abandoned(slot, begun);
+                let why = format!("it took longer than {} s", self.limit.as_secs());
+                Reconciled::without_plan(Outcome::TimedOut, Some(why))
+            }
+        }
+    }
+
+    /// When the next reconcile is due after this one.
+    pub(crate) fn next(&self, reconciled: &Reconciled) -> queue::Outcome {
+        let outcome = reconciled.outcome;
         if outcome.is_failure() {
             return queue::Outcome::Failed;
         }
@@ -73,14 +86,16 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         } else if matches!(outcome, Outcome::ObserveOnly | Outcome::Changed) {
             tuning.poll_moving
         } else {
-            plan.map_or(tuning.poll_settled, |plan| plan.next_check)
+            reconciled
+                .plan
+                .as_ref()
+                .map_or(tuning.poll_settled, |plan| plan.next_check)
         };
-        let after = on_the_beat(
+        queue::Outcome::Requeue(on_the_beat(
             after,
             self.clock.mono().since(planner::Mono::default()),
             tuning,
-        );
-        queue::Outcome::Requeue(status_due.map_or(after, |due| due.min(after)))
+        ))
     }
 
     /// At a graceful stop: says in the record that nothing is outstanding, when that is so.
