@@ -23,7 +23,9 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
         return record;
     }
     match aim {
-        Aim::Hold(_) | Aim::MakeRoom { .. } => {}
+        Aim::Hold(_) => {}
+        // Somebody deleted what this rollout created: its name is seen now, and may not be once there is room again.
+        Aim::MakeRoom { .. } => never_the_same_name(view, &mut record),
         Aim::Create {
             what: ToCreate::Wanted,
             ..

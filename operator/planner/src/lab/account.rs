@@ -319,6 +319,12 @@ impl Lab {
         }
     }
 
+    fn is_active(&self, name: &str) -> bool {
+        self.services.iter().any(|service| {
+            service.shown.name == name && service.shown.status == ServiceStatus::Active
+        })
+    }
+
     fn show(&self, service: &LabService) -> Service {
         let runs = |started: &u64| self.now >= started + TASK_START;
         let running: BTreeSet<String> = service
@@ -480,7 +486,12 @@ impl Lab {
                     tags_of(body),
                 );
             }
-            Write::ScaleService { name, to, .. } => self.scale(name, *to),
+            Write::ScaleService { name, to, .. } => {
+                if !self.is_active(name) {
+                    return refused("Service was not ACTIVE.");
+                }
+                self.scale(name, *to);
+            }
             Write::SetWeights { rule, weights, .. } => {
                 if let Some(found) = self.rules.iter_mut().find(|known| known.target == *rule) {
                     found.action = Action::Forward {
@@ -491,6 +502,9 @@ impl Lab {
                 }
             }
             Write::TagService { name, value, .. } => {
+                if !self.is_active(name) {
+                    return refused("Service not found.");
+                }
                 if let Some(service) = self
                     .services
                     .iter_mut()
@@ -500,6 +514,9 @@ impl Lab {
                 }
             }
             Write::DeleteService { name } => {
+                if !self.is_active(name) {
+                    return refused("Service not found.");
+                }
                 let running = self
                     .services
                     .iter()

@@ -1,0 +1,413 @@
+//! Judges every write by what is true when it takes effect, whatever the operator saw.
+//!
+//! The same predicates as the operator's own guard, on the true account and on a memory that misses nothing; and the
+//! properties that need the whole run. What people and the world did between the operator's look and the effect is
+//! excused, and nothing else.
+
+use std::collections::BTreeSet;
+
+use crd_schema::record::Generation;
+use planner::lab::Lab;
+use planner::memory::weight;
+use planner::release::{TAG_GENERATION, parse_generation};
+use planner::safety;
+use planner::time::Mono;
+use planner::world::{Role, Service, ServiceStatus};
+use planner::write::Evidence;
+use planner::{Memory, Side, Tuning, Weights, World, Write};
+use serde_json::{Map, Value};
+
+/// A property that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// `S1`–`S16` and `L1`–`L7` as on the safety page; `Loss`: a request may be lost.
+    pub property: &'static str,
+    /// What happened.
+    pub message: String,
+}
+
+/// What people and the world change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Weights, by a person.
+    Weights,
+    /// Services or their counts, by a person.
+    Services,
+    /// Health, by the world.
+    Health,
+    /// The wish.
+    Wish,
+    /// The record, by a person.
+    Record,
+    /// A wall clock.
+    Clock,
+}
+
+/// A write on its way: what it was decided on.
+#[derive(Debug, Clone)]
+pub(crate) struct Issue {
+    /// Which write of the run.
+    pub(crate) n: u32,
+    pub(crate) write: Write,
+    /// The oldest moment that the round of reads showed, on the account's clock.
+    pub(crate) seen: u64,
+    /// The oldest moment that the look before the write showed.
+    pub(crate) looked: u64,
+    /// When it was sent.
+    pub(crate) sent: u64,
+}
+
+/// What the judge keeps of a run.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    /// Sees every change as it happens.
+    oracle: Memory,
+    tuning: Tuning,
+    names: BTreeSet<String>,
+    acts: Vec<(u64, Act)>,
+    /// The release that completed last: its generation and digest.
+    completed: Option<(Generation, String)>,
+    /// Where our writes sent production traffic last in a generation, and how often that changed.
+    direction: (Option<Generation>, Option<Side>, u32),
+    /// Effective writes, but for the record.
+    pub(crate) effects: u32,
+    losing_since: Option<u64>,
+}
+
+impl Judge {
+    pub(crate) fn new(lab: &Lab) -> Self {
+        let mut oracle = Memory::new(Mono(0));
+        oracle.clean_start = Some(true);
+        let live = lab.services.first().map(|service| &service.shown);
+        let completed = live.and_then(|s| Some((s.tags.generation?, s.tags.release.clone()?)));
+        let mut judge = Self {
+            oracle,
+            tuning: Tuning::default(),
+            names: lab
+                .services
+                .iter()
+                .map(|service| service.shown.name.clone())
+                .collect(),
+            acts: Vec::new(),
+            completed,
+            direction: (None, None, 0),
+            effects: 0,
+            losing_since: None,
+        };
+        judge.look(lab, &lab.observe());
+        judge
+    }
+
+    /// The true state, as it is now.
+    pub(crate) fn look(&mut self, lab: &Lab, world: &World) {
+        self.oracle.absorb(world, &self.tuning, lab.clock());
+    }
+
+    pub(crate) fn acted(&mut self, now: u64, act: Act) {
+        self.acts.push((now, act));
+    }
+
+    pub(crate) fn acts(&self, act: Act) -> usize {
+        self.acts.iter().filter(|(_, done)| *done == act).count()
+    }
+
+    fn acted_since(&self, since: u64, which: &[Act]) -> bool {
+        self.acts
+            .iter()
+            .any(|(at, act)| *at >= since && which.contains(act))
+    }
+
+    /// A write is about to take effect.
+    pub(crate) fn judge(&mut self, lab: &Lab, issue: &Issue) -> Result<(), Violation> {
+        let world = lab.observe();
+        self.look(lab, &world);
+        let write = with_true_evidence(&issue.write, lab);
+        let checked = safety::check(
+            &lab.application,
+            &world,
+            &self.oracle,
+            &self.tuning,
+            &write,
+            lab.clock(),
+        );
+        if let Err(violation) = checked
+            && !self.excused(violation.property, issue)
+        {
+            return Err(Violation {
+                property: violation.property,
+                message: format!("{}: {}", issue.write.describe(), violation.message),
+            });
+        }
+        let services = world.services.value().map(Vec::as_slice);
+        self.of_the_run(lab, &world, services.unwrap_or_default(), issue)
+    }
+
+    /// Somebody else did, after the operator looked, what makes this write wrong.
+    fn excused(&self, property: &str, issue: &Issue) -> bool {
+        match property {
+            "S1" | "S11" => self.acted_since(issue.seen, &[Act::Services]),
+            "S2" => {
+                let evidence = (self.tuning.evidence_age + self.tuning.health_gap).as_millis();
+                let since = issue
+                    .seen
+                    .saturating_sub(u64::try_from(evidence).unwrap_or(u64::MAX));
+                self.acted_since(since, &[Act::Services, Act::Health])
+            }
+            "S4" | "S5" => self.acted_since(issue.looked, &[Act::Weights, Act::Services]),
+            "S9" => self.acted_since(issue.looked, &[Act::Services]),
+            "S8" => self.acted_since(issue.seen, &[Act::Record]),
+            _ => false,
+        }
+    }
+
+    /// What needs more than the moment: S6, S10, S13, S15.
+    fn of_the_run(
+        &mut self,
+        lab: &Lab,
+        world: &World,
+        services: &[Service],
+        issue: &Issue,
+    ) -> Result<(), Violation> {
+        let wish = lab.desired.as_ref().map(|(generation, _)| *generation);
+        match &issue.write {
+            Write::CreateService { name, body, .. } => {
+                if self.names.contains(name) {
+                    return violation("S10", format!("{name} was created before"));
+                }
+                let generation = tag(body, TAG_GENERATION).and_then(|text| parse_generation(&text));
+                let last_good = lab
+                    .record
+                    .as_ref()
+                    .and_then(|(_, record)| record.last_good.as_ref())
+                    .map(|good| good.generation);
+                let completed = self.completed.as_ref().map(|(generation, _)| *generation);
+                if generation < completed && generation != last_good && completed <= wish {
+                    return violation(
+                        "S6",
+                        format!("{name} is older than what completed: {completed:?}"),
+                    );
+                }
+                let revision = body.get("taskDefinition").and_then(Value::as_str);
+                let release = tag(body, planner::release::TAG_RELEASE);
+                let known = lab
+                    .revisions
+                    .iter()
+                    .find(|known| Some(known.arn.as_str()) == revision);
+                if let Some(known) = known
+                    && known.digest != release
+                {
+                    return violation(
+                        "S15",
+                        format!("{name} would run {:?}, not {release:?}", known.digest),
+                    );
+                }
+            }
+            Write::RegisterTaskDefinition { digest, body } => {
+                let wanted = lab.desired.as_ref().and_then(|(generation, desired)| {
+                    planner::release::wanted(&lab.application, *generation, desired).ok()
+                });
+                if let Some(wanted) = wanted.filter(|wanted| wanted.digest == *digest) {
+                    let text = Value::Object(body.clone()).to_string();
+                    if wanted
+                        .images
+                        .values()
+                        .any(|image| !text.contains(image.as_str()))
+                    {
+                        return violation("S15", format!("{digest} without its images"));
+                    }
+                }
+            }
+            Write::SetWeights { rule, weights, .. } => {
+                let Some(rule) = world
+                    .rules
+                    .value()
+                    .into_iter()
+                    .flatten()
+                    .find(|known| known.target == *rule && known.role == Role::Production)
+                else {
+                    return Ok(());
+                };
+                let next = weights.get();
+                for side in Side::BOTH {
+                    let to = next[side.index()].unwrap_or(0);
+                    let rises = to > weight(rule, side);
+                    let falls =
+                        next[side.other().index()].unwrap_or(0) < weight(rule, side.other());
+                    if !(rises && falls) {
+                        continue;
+                    }
+                    self.turn(wish, side)?;
+                    self.moves_back(lab, services, side, issue)?;
+                }
+            }
+            Write::PutRecord(_)
+            | Write::ScaleService { .. }
+            | Write::TagService { .. }
+            | Write::DeleteService { .. }
+            | Write::DeregisterTaskDefinition { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// S13: traffic changes its direction at most twice a generation by our writes, heals apart.
+    fn turn(&mut self, wish: Option<Generation>, side: Side) -> Result<(), Violation> {
+        let (generation, direction, turns) = &mut self.direction;
+        if *generation != wish {
+            (*generation, *turns) = (wish, 0);
+        }
+        *turns += u32::from(*direction != Some(side));
+        *direction = Some(side);
+        let turns = *turns;
+        let others = [Act::Weights, Act::Services, Act::Health];
+        if turns > 2 && !others.iter().any(|act| self.acts(*act) > 0) {
+            return violation("S13", format!("traffic turned {turns} times"));
+        }
+        Ok(())
+    }
+
+    /// S6: traffic never leaves a completed release that is still wished for, while it lives.
+    fn moves_back(
+        &self,
+        lab: &Lab,
+        services: &[Service],
+        to: Side,
+        issue: &Issue,
+    ) -> Result<(), Violation> {
+        let on = |side: Side| {
+            services
+                .iter()
+                .find(|s| s.side == Some(side) && s.status == ServiceStatus::Active)
+        };
+        let (Some(from), Some(gains)) = (on(to.other()), on(to)) else {
+            return Ok(());
+        };
+        let Some((_, digest)) = &self.completed else {
+            return Ok(());
+        };
+        let is_completed = from.tags.release.as_ref() == Some(digest);
+        let wanted = lab.desired.as_ref().and_then(|(generation, desired)| {
+            planner::release::wanted(&lab.application, *generation, desired).ok()
+        });
+        let is_wanted = wanted.is_some_and(|wanted| wanted.digest == *digest);
+        let alive = lab.healthy(to.other()) > 0;
+        let others = [Act::Wish, Act::Health, Act::Services];
+        if is_completed
+            && is_wanted
+            && alive
+            && gains.tags.release.as_ref() != Some(digest)
+            && !self.acted_since(issue.seen.saturating_sub(20_000), &others)
+        {
+            return violation(
+                "S6",
+                format!("traffic leaves {}, which is wished for", from.name),
+            );
+        }
+        Ok(())
+    }
+
+    /// A write took effect.
+    pub(crate) fn took_effect(&mut self, lab: &Lab, issue: &Issue) {
+        if let Write::CreateService { name, .. } = &issue.write {
+            self.names.insert(name.clone());
+        }
+        if !matches!(issue.write, Write::PutRecord(_)) {
+            self.effects += 1;
+        }
+        self.look(lab, &lab.observe());
+    }
+
+    /// The release that is wished for serves alone, and the operator says so.
+    pub(crate) fn completes(&mut self, lab: &Lab) {
+        let live = lab
+            .services
+            .iter()
+            .map(|service| &service.shown)
+            .find(|service| service.status == ServiceStatus::Active);
+        if let Some(service) = live
+            && let (Some(generation), Some(digest)) =
+                (service.tags.generation, service.tags.release.clone())
+        {
+            self.completed = Some((generation, digest));
+        }
+    }
+
+    /// Whether requests are lost now, and by whom it began: by an operator's write never, by the world for a while.
+    pub(crate) fn loses(
+        &mut self,
+        lab: &Lab,
+        loses: bool,
+        by: Option<&Issue>,
+    ) -> Result<(), Violation> {
+        let began = loses && self.losing_since.is_none();
+        self.losing_since = loses.then(|| self.losing_since.unwrap_or(lab.now));
+        match by {
+            Some(issue) if began && !self.lost_by_others(issue) => violation(
+                "Loss",
+                format!(
+                    "{}: requests go to a group without a healthy target",
+                    issue.write.describe()
+                ),
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Since when requests are lost.
+    pub(crate) fn losing_since(&self) -> Option<u64> {
+        self.losing_since
+    }
+
+    fn lost_by_others(&self, issue: &Issue) -> bool {
+        let evidence = (self.tuning.evidence_age + self.tuning.health_gap).as_millis();
+        let since = issue
+            .seen
+            .saturating_sub(u64::try_from(evidence).unwrap_or(u64::MAX));
+        self.acted_since(since, &[Act::Services, Act::Health])
+            || self.acted_since(issue.looked, &[Act::Weights])
+    }
+}
+
+/// The write with evidence as it truly is, so that it is judged by the targets and not by the reading.
+fn with_true_evidence(write: &Write, lab: &Lab) -> Write {
+    let mut write = write.clone();
+    if let Write::SetWeights {
+        evidence, weights, ..
+    } = &mut write
+    {
+        let at = lab.clock().mono;
+        *evidence = raised(*weights)
+            .map(|side| Evidence {
+                side,
+                healthy: 0,
+                need: 0,
+                first: at,
+                last: at,
+            })
+            .collect();
+    }
+    write
+}
+
+fn raised(weights: Weights) -> impl Iterator<Item = Side> {
+    Side::BOTH
+        .into_iter()
+        .filter(move |side| weights.get()[side.index()].is_some_and(|weight| weight > 0))
+}
+
+fn tag(body: &Map<String, Value>, key: &str) -> Option<String> {
+    let tags = body.get("tags")?.as_array()?;
+    let tag = tags
+        .iter()
+        .find(|tag| tag.get("key").and_then(Value::as_str) == Some(key))?;
+    tag.get("value")?.as_str().map(str::to_owned)
+}
+
+pub(crate) fn violation<T>(
+    property: &'static str,
+    message: impl Into<String>,
+) -> Result<T, Violation> {
+    Err(Violation {
+        property,
+        message: message.into(),
+    })
+}

@@ -1,0 +1,305 @@
+//! AWS as an operator reaches it in a run: the traits of the port over the truth, with what goes wrong.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+
+use crd_schema::record::Generation;
+use crd_schema::{Application, ApplicationName};
+use planner::memory::{WriteOutcome, weight};
+use planner::world::{Action, Service, ServiceStatus};
+use planner::{Side, World, Write};
+use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError};
+use tokio::task::yield_now;
+
+use crate::plan::{At, Fault};
+use crate::sim::{SIGNATURE, Sim, State, ms};
+use crate::truth::{Answer, stamp};
+
+/// A round of reads takes this long, in milliseconds.
+const READ: u64 = 60;
+/// The look before a write, and each way of a write.
+const CALL: u64 = 20;
+
+/// One operator's way to AWS.
+#[derive(Debug, Clone)]
+pub(crate) struct Port {
+    pub(crate) sim: Sim,
+    pub(crate) operator: usize,
+}
+
+impl Port {
+    /// Lets happen what stands at `at`, and returns what it does to the call itself.
+    async fn suffer(&self, at: At) -> Vec<Fault> {
+        let taken = self.sim.with(|state| {
+            let taken = state.take(at);
+            taken
+                .iter()
+                .for_each(|fault| state.happens(fault, self.operator));
+            taken
+        });
+        if !taken.is_empty() {
+            // Whoever was killed or paused by it goes no further.
+            yield_now().await;
+        }
+        taken
+    }
+
+    async fn read(&self, answers: &[Answer]) -> World {
+        ms(READ).await;
+        self.sim.with(|state| {
+            let seen = state.truth.read(answers);
+            let world = state.truth.lab.observe();
+            let State { judge, truth, .. } = state;
+            judge.look(&truth.lab, &world);
+            let operator = &mut state.operators[self.operator];
+            operator.seen = seen.oldest;
+            operator.unread = seen.unread;
+            seen.world
+        })
+    }
+}
+
+fn answers(faults: &[Fault]) -> Vec<Answer> {
+    let answer = |fault: &Fault| match fault {
+        Fault::Unread(part) => Some(Answer::Unread(*part)),
+        Fault::Stale { part, seconds } => Some(Answer::Stale(*part, seconds * 1_000)),
+        _ => None,
+    };
+    faults.iter().filter_map(answer).collect()
+}
+
+impl Cloud for Port {
+    async fn observe(&self, _: &Application, focus: &Focus) -> World {
+        let n = self.sim.with(|state| {
+            state.reads += 1;
+            state.reads - 1
+        });
+        let begun = self.sim.clock.mono();
+        let faults = self.suffer(At::Read(n)).await;
+        let mut world = self.read(&answers(&faults)).await;
+        stamp(&mut world, begun);
+        World {
+            spec_present: focus.spec_present,
+            conflicts: focus.conflicts.clone(),
+            ..world
+        }
+    }
+
+    async fn specs(&self) -> Result<Vec<FoundSpec>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    async fn wishes(
+        &self,
+        _: &[ApplicationName],
+    ) -> Result<BTreeMap<ApplicationName, Generation>, ReadError> {
+        Ok(BTreeMap::new())
+    }
+}
+
+impl CloudWriter for Port {
+    async fn still_holds(&self, application: &Application, write: &Write) -> Result<(), Changed> {
+        let n = self.sim.with(|state| {
+            state.looks += 1;
+            state.looks - 1
+        });
+        let faults = self.suffer(At::Look(n)).await;
+        ms(CALL).await;
+        let seen = self.sim.with(|state| {
+            let seen = state.truth.read(&answers(&faults));
+            state.operators[self.operator].looked = seen.oldest;
+            seen
+        });
+        look(&seen.world, application, write)
+    }
+
+    async fn write(&self, _: &Application, write: &Write) -> WriteOutcome {
+        let n = self.sim.with(|state| {
+            state.writes += 1;
+            state.writes - 1
+        });
+        let faults = self.suffer(At::Write(n)).await;
+        let outcome = self.send(n, write, &faults).await;
+        self.suffer(At::After(n)).await;
+        ms(CALL).await;
+        outcome
+    }
+
+    async fn put_status(&self, _: &ApplicationName, _: &str) -> Result<(), ReadError> {
+        Ok(())
+    }
+}
+
+impl Port {
+    /// The write itself, as far as its effect, or the lack of it.
+    async fn send(&self, n: u32, write: &Write, faults: &[Fault]) -> WriteOutcome {
+        let issue = self.sim.with(|state| state.sends(self.operator, n, write));
+        ms(CALL).await;
+        let unknown = || WriteOutcome::Unknown {
+            reason: "connection reset".to_owned(),
+        };
+        let throttled = self
+            .sim
+            .with(|state| state.truth.throttled_until > state.now());
+        if throttled {
+            return refused("throttled: slow down");
+        }
+        let lands = || self.sim.with(|state| state.lands(&issue));
+        let later = |ms: u64, after: Option<u32>| {
+            self.sim
+                .with(|state| state.lands_later(issue.clone(), ms, after));
+        };
+        let own = faults.iter().find(|fault| is_of_write(fault));
+        match own {
+            Some(Fault::Refused) => refused("AccessDenied: not now"),
+            Some(Fault::NotSent) => WriteOutcome::NotSent {
+                reason: "no connection".to_owned(),
+            },
+            Some(Fault::Lost) => unknown(),
+            Some(Fault::Hangs) => pending().await,
+            Some(Fault::AnswerLost) => {
+                lands();
+                unknown()
+            }
+            Some(Fault::AnswerHangs) => {
+                lands();
+                pending().await
+            }
+            Some(Fault::Late { seconds }) => {
+                later(seconds * 1_000, None);
+                unknown()
+            }
+            Some(Fault::PastNext { writes }) => {
+                later(SIGNATURE, Some(*writes));
+                unknown()
+            }
+            Some(Fault::Duplicated { seconds }) => {
+                let outcome = lands();
+                self.sim
+                    .with(|state| state.lands_again(issue.clone(), seconds * 1_000));
+                outcome
+            }
+            Some(Fault::CrashLate { seconds }) => {
+                later(seconds * 1_000, None);
+                self.sim.with(|state| state.kill(self.operator, 1_000));
+                yield_now().await;
+                pending().await
+            }
+            Some(Fault::PauseAfter { seconds }) => {
+                let outcome = lands();
+                self.sim.with(|state| {
+                    let pause = Fault::Pause { seconds: *seconds };
+                    state.happens(&pause, self.operator);
+                });
+                yield_now().await;
+                outcome
+            }
+            Some(_) | None => lands(),
+        }
+    }
+}
+
+fn refused(reason: &str) -> WriteOutcome {
+    WriteOutcome::Refused {
+        reason: reason.to_owned(),
+    }
+}
+
+/// It says what becomes of the write that it stands at.
+pub(crate) fn is_of_write(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Refused
+            | Fault::NotSent
+            | Fault::Lost
+            | Fault::Hangs
+            | Fault::AnswerLost
+            | Fault::AnswerHangs
+            | Fault::Late { .. }
+            | Fault::PastNext { .. }
+            | Fault::Duplicated { .. }
+            | Fault::CrashLate { .. }
+            | Fault::PauseAfter { .. }
+    )
+}
+
+/// What the write touches still is what the plan saw, as the wall to AWS asks it.
+fn look(world: &World, application: &Application, write: &Write) -> Result<(), Changed> {
+    let unread = |reason: &str| {
+        Err(Changed::Unread {
+            reason: reason.to_owned(),
+        })
+    };
+    let differs = |what: String| Err(Changed::Differs { what });
+    let services = || world.services.value().map(Vec::as_slice);
+    let service = |name: &str| -> Option<Option<&Service>> {
+        Some(services()?.iter().find(|service| service.name == name))
+    };
+    let weighted = |side: Side| -> Option<bool> {
+        let rules = world.rules.value()?;
+        Some(rules.iter().any(|rule| weight(rule, side) > 0))
+    };
+    match write {
+        Write::PutRecord(_)
+        | Write::RegisterTaskDefinition { .. }
+        | Write::DeregisterTaskDefinition { .. } => Ok(()),
+        Write::CreateService { name, .. } => match service(name) {
+            None => unread("services"),
+            Some(Some(found)) if found.status != ServiceStatus::Inactive => {
+                differs(format!("service {name} (none before)"))
+            }
+            Some(_) => Ok(()),
+        },
+        Write::TagService { name, .. } => match service(name) {
+            None => unread("services"),
+            Some(Some(found)) if found.status == ServiceStatus::Active => Ok(()),
+            Some(_) => differs(format!("service {name}")),
+        },
+        Write::ScaleService { name, .. } | Write::DeleteService { name } => {
+            let (from, removes, gone) = match write {
+                Write::ScaleService { from, to, .. } => (*from, to < from, false),
+                _ => (0, true, true),
+            };
+            let Some(found) = service(name) else {
+                return unread("services");
+            };
+            let Some(found) = found.filter(|found| {
+                found.status == ServiceStatus::Active
+                    && found.desired == from
+                    && !(gone && found.running > 0)
+            }) else {
+                return differs(format!("service {name}"));
+            };
+            let company = gone
+                && services().into_iter().flatten().any(|other| {
+                    other.name != found.name
+                        && other.side == found.side
+                        && other.status == ServiceStatus::Active
+                        && other.running > 0
+                });
+            if !removes || company {
+                return Ok(());
+            }
+            match found.side.map(weighted) {
+                Some(None) => unread("rules"),
+                Some(Some(true)) => differs(format!(
+                    "weight on {}",
+                    application.route.pair[found.side.map_or(0, Side::index)]
+                )),
+                Some(Some(false)) | None => Ok(()),
+            }
+        }
+        Write::SetWeights { rule, seen, .. } => {
+            let Some(rules) = world.rules.value() else {
+                return unread("rules");
+            };
+            let now = rules.iter().find(|known| known.target == *rule);
+            match now.map(|rule| &rule.action) {
+                Some(Action::Forward { weights, .. }) if weights == seen => Ok(()),
+                Some(Action::Forward { .. } | Action::Other { .. } | Action::Missing) | None => {
+                    differs(format!("weights of {rule:?}"))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The reference rollouts: what is there, and what is asked when.
+
+use std::time::Duration;
+
+use crd_schema::application::Application;
+use crd_schema::record::{Record, Release};
+use planner::Side;
+use planner::lab::{Lab, application, desired};
+use planner::release::wanted;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{At, Entry, Fault};
+
+/// What serves before a scenario begins.
+pub const BLUE: &str = "1.0.0";
+/// What is released.
+pub const GREEN: &str = "2.0.0";
+/// What is released over it.
+pub const NEXT: &str = "3.0.0";
+
+/// A reference rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scenario {
+    /// Nothing runs; a first release.
+    FirstRelease,
+    /// A release replaces another.
+    Release,
+    /// A release whose tasks never pass a health check: back to what served.
+    BadRelease,
+    /// A newer release is wished for before the first has traffic.
+    Supersede,
+    /// A newer release is wished for while the first bakes.
+    SupersedeInBake,
+    /// The old release is wished for again just after the new one got the traffic.
+    Cancel,
+    /// Somebody moves the weights, first in peace, then in the middle of a release.
+    Drift,
+}
+
+impl Scenario {
+    /// Every reference rollout.
+    pub const ALL: [Self; 7] = [
+        Self::FirstRelease,
+        Self::Release,
+        Self::BadRelease,
+        Self::Supersede,
+        Self::SupersedeInBake,
+        Self::Cancel,
+        Self::Drift,
+    ];
+
+    /// A short application: the same stages in less time. Only the bad release may run into its deadline.
+    pub(crate) fn application(self) -> Application {
+        let mut application = application();
+        application.bake_time = Duration::from_secs(20);
+        let long = Duration::from_secs(7_200);
+        application.deadlines.scale_up = match self {
+            Self::BadRelease => Duration::from_secs(90),
+            Self::FirstRelease
+            | Self::Release
+            | Self::Supersede
+            | Self::SupersedeInBake
+            | Self::Cancel
+            | Self::Drift => long,
+        };
+        application.deadlines.validate = long;
+        application.deadlines.shift = long;
+        application.deadlines.clean_up = long;
+        application
+    }
+
+    /// The account as it is when the operator starts, at virtual time 0.
+    pub(crate) fn account(self) -> Lab {
+        let mut lab = Lab::new(self.application());
+        match self {
+            Self::FirstRelease => {
+                lab.advance(START);
+                return lab;
+            }
+            Self::BadRelease => {
+                lab.broken.insert(GREEN.to_owned());
+            }
+            Self::Release
+            | Self::Supersede
+            | Self::SupersedeInBake
+            | Self::Cancel
+            | Self::Drift => {}
+        }
+        lab.wish(BLUE);
+        lab.place(BLUE, Side::A, 2, 0);
+        let Some((generation, _)) = lab.desired else {
+            return lab;
+        };
+        if let Some(blue) = lab.services.last_mut() {
+            blue.shown.tags.generation = Some(generation);
+        }
+        let digest = wanted(&lab.application, generation, &desired(BLUE))
+            .map(|wanted| wanted.digest)
+            .unwrap_or_default();
+        let last_good = Release {
+            task_definition: Some(format!("td-{digest}")),
+            digest,
+            version: BLUE.to_owned(),
+            generation,
+        };
+        let written = lab.generation();
+        let record = Record {
+            clean: true,
+            created: 1,
+            last_good: Some(last_good),
+            ..Record::default()
+        };
+        lab.record = Some((written, record));
+        // Its tasks have been healthy for long.
+        lab.advance(START);
+        lab
+    }
+
+    /// What is asked, and when.
+    pub(crate) fn script(self) -> Vec<Entry> {
+        let wish = |seconds: u64, version: &str| {
+            Entry::new(At::Time(seconds * 1_000), Fault::Wish(version.to_owned()))
+        };
+        let weights = |seconds: u64, a, b| {
+            let (a, b) = (Some(a), Some(b));
+            Entry::new(At::Time(seconds * 1_000), Fault::Weights { a, b })
+        };
+        match self {
+            Self::FirstRelease => vec![wish(1, BLUE)],
+            Self::Release | Self::BadRelease => vec![wish(12, GREEN)],
+            Self::Supersede => vec![wish(12, GREEN), wish(52, NEXT)],
+            Self::SupersedeInBake => vec![wish(12, GREEN), wish(93, NEXT)],
+            Self::Cancel => vec![wish(12, GREEN), wish(75, BLUE)],
+            Self::Drift => vec![weights(35, 0, 100), wish(52, GREEN), weights(125, 100, 0)],
+        }
+    }
+}
+
+/// The account's own clock at virtual time 0, in milliseconds: long enough after its beginning.
+pub(crate) const START: u64 = 100_000;

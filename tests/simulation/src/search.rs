@@ -1,0 +1,237 @@
+//! Makes plans, and carries out many of them.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+
+use fastrand::Rng;
+
+use crate::judge::Violation;
+use crate::kinds;
+use crate::plan::{At, Entry, Fault, Plan};
+use crate::run::{Ending, Report, Setup, run};
+use crate::scenario::Scenario;
+
+/// Failures that are kept of one search; then it stops.
+const FAILURES: usize = 20;
+
+/// What came of many runs.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Rollouts that were carried out.
+    pub rollouts: usize,
+    /// Those that settled.
+    pub settled: usize,
+    /// Those that hold, by the hold's label.
+    pub held: BTreeMap<&'static str, usize>,
+    /// Writes that were sent.
+    pub writes: u64,
+    /// Plans that broke a property, the first few.
+    pub failures: Vec<(Plan, Violation)>,
+}
+
+impl Tally {
+    fn add(&mut self, plan: Plan, report: Report) {
+        self.rollouts += 1;
+        self.writes += u64::from(report.writes);
+        match report.ending {
+            Ending::Settled => self.settled += 1,
+            Ending::Held(label) => *self.held.entry(label).or_default() += 1,
+            Ending::Violated(violation) => self.failures.push((plan, violation)),
+        }
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        self.rollouts += other.rollouts;
+        self.settled += other.settled;
+        self.writes += other.writes;
+        for (label, count) in other.held {
+            *self.held.entry(label).or_default() += count;
+        }
+        self.failures.extend(other.failures);
+        self
+    }
+}
+
+/// Carries out `count` plans on every processor: the n-th is `plan(n)`. Stops early after some failures.
+pub fn search(setup: &Setup, count: usize, plan: impl Fn(usize) -> Plan + Sync) -> Tally {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicUsize::new(0);
+    let total = Mutex::new(Tally::default());
+    std::thread::scope(|scope| {
+        for _ in 0..available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                let mut tally = Tally::default();
+                while failed.load(Ordering::Relaxed) < FAILURES {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= count {
+                        break;
+                    }
+                    let plan = plan(n);
+                    let report = run(&plan, setup, false);
+                    let before = tally.failures.len();
+                    tally.add(plan, report);
+                    failed.fetch_add(tally.failures.len() - before, Ordering::Relaxed);
+                }
+                let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+                *total = std::mem::take(&mut *total).join(tally);
+            });
+        }
+    });
+    total.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Every single fault at every call and, every five seconds, at every time of each scenario.
+pub fn singles(setup: &Setup, scenario: Scenario) -> Vec<Plan> {
+    let quiet = run(&Plan::quiet(scenario), setup, false);
+    let mut entries = Vec::new();
+    let mut put = |at: At, faults: Vec<Fault>| {
+        entries.extend(faults.into_iter().map(|fault| Entry::new(at, fault)));
+    };
+    for n in 0..quiet.writes {
+        put(At::Write(n), kinds::of_writes());
+        put(At::Write(n), kinds::of_processes());
+        put(At::Write(n), kinds::of_others());
+        put(At::Look(n), kinds::of_reads());
+        put(At::Look(n), kinds::of_processes());
+        put(At::Look(n), kinds::of_others());
+        put(At::After(n), kinds::anywhere());
+    }
+    for n in 0..quiet.reads {
+        put(At::Read(n), kinds::of_reads());
+    }
+    for time in (0..quiet.ended).step_by(5_000) {
+        put(At::Time(time + 1), kinds::anywhere());
+    }
+    entries
+        .into_iter()
+        .map(|entry| Plan::new(scenario, [entry]))
+        .collect()
+}
+
+/// Every pair of faults: each kind of a write's fate at each write, everything else right before and right after the
+/// effect of each write, and what others do in the waits between, every twenty seconds.
+#[derive(Debug)]
+pub struct Pairs {
+    slots: Vec<(Scenario, Vec<Entry>)>,
+}
+
+impl Pairs {
+    /// Of all scenarios.
+    pub fn new(setup: &Setup) -> Self {
+        let slots = Scenario::ALL.map(|scenario| (scenario, slots(setup, scenario)));
+        Self {
+            slots: slots.into(),
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.slots
+            .iter()
+            .map(|(_, slots)| slots.len() * (slots.len() - 1) / 2)
+            .sum()
+    }
+
+    /// The n-th.
+    pub fn get(&self, mut n: usize) -> Plan {
+        for (scenario, slots) in &self.slots {
+            let count = slots.len() * (slots.len() - 1) / 2;
+            if n < count {
+                // The n-th pair (i, j) with i < j, in order of j.
+                let mut j = 1;
+                while n >= j {
+                    n -= j;
+                    j += 1;
+                }
+                let pair = [slots[n].clone(), slots[j].clone()];
+                return Plan::new(*scenario, pair);
+            }
+            n -= count;
+        }
+        Plan::quiet(Scenario::Release)
+    }
+}
+
+fn slots(setup: &Setup, scenario: Scenario) -> Vec<Entry> {
+    let quiet = run(&Plan::quiet(scenario), setup, false);
+    let mut slots = Vec::new();
+    let mut put = |at: At, faults: Vec<Fault>| {
+        slots.extend(faults.into_iter().map(|fault| Entry::new(at, fault)));
+    };
+    for n in 0..quiet.writes {
+        put(At::Write(n), kinds::of_writes());
+        put(At::Write(n), kinds::of_others());
+        put(At::After(n), kinds::anywhere());
+    }
+    for time in (10_000..quiet.ended).step_by(20_000) {
+        put(At::Time(time + 1), kinds::of_others());
+    }
+    slots
+}
+
+/// A random subset of kinds with random rates, for the first part of a run; then nothing goes wrong any more.
+pub fn swarm(seed: u64) -> Plan {
+    let mut rng = Rng::with_seed(seed);
+    let scenario = Scenario::ALL[rng.usize(..Scenario::ALL.len())];
+    let mut some = |faults: Vec<Fault>, share: f64| -> Vec<Fault> {
+        faults.into_iter().filter(|_| rng.f64() < share).collect()
+    };
+    let of_writes = some(kinds::of_writes(), 0.4);
+    let of_reads = some(kinds::of_reads(), 0.3);
+    let anywhere = some(kinds::anywhere(), 0.15);
+    let rate = rng.f64() * 0.3;
+    let mut entries = Vec::new();
+    let mut draw = |at: At, faults: &[Fault], rate: f64| {
+        if !faults.is_empty() && rng.f64() < rate {
+            let fault = faults[rng.usize(..faults.len())].clone();
+            entries.push(Entry::new(at, fault));
+        }
+    };
+    for n in 0..40 {
+        draw(At::Write(n), &of_writes, rate);
+        draw(At::After(n), &anywhere, rate / 2.0);
+    }
+    for n in 0..120 {
+        draw(At::Read(n), &of_reads, rate);
+    }
+    for n in 0..30_u64 {
+        draw(At::Time(n * 10_000 + 5_000), &anywhere, rate / 2.0);
+    }
+    Plan::new(scenario, entries)
+}
+
+/// L7: calls fail at a rate of up to 0.3 all the way, and the release ends all the same.
+pub fn stubborn(seed: u64) -> Plan {
+    let mut rng = Rng::with_seed(seed);
+    let scenario = Scenario::ALL[rng.usize(..Scenario::ALL.len())];
+    let rate = rng.f64() * 0.3;
+    let of_writes = [
+        Fault::Refused,
+        Fault::NotSent,
+        Fault::Lost,
+        Fault::Hangs,
+        Fault::AnswerLost,
+        Fault::AnswerHangs,
+        Fault::Late { seconds: 30 },
+    ];
+    let of_reads = kinds::of_reads();
+    let mut entries = Vec::new();
+    let mut draw = |at: At, faults: &[Fault]| {
+        if rng.f64() < rate {
+            let fault = faults[rng.usize(..faults.len())].clone();
+            entries.push(Entry::new(at, fault));
+        }
+    };
+    for n in 0..400 {
+        draw(At::Write(n), &of_writes);
+        draw(At::Look(n), &of_reads);
+    }
+    for n in 0..1_000 {
+        draw(At::Read(n), &of_reads);
+    }
+    Plan::new(scenario, entries)
+}

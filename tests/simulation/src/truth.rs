@@ -1,0 +1,316 @@
+//! What is so, whatever anybody sees of it: the account, its load balancer's nodes, and writes that are on their way.
+
+use std::collections::VecDeque;
+
+use crd_schema::application::RuleTarget;
+use planner::lab::{DRAIN, Lab};
+use planner::memory::weight;
+use planner::world::{Action, Role, ServiceStatus};
+use planner::{Read, Side, World};
+
+use crate::plan::{Part, Which};
+
+/// The account and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    pub(crate) lab: Lab,
+    /// Milliseconds that nodes of the load balancer take to adopt new weights.
+    pub(crate) node_lag: u64,
+    /// Weights that some nodes still apply, and until when.
+    adopting: Vec<(RuleTarget, [Option<u32>; 2], u64)>,
+    /// Versions whose tasks fail for a while, and until when.
+    sick: Vec<(String, u64)>,
+    /// Parts that cannot be read, and until when.
+    unreadable: Vec<(Part, u64)>,
+    /// Parts that are read as they were.
+    frozen: Vec<Frozen>,
+    pub(crate) throttled_until: u64,
+    /// The account as it was, when old answers are part of the plan.
+    history: Option<VecDeque<(u64, Lab)>>,
+}
+
+#[derive(Debug)]
+struct Frozen {
+    part: Part,
+    world: World,
+    until: u64,
+    /// Every other read is fresh.
+    flickers: bool,
+    turn: bool,
+}
+
+/// What a single answer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Unread(Part),
+    Stale(Part, u64),
+}
+
+impl Truth {
+    pub(crate) fn new(lab: Lab, keep_history: bool) -> Self {
+        let history = keep_history.then(|| VecDeque::from([(lab.now, lab.clone())]));
+        Self {
+            lab,
+            node_lag: 0,
+            adopting: Vec::new(),
+            sick: Vec::new(),
+            unreadable: Vec::new(),
+            frozen: Vec::new(),
+            throttled_until: 0,
+            history,
+        }
+    }
+
+    /// The next moment at which something changes by itself, besides what the account does.
+    pub(crate) fn next_change(&self) -> Option<u64> {
+        self.sick.iter().map(|(_, until)| *until).min()
+    }
+
+    /// Time passes up to `now`.
+    pub(crate) fn advance(&mut self, now: u64) {
+        self.lab.advance(now.saturating_sub(self.lab.now));
+        let lab = &mut self.lab;
+        self.sick.retain(|(version, until)| {
+            let over = *until <= now;
+            if over {
+                lab.broken.remove(version);
+            }
+            !over
+        });
+        self.unreadable.retain(|(_, until)| *until > now);
+        self.frozen.retain(|frozen| frozen.until > now);
+        self.adopting.retain(|(_, _, until)| *until > now);
+    }
+
+    /// Nothing is wrong with the services that are read, nor with tasks.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.sick.is_empty()
+            && self.unreadable.is_empty()
+            && self.frozen.is_empty()
+            && self.throttled_until <= self.lab.now
+    }
+
+    /// The account changed: what old answers may show is kept.
+    pub(crate) fn changed(&mut self) {
+        if let Some(history) = &mut self.history {
+            history.push_back((self.lab.now, self.lab.clone()));
+            if history.len() > 12 {
+                history.pop_front();
+            }
+        }
+    }
+
+    /// Production weights are about to change: nodes that lag keep the old ones for a while.
+    pub(crate) fn reweigh(&mut self, target: &RuleTarget) {
+        if self.node_lag == 0 {
+            return;
+        }
+        let until = self.lab.now + self.node_lag;
+        let rule = self.lab.rules.iter().find(|rule| rule.target == *target);
+        if let Some(Action::Forward { weights, .. }) = rule.map(|rule| &rule.action) {
+            self.adopting.push((target.clone(), *weights, until));
+        }
+    }
+
+    /// Some request may be sent to a group of a production rule that has no healthy target while the other has one.
+    pub(crate) fn loses_requests(&self) -> bool {
+        let dead: Vec<Side> = Side::BOTH
+            .into_iter()
+            .filter(|side| self.lab.healthy(*side) == 0 && self.lab.healthy(side.other()) > 0)
+            .collect();
+        dead.iter().any(|side| self.in_force(*side))
+    }
+
+    /// Some node gives `side` weight by a production rule.
+    fn in_force(&self, side: Side) -> bool {
+        let production = |target: &RuleTarget| {
+            self.lab
+                .rules
+                .iter()
+                .any(|rule| rule.target == *target && rule.role == Role::Production)
+        };
+        let asked = self
+            .lab
+            .rules
+            .iter()
+            .any(|rule| rule.role == Role::Production && weight(rule, side) > 0);
+        asked
+            || self.adopting.iter().any(|(target, weights, _)| {
+                production(target) && weights[side.index()].unwrap_or(0) > 0
+            })
+    }
+
+    /// Some node gives the other group nothing, and `side` something, or might: weights that lag stand against this.
+    pub(crate) fn lags_behind(&self, side: Side) -> bool {
+        self.adopting
+            .iter()
+            .any(|(_, weights, _)| weights[side.index()].unwrap_or(0) > 0)
+    }
+
+    /// Name of a live service.
+    pub(crate) fn which(&self, which: Which) -> Option<String> {
+        let mut live: Vec<_> = self
+            .lab
+            .services
+            .iter()
+            .filter(|service| service.shown.status == ServiceStatus::Active)
+            .map(|service| (service.shown.created, service.shown.name.clone()))
+            .collect();
+        live.sort();
+        match which {
+            Which::Oldest => live.into_iter().next(),
+            Which::Newest => live.into_iter().next_back(),
+        }
+        .map(|(_, name)| name)
+    }
+
+    /// Tasks of a service stop, the oldest first; ECS starts others.
+    pub(crate) fn crash_tasks(&mut self, name: &str, all: bool) {
+        let now = self.lab.now;
+        let found = self.lab.services.iter_mut().find(|s| s.shown.name == name);
+        let Some(service) = found else { return };
+        let count = service.shown.desired;
+        let mut stopped = Vec::new();
+        while let Some((address, _)) = service.tasks.pop_first() {
+            stopped.push((address, now + DRAIN));
+            if !all {
+                break;
+            }
+        }
+        if let Some(side) = service.shown.side {
+            self.lab.draining[side.index()].extend(stopped);
+        }
+        self.lab.scale(name, count);
+    }
+
+    /// A version's tasks fail their health checks until then. One that never passes them stays so.
+    pub(crate) fn sicken(&mut self, name: &str, until: u64) {
+        let found = self.lab.services.iter().find(|s| s.shown.name == name);
+        let Some(version) = found.and_then(|service| service.shown.tags.version.clone()) else {
+            return;
+        };
+        let is_sick = self.sick.iter_mut().find(|(sick, _)| *sick == version);
+        if let Some((_, longer)) = is_sick {
+            *longer = until.max(*longer);
+        } else if self.lab.broken.insert(version.clone()) {
+            self.sick.push((version, until));
+        }
+    }
+
+    pub(crate) fn unreadable(&mut self, part: Part, until: u64) {
+        self.unreadable.push((part, until));
+    }
+
+    pub(crate) fn freeze(&mut self, part: Part, until: u64, flickers: bool) {
+        let world = self.lab.observe();
+        self.frozen.push(Frozen {
+            part,
+            world,
+            until,
+            flickers,
+            turn: false,
+        });
+    }
+
+    /// What a read shows that began at `at`, the oldest moment that any part of it shows, and the parts not read.
+    pub(crate) fn read(&mut self, answers: &[Answer]) -> Seen {
+        let now = self.lab.now;
+        let mut world = self.lab.observe();
+        let mut oldest = now;
+        for frozen in &mut self.frozen {
+            frozen.turn = !frozen.turn;
+            if frozen.flickers && !frozen.turn {
+                continue;
+            }
+            take(&mut world, &frozen.world, frozen.part);
+            oldest = oldest.min(frozen.world.services.at().map_or(now, |at| at.0));
+        }
+        for answer in answers {
+            if let Answer::Stale(part, age) = answer
+                && let Some(old) = self.as_of(now.saturating_sub(*age))
+            {
+                take(&mut world, &old, *part);
+                oldest = oldest.min(now.saturating_sub(*age));
+            }
+        }
+        let once = answers.iter().filter_map(|answer| match answer {
+            Answer::Unread(part) => Some(*part),
+            Answer::Stale(..) => None,
+        });
+        let throttled = (self.throttled_until > now).then_some(Part::ALL);
+        let unread = self.unreadable.iter().map(|(part, _)| *part).chain(once);
+        let unread: Vec<Part> = unread.chain(throttled.into_iter().flatten()).collect();
+        for part in &unread {
+            hide(&mut world, *part);
+        }
+        Seen {
+            world,
+            oldest,
+            unread,
+        }
+    }
+
+    fn as_of(&self, at: u64) -> Option<World> {
+        let history = self.history.as_ref()?;
+        let (_, lab) = history
+            .iter()
+            .rfind(|(since, _)| *since <= at)
+            .or(history.front())?;
+        let mut lab = lab.clone();
+        lab.advance(at.saturating_sub(lab.now));
+        Some(lab.observe())
+    }
+}
+
+/// One answer.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) world: World,
+    /// The oldest moment that any part shows.
+    pub(crate) oldest: u64,
+    pub(crate) unread: Vec<Part>,
+}
+
+fn take(world: &mut World, old: &World, part: Part) {
+    match part {
+        Part::Services => world.services = old.services.clone(),
+        Part::Rules => world.rules = old.rules.clone(),
+        Part::Health => world.groups = old.groups.clone(),
+        Part::Record => world.record = old.record.clone(),
+        Part::Desired => world.desired = old.desired.clone(),
+        Part::Revisions => world.revisions = old.revisions.clone(),
+    }
+}
+
+fn hide(world: &mut World, part: Part) {
+    fn unread<T>() -> Read<T> {
+        Read::Unread {
+            reason: "throttled: slow down".to_owned(),
+        }
+    }
+    match part {
+        Part::Services => world.services = unread(),
+        Part::Rules => world.rules = unread(),
+        Part::Health => world.groups = [unread(), unread()],
+        Part::Record => world.record = unread(),
+        Part::Desired => world.desired = unread(),
+        Part::Revisions => world.revisions = unread(),
+    }
+}
+
+/// Stamps every part with when its read began.
+pub(crate) fn stamp(world: &mut World, begun: planner::Mono) {
+    fn set<T>(read: &mut Read<T>, begun: planner::Mono) {
+        if let Read::Known { at, .. } = read {
+            *at = begun;
+        }
+    }
+    set(&mut world.desired, begun);
+    set(&mut world.record, begun);
+    set(&mut world.services, begun);
+    set(&mut world.rules, begun);
+    world.groups.iter_mut().for_each(|group| set(group, begun));
+    set(&mut world.base, begun);
+    set(&mut world.revisions, begun);
+    set(&mut world.autoscaled, begun);
+}
