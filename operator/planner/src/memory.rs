@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crd_schema::application::RuleTarget;
+use crd_schema::application::{Application, RuleTarget};
 use crd_schema::desired::Desired;
-use crd_schema::record::{Generation, Record};
+use crd_schema::record::{Generation, Record, Release};
 
 use crate::ablation;
 use crate::effect;
+use crate::release;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
 use crate::world::{
@@ -49,7 +50,7 @@ pub struct Memory {
     /// Own writes that reads may not show yet, by what they change.
     pub barriers: BTreeMap<String, Barrier>,
     /// Which group each service was last seen on.
-    sides: BTreeMap<String, Side>,
+    pub sides: BTreeMap<String, Side>,
 }
 
 /// The health readings of a group that count: from the latest one that lies far enough before the newest, to the newest.
@@ -77,7 +78,7 @@ pub struct Outstanding {
     /// When it was sent, or when its sending ended without an answer.
     pub since: Mono,
     /// [`Memory::destructive_after`] as it was before.
-    destructive_before: Option<Mono>,
+    pub destructive_before: Option<Mono>,
 }
 
 /// An own write that reads must show before they are trusted.
@@ -212,8 +213,9 @@ impl Memory {
     }
 
     /// What the next round of reads should look at besides what the Application names: the pinned base revision, and
-    /// services by name that lists may hide.
-    pub fn focus(&self) -> (Option<String>, Vec<String>) {
+    /// services by name that lists may hide, among them the one that would be created next: its name may be taken by
+    /// one that is gone, and names never repeat.
+    pub fn focus(&self, application: &Application) -> (Option<String>, Vec<String>) {
         let base = self
             .record
             .rollout
@@ -230,6 +232,16 @@ impl Memory {
                 .iter()
                 .filter_map(|sent| effect::service_name(&sent.write)),
         );
+        services.extend(self.record.rollout.as_ref().map(|rollout| {
+            let Release {
+                digest,
+                version,
+                generation,
+                task_definition: _,
+            } = &rollout.release;
+            let created = self.record.created;
+            release::service_name(application, version, digest, *generation, created)
+        }));
         (base, services.into_iter().collect())
     }
 
@@ -492,6 +504,11 @@ impl Health {
     /// The readings that count, oldest first; none until two of them lie far enough apart.
     pub fn readings(&self) -> Option<impl Iterator<Item = &Reading> + Clone> {
         self.counts.then(|| self.window.iter())
+    }
+
+    /// Every reading that is kept, oldest first.
+    pub fn kept(&self) -> impl Iterator<Item = &Reading> {
+        self.window.iter()
     }
 
     /// The newest reading.

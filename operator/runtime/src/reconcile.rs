@@ -55,7 +55,7 @@ pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
     };
     let focus = slot.with(|kept| {
         kept.begin(&application, worker.clock.mono());
-        let (base, services) = kept.memory.focus();
+        let (base, services) = kept.memory.focus(&application);
         let conflicts = kept.spec.conflicts.clone();
         Focus {
             base,

@@ -36,7 +36,11 @@ pub(crate) fn deadline(view: &View<'_>, stage: Stage) -> Option<Timestamp> {
 /// The stage's deadline has passed, or ECS itself gave up: the wish fails, with the cause that can be seen.
 pub(super) fn overdue(view: &View<'_>, stage: Stage, service: &Service) -> Option<Decision> {
     entered(view, stage)?;
-    let past = deadline(view, stage).is_some_and(|deadline| view.now.wall >= deadline);
+    // A deadline may have passed while nobody looked: what has become healthy since then is given its second reading.
+    let seen = view
+        .healthy(service)
+        .is_some_and(|fewest| fewest >= view.healthy_now(service));
+    let past = seen && deadline(view, stage).is_some_and(|deadline| view.now.wall >= deadline);
     let gave_up = service.deployment_failed && stage == Stage::ScaleUp;
     let why = if gave_up {
         "ECS's deployment circuit breaker gave up".to_owned()

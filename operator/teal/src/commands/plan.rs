@@ -67,7 +67,7 @@ async fn look(cloud: &impl Cloud, application: &Application, clock: Clock) -> (W
     };
     let mut world = cloud.observe(application, &focus).await;
     memory.absorb(&world, &long_awake(), clock.now());
-    let (base, services) = memory.focus();
+    let (base, services) = memory.focus(application);
     if (&base, &services) != (&focus.base, &focus.services) {
         focus = Focus {
             base,

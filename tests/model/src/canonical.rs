@@ -1,0 +1,314 @@
+//! A state as a finite thing: instants become ages, capped where a longer one makes no difference any more.
+//!
+//! Two states with one canonical form have the same future. What is left out decides nothing: the history in the
+//! record, texts for people, bodies of requests (their names say what they hold).
+
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use crd_schema::record::{Record, Rollout, Stage};
+use planner::memory::{Barrier, Health, Outstanding};
+use planner::time::Mono;
+use planner::world::DesiredParameter;
+use planner::{Memory, Write};
+
+use crate::account::{Account, Deployed, Ecs, Parameters, wall};
+use crate::setup::{Setup, TICK};
+
+/// Feeds canonical forms to a hasher.
+pub struct Canonical<'a, H> {
+    hasher: &'a mut H,
+    setup: &'a Setup,
+    now: u64,
+}
+
+impl<'a, H: Hasher> Canonical<'a, H> {
+    /// As of this tick.
+    pub fn new(hasher: &'a mut H, setup: &'a Setup, now: u64) -> Self {
+        Self { hasher, setup, now }
+    }
+
+    fn put(&mut self, value: impl Hash) {
+        value.hash(self.hasher);
+    }
+
+    fn age(&mut self, at: Mono, cap: Duration) {
+        let age = Mono(self.now * TICK).since(at).min(cap);
+        self.put(age);
+    }
+
+    fn maybe_age(&mut self, at: Option<Mono>, cap: Duration) {
+        match at {
+            Some(at) => self.age(at, cap),
+            None => self.put(u64::MAX),
+        }
+    }
+
+    /// A deadline: how long until then.
+    fn until(&mut self, at: Option<Mono>) {
+        self.put(at.map(|at| at.0.saturating_sub(self.now * TICK)));
+    }
+
+    fn tick(&mut self, at: Option<u64>, cap: u64) {
+        self.put(at.map(|at| self.now.saturating_sub(at).min(cap)));
+    }
+
+    /// The account.
+    pub fn account(&mut self, account: &Account) {
+        let Account {
+            now: _,
+            ecs,
+            elb,
+            health,
+            ssm,
+            draining,
+            weighted,
+        } = account;
+        self.ecs(ecs.truth(), true);
+        for (older, until) in ecs.older() {
+            self.ecs(older, false);
+            self.put(until - self.now);
+        }
+        self.put(elb.truth());
+        for (older, until) in elb.older() {
+            self.put((older, until - self.now));
+        }
+        self.targets(health.truth());
+        for (older, until) in health.older() {
+            self.targets(older);
+            self.put(until - self.now);
+        }
+        let version = ssm
+            .truth()
+            .record
+            .as_ref()
+            .map_or(0, |(version, _)| *version);
+        self.parameters(ssm.truth(), version);
+        for (older, until) in ssm.older() {
+            self.parameters(older, version);
+            self.put(until - self.now);
+        }
+        self.put(draining);
+        for last in weighted {
+            self.tick(*last, self.setup.lag);
+        }
+    }
+
+    fn ecs(&mut self, ecs: &Ecs, truth: bool) {
+        for service in &ecs.services {
+            self.service(service, truth);
+        }
+        for revision in &ecs.revisions {
+            self.put(&revision.arn);
+        }
+    }
+
+    fn service(&mut self, service: &Deployed, truth: bool) {
+        let Deployed {
+            shown,
+            tasks,
+            sick,
+            leaving,
+            was_healthy,
+        } = service;
+        self.put((&shown.name, shown.status as u8, shown.side, shown.desired));
+        let tags = &shown.tags;
+        self.put((
+            &shown.task_definition,
+            tags.generation,
+            &tags.blue,
+            tags.rejected,
+        ));
+        self.put((tasks, leaving));
+        if truth {
+            self.put(sick);
+            for last in was_healthy {
+                self.tick(*last, crate::judge::EVIDENCE + 1);
+            }
+        }
+    }
+
+    fn targets(&mut self, targets: &crate::account::Targets) {
+        for group in targets {
+            self.put(group.len());
+            for (address, state) in group {
+                self.put((address, *state as u8));
+            }
+        }
+    }
+
+    fn parameters(&mut self, ssm: &Parameters, version: i64) {
+        self.put(ssm.desired);
+        match &ssm.record {
+            Some((own, record)) => {
+                self.put(version - own);
+                self.record(record);
+            }
+            None => self.put(i64::MAX),
+        }
+    }
+
+    /// A record, less its history.
+    pub fn record(&mut self, record: &Record) {
+        let Record {
+            clean,
+            created,
+            rollout,
+            rejected,
+            last_good,
+            history: _,
+        } = record;
+        self.put((clean, created));
+        match rollout {
+            Some(rollout) => self.rollout(rollout),
+            None => self.put(false),
+        }
+        self.put(rejected.len());
+        for rejection in rejected {
+            self.put(rejection.generation);
+        }
+        self.put(
+            last_good
+                .as_ref()
+                .map(|good| (&good.digest, good.generation, &good.task_definition)),
+        );
+    }
+
+    fn rollout(&mut self, rollout: &Rollout) {
+        let Rollout {
+            release,
+            stage,
+            entered,
+            reference,
+            base,
+        } = rollout;
+        self.put((
+            &release.digest,
+            release.generation,
+            stage,
+            reference,
+            base.is_some(),
+        ));
+        for (stage, began) in entered {
+            let deadlines = &self.setup.application.deadlines;
+            let cap = match stage {
+                Stage::ScaleUp => deadlines.scale_up,
+                Stage::Validate => deadlines.validate,
+                Stage::Shift => deadlines.shift,
+                Stage::Bake => self.setup.application.bake_time + deadlines.scale_up,
+                Stage::CleanUp | Stage::RollBack | Stage::Settled => Duration::ZERO,
+            };
+            let age = wall(self.now).as_millisecond() - began.as_millisecond();
+            let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+            self.put((stage, age.min(cap)));
+        }
+    }
+
+    /// An operator's memory; `version` counts the writes of the record in truth.
+    pub fn memory(&mut self, memory: &Memory, version: i64) {
+        let Memory {
+            leading_since,
+            clean_start,
+            record,
+            record_generation,
+            record_written,
+            record_refused,
+            desired,
+            wish,
+            health,
+            zero_since,
+            weights,
+            foreign_changes,
+            outstanding,
+            destructive_after,
+            barriers,
+            sides,
+        } = memory;
+        let tuning = &self.setup.tuning;
+        let (staleness, lag) = (tuning.staleness, tuning.staleness.max(tuning.ecs_staleness));
+        let start = match clean_start {
+            Some(true) => lag,
+            Some(false) | None => lag + tuning.quiescence_destructive,
+        };
+        let application = &self.setup.application.clean_up;
+        let settle = application.settle + application.keep_blue;
+        self.age(*leading_since, start);
+        self.put(clean_start);
+        self.record(record);
+        self.put(record_generation.map(|known| (version - known.version).clamp(-4, 4)));
+        self.maybe_age(*record_written, staleness);
+        self.put(record_refused);
+        self.put(desired.as_ref().map(|desired| match desired {
+            DesiredParameter::Missing => 0,
+            DesiredParameter::Invalid { generation, .. }
+            | DesiredParameter::Set { generation, .. } => generation.version,
+        }));
+        self.put(
+            wish.as_ref()
+                .map(|(generation, desired)| (generation.version, &desired.version)),
+        );
+        for health in health {
+            self.health(health);
+        }
+        for since in zero_since {
+            self.maybe_age(*since, settle);
+        }
+        self.put(weights.values().collect::<Vec<_>>());
+        self.put((*foreign_changes).min(2));
+        if let Some(Outstanding {
+            write,
+            since,
+            destructive_before,
+        }) = outstanding
+        {
+            self.write(write);
+            self.age(*since, tuning.quiescence);
+            self.until(*destructive_before);
+        } else {
+            self.put(false);
+        }
+        self.until(*destructive_after);
+        self.put(barriers.len());
+        for Barrier { write, since } in barriers.values() {
+            self.write(write);
+            self.age(*since, lag);
+        }
+        self.put(sides);
+    }
+
+    fn health(&mut self, health: &Health) {
+        // Of readings at one instant that say the same, one is enough.
+        let cap = self.setup.tuning.evidence_age + Duration::from_millis(TICK);
+        self.put(health.readings().is_some());
+        let mut before = None;
+        for reading in health.kept() {
+            if before != Some(reading) {
+                self.age(reading.at, cap);
+                self.put(&reading.healthy);
+            }
+            before = Some(reading);
+        }
+    }
+
+    /// A write, by what it changes.
+    pub fn write(&mut self, write: &Write) {
+        self.put(std::mem::discriminant(write));
+        match write {
+            Write::PutRecord(record) => self.record(record),
+            Write::RegisterTaskDefinition { digest, .. } => self.put(digest),
+            Write::CreateService { name, side, .. } => self.put((name, side)),
+            Write::ScaleService { name, from, to } => self.put((name, from, to)),
+            Write::SetWeights {
+                rule,
+                seen,
+                weights,
+                evidence: _,
+            } => self.put((rule, seen, weights.get())),
+            Write::TagService {
+                name, key, value, ..
+            } => self.put((name, key, value)),
+            Write::DeleteService { name } => self.put(name),
+            Write::DeregisterTaskDefinition { arn } => self.put(arn),
+        }
+    }
+}

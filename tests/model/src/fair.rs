@@ -1,0 +1,265 @@
+//! Liveness as something that always holds: from every state, in a fair world, the goal is reached and kept.
+//!
+//! Faults are off, reads are fresh, one operator looks, acts, and lets time pass when it has nothing to do. The walk
+//! ends where the state repeats: then nothing will ever happen again, and it is seen whether that is the goal. States
+//! that were on a good walk are known to be good, so that the search as a whole takes about one step a state.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use planner::report::Hold;
+use planner::world::ServiceStatus;
+use planner::{Side, WaitingOn};
+
+use crate::account::Reads;
+use crate::judge;
+use crate::operator::Fate;
+use crate::setup::Setup;
+use crate::state::{GRACE, State, TERM};
+
+/// A walk is given up after this many steps.
+const STEPS: usize = 400;
+/// S12: writes to converge, for one or two rules, no steps and up to three services that go: `6·3 + 1·3 + 8`.
+pub const WRITES: usize = 29;
+
+/// What a fair world does not put right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// Which property.
+    pub property: &'static str,
+    /// In words.
+    pub what: String,
+}
+
+/// States known to be good, each with the writes that it still takes.
+#[derive(Default)]
+pub struct Known {
+    good: [Mutex<HashMap<u64, u8>>; 32],
+    most_writes: AtomicUsize,
+}
+
+impl Known {
+    /// What a fair world does not put right from here; `None` when it does.
+    pub fn ends(&self, start: &State) -> Option<Wrong> {
+        // What is planned or on its way leads to states that are looked at themselves.
+        if !start.flights.is_empty()
+            || start
+                .operators
+                .iter()
+                .flatten()
+                .any(|o| o.planned.is_some())
+        {
+            return None;
+        }
+        let mut state = start.clone();
+        let mut walked: Vec<(u64, usize)> = Vec::new();
+        let mut writes = 0;
+        let mut rest = 0;
+        loop {
+            let here = digest(&state);
+            if let Some(known) = self.get(here) {
+                rest = usize::from(known);
+                break;
+            }
+            let repeats = walked.iter().any(|(digest, _)| *digest == here);
+            walked.push((here, writes));
+            if walked.len() > STEPS {
+                return wrong("L1", format!("no end: {}", describe(&state)));
+            }
+            let waiting = match step(&mut state) {
+                Ok(waiting) => waiting,
+                Err(what) => return wrong("guard", what),
+            };
+            if let Some(property) = state.broken {
+                return wrong(property, describe(&state));
+            }
+            writes += usize::from(waiting.is_none());
+            if repeats {
+                match waiting {
+                    Some(waiting) => {
+                        if let Some(wrong) = judge_rest(&state, &waiting) {
+                            return Some(wrong);
+                        }
+                        break;
+                    }
+                    None => {
+                        return wrong("L1", format!("writes in a circle: {}", describe(&state)));
+                    }
+                }
+            }
+        }
+        let total = writes + rest;
+        for (digest, before) in walked {
+            self.put(digest, total - before);
+        }
+        self.most_writes.fetch_max(total, Ordering::Relaxed);
+        (total > WRITES).then(|| Wrong {
+            property: "S12",
+            what: format!("{total} writes to converge"),
+        })
+    }
+
+    /// The most writes that any state needed to come to rest.
+    pub fn most_writes(&self) -> usize {
+        self.most_writes.load(Ordering::Relaxed)
+    }
+
+    fn shard(&self, digest: u64) -> Option<std::sync::MutexGuard<'_, HashMap<u64, u8>>> {
+        self.good[usize::try_from(digest % 32).unwrap_or(0)]
+            .lock()
+            .ok()
+    }
+
+    fn get(&self, digest: u64) -> Option<u8> {
+        self.shard(digest)?.get(&digest).copied()
+    }
+
+    fn put(&self, digest: u64, writes: usize) {
+        if let Some(mut shard) = self.shard(digest) {
+            shard.insert(digest, u8::try_from(writes).unwrap_or(u8::MAX));
+        }
+    }
+}
+
+fn wrong(property: &'static str, what: String) -> Option<Wrong> {
+    Some(Wrong { property, what })
+}
+
+fn digest(state: &State) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    state.core(&mut hasher);
+    hasher.finish()
+}
+
+/// One step of the fair world: what was waited for when time passed, nothing when a write was sent.
+fn step(state: &mut State) -> Result<Option<WaitingOn>, String> {
+    for who in 0..state.operators.len() {
+        state.resume(who);
+    }
+    let now = state.account.now;
+    let who = match &state.lease {
+        None => 0,
+        Some(lease)
+            if state.operators[lease.holder]
+                .as_ref()
+                .is_some_and(|o| now < o.renewed + TERM) =>
+        {
+            lease.holder
+        }
+        Some(lease) if now >= lease.renewed + TERM + GRACE => {
+            state.take_over(0);
+            0
+        }
+        Some(_) => {
+            state.tick();
+            return Ok(Some(WaitingOn::StartBound));
+        }
+    };
+    state.account.forget();
+    let waiting = state
+        .look(who, Reads::default())
+        .map_err(|violation| violation.to_string())?;
+    let planned = state.operators[who]
+        .as_ref()
+        .is_some_and(|o| o.planned.is_some());
+    if planned {
+        state.send(who, Fate::Answered, Reads::default());
+        state.account.forget();
+        Ok(None)
+    } else {
+        state.tick();
+        state.account.forget();
+        Ok(Some(waiting))
+    }
+}
+
+/// Nothing will ever happen again: is that as it should be?
+fn judge_rest(state: &State, waiting: &WaitingOn) -> Option<Wrong> {
+    let (setup, account) = (&*state.setup, &state.account);
+    let describe = || format!("{waiting:?}: {}", describe(state));
+    if account.loses_requests(setup) {
+        return wrong("L2", describe());
+    }
+    let (wish, generation) = account.ssm.truth().desired;
+    let broken = setup.broken.contains(&wish);
+    let record = account.ssm.truth().record.as_ref();
+    let rejected = record
+        .is_some_and(|(_, r)| r.rejected.iter().any(|r| r.generation == generation))
+        || state
+            .active()
+            .any(|s| s.shown.tags.rejected == Some(generation));
+    match waiting {
+        WaitingOn::Nothing => {}
+        WaitingOn::Hold(hold) if may_hold(state, hold) => return None,
+        _ => return wrong("L1", describe()),
+    }
+    let services: Vec<_> = account.present().collect();
+    let leftovers = services.len() > 1
+        || account.draining.iter().any(|side| !side.is_empty())
+        || account.ecs.truth().revisions.len() > setup.tuning.keep_revisions.max(2) + 1;
+    if leftovers {
+        return wrong("L5", describe());
+    }
+    match services.first() {
+        Some(service)
+            if judge::is_wish(account, service) && account.healthy_of(setup, service) > 0 =>
+        {
+            None
+        }
+        Some(service) if rejected && !judge::is_wish(account, service) => None,
+        Some(_) if broken => wrong("L3", describe()),
+        Some(_) | None => wrong("L4", describe()),
+    }
+}
+
+/// A person is needed, and rightly so.
+fn may_hold(state: &State, hold: &Hold) -> bool {
+    let (setup, account) = (&*state.setup, &state.account);
+    let alive = state.active().any(|s| account.healthy_of(setup, s) > 0);
+    let (wish, _) = account.ssm.truth().desired;
+    let by_person = state.setup.faults.person > 0;
+    match hold {
+        Hold::NothingAlive => !alive,
+        Hold::FallBackUnhealthy { .. } => state
+            .active()
+            .any(|s| s.shown.status == ServiceStatus::Active && account.healthy_of(setup, s) == 0),
+        Hold::NothingToFallBackTo { .. } => {
+            !Side::BOTH.iter().any(|side| {
+                account
+                    .active_on(*side)
+                    .any(|s| !judge::is_wish(account, s) && account.healthy_of(setup, s) > 0)
+            }) || setup.broken.contains(&wish)
+        }
+        Hold::SharedGroup { .. }
+        | Hold::RuleNamesNeitherGroup { .. }
+        | Hold::Contended
+        | Hold::GroupUnnamed { .. } => by_person,
+        _ => false,
+    }
+}
+
+/// The state in words.
+pub fn describe(state: &State) -> String {
+    let setup: &Setup = &state.setup;
+    let account = &state.account;
+    let services = account.ecs.truth().services.iter().map(|s| {
+        format!(
+            "{} {:?} {:?} desired {} healthy {} rejected {:?}",
+            s.shown.name,
+            s.shown.side,
+            s.shown.status,
+            s.shown.desired,
+            account.healthy_of(setup, s),
+            s.shown.tags.rejected
+        )
+    });
+    format!(
+        "wish {:?}, weights {:?}, services {:?}, record {:?}",
+        account.ssm.truth().desired,
+        account.elb.truth(),
+        services.collect::<Vec<_>>(),
+        account.ssm.truth().record,
+    )
+}

@@ -1,0 +1,189 @@
+//! An operator's two steps: look and plan, then send. The world may move in between.
+
+use std::sync::Arc;
+
+use planner::ablation::Rule;
+use planner::memory::WriteOutcome;
+use planner::safety::{self, Violation};
+use planner::time::Mono;
+use planner::world::ServiceStatus;
+use planner::{Memory, WaitingOn, Write, plan};
+
+use crate::account::{Reads, rules};
+use crate::judge;
+use crate::setup::{Setup, TICK};
+use crate::state::{Flight, Operator, State, TERM};
+
+/// What becomes of a write that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It has its effect and is answered.
+    Answered,
+    /// No answer comes; it may still land.
+    Unanswered,
+    /// It is refused, or not sent: no effect, and the operator knows.
+    Refused,
+}
+
+impl Operator {
+    /// A process that begins now.
+    pub fn new(now: u64) -> Self {
+        Self {
+            memory: Arc::new(Memory::new(Mono(now * TICK))),
+            planned: None,
+            renewed: now,
+            paused: false,
+        }
+    }
+}
+
+impl State {
+    /// One round of reads, taken in and planned on; a planned write is guarded and kept for the next step.
+    ///
+    /// # Errors
+    /// What the guard says of the planned write.
+    pub fn look(&mut self, who: usize, reads: Reads) -> Result<WaitingOn, Violation> {
+        let Self {
+            setup,
+            account,
+            operators,
+            ..
+        } = self;
+        let Some(operator) = &mut operators[who] else {
+            return Ok(WaitingOn::StartBound);
+        };
+        let (_, names) = operator.memory.focus(&setup.application);
+        let (world, now) = (account.observe(setup, reads, &names), account.clock());
+        let memory = Arc::make_mut(&mut operator.memory);
+        memory.absorb(&world, &setup.tuning, now);
+        let plan = plan(&setup.application, &world, memory, &setup.tuning, now);
+        if let Some(write) = plan.step {
+            safety::check(
+                &setup.application,
+                &world,
+                memory,
+                &setup.tuning,
+                &write,
+                now,
+            )?;
+            operator.planned = Some((Arc::new(write), account.now));
+        }
+        Ok(plan.report.waiting_on)
+    }
+
+    /// The planned write is sent, unless the plan is too old, the right to write is gone, or a look at what it touches
+    /// shows something else than the plan saw.
+    pub fn send(&mut self, who: usize, fate: Fate, look: Reads) {
+        let (setup, now) = (Arc::clone(&self.setup), self.account.now);
+        let Some(operator) = &mut self.operators[who] else {
+            return;
+        };
+        let Some((write, made)) = operator.planned.take() else {
+            return;
+        };
+        let tuning = &setup.tuning;
+        let entitled = self.lease.is_none() || now < operator.renewed + TERM;
+        let aged =
+            (now - made) * TICK > u64::try_from(tuning.plan_age.as_millis()).unwrap_or(u64::MAX);
+        if aged
+            || !(entitled || tuning.without(Rule::Authority))
+            || !(self.holds(&write, look) || tuning.without(Rule::LookAgain))
+        {
+            return;
+        }
+        self.broken = judge::sending(&setup, self, who, &write);
+        let clock = self.account.clock();
+        let outcome = match fate {
+            Fate::Answered => match self.land(&write, made) {
+                Ok(()) => WriteOutcome::Applied,
+                Err(_) => WriteOutcome::Refused {
+                    reason: String::new(),
+                },
+            },
+            Fate::Unanswered => {
+                self.flights.push(Flight {
+                    write: Arc::clone(&write),
+                    made,
+                    until: now + setup.late,
+                });
+                WriteOutcome::Unknown {
+                    reason: String::new(),
+                }
+            }
+            Fate::Refused => WriteOutcome::Refused {
+                reason: String::new(),
+            },
+        };
+        if let Some(operator) = &mut self.operators[who] {
+            let memory = Arc::make_mut(&mut operator.memory);
+            memory.sending(&write, tuning, clock);
+            memory.note(&write, &outcome, tuning, clock);
+        }
+    }
+
+    /// A write has its effect, and is judged.
+    ///
+    /// # Errors
+    /// When AWS refuses it.
+    pub fn land(&mut self, write: &Write, made: u64) -> Result<(), crate::account::Refused> {
+        let setup = Arc::clone(&self.setup);
+        let verdict = judge::landing(&setup, self, write, made);
+        let before = judge::direction(&setup, &self.account);
+        self.account.apply(&setup, write)?;
+        if matches!(write, Write::SetWeights { .. }) {
+            let turned = judge::direction(&setup, &self.account) != before;
+            self.past.turns = (self.past.turns + u8::from(turned)).min(3);
+        }
+        self.broken = self
+            .broken
+            .or(verdict)
+            .or(judge::turning(&setup, &self.past));
+        Ok(())
+    }
+
+    /// What the write touches is still as the plan saw it, as far as this round of reads shows.
+    fn holds(&self, write: &Write, look: Reads) -> bool {
+        let account = &self.account;
+        let services = &account.ecs.answer(look.ecs).services;
+        let active = |name: &str| {
+            services
+                .iter()
+                .find(|s| s.shown.name == name && s.shown.status == ServiceStatus::Active)
+        };
+        let weightless = |name: &str| {
+            let side = active(name).and_then(|s| s.shown.side);
+            let given = |weights: &[Option<u32>; 2]| {
+                side.is_some_and(|s| weights[s.index()].unwrap_or(0) > 0)
+            };
+            !account.elb.answer(look.elb).iter().any(given)
+        };
+        let company = |name: &str| {
+            let side = active(name).and_then(|s| s.shown.side);
+            services
+                .iter()
+                .any(|s| s.shown.name != name && s.shown.side == side && !s.tasks.is_empty())
+        };
+        match write {
+            Write::PutRecord(_)
+            | Write::RegisterTaskDefinition { .. }
+            | Write::DeregisterTaskDefinition { .. } => true,
+            Write::CreateService { name, .. } => services
+                .iter()
+                .all(|s| s.shown.name != *name || s.shown.status == ServiceStatus::Inactive),
+            Write::ScaleService { name, from, to } => active(name)
+                .is_some_and(|s| s.shown.desired == *from && (to >= from || weightless(name))),
+            Write::DeleteService { name } => active(name).is_some_and(|s| {
+                s.shown.desired == 0 && s.tasks.is_empty() && (company(name) || weightless(name))
+            }),
+            Write::TagService { name, .. } => active(name).is_some(),
+            Write::SetWeights { rule, seen, .. } => rules(&self.setup)
+                .zip(account.elb.answer(look.elb))
+                .any(|((target, _), weights)| target == rule && weights == seen),
+        }
+    }
+}
+
+/// The part of a search that an operator starts with: it has led for long, and nothing is outstanding.
+pub fn seasoned(_: &Setup) -> Operator {
+    Operator::new(0)
+}

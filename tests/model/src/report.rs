@@ -1,0 +1,104 @@
+//! Runs a search and says what it found.
+
+use std::time::{Duration, Instant};
+
+use stateright::{Checker, HasDiscoveries, Model, Path};
+
+use crate::fair::describe;
+use crate::search::{Event, Search};
+use crate::setup::Setup;
+use crate::state::State;
+
+/// What a search came to.
+#[derive(Debug)]
+pub struct Found {
+    /// Distinct states.
+    pub states: usize,
+    /// The longest history.
+    pub depth: usize,
+    /// Every state that can be reached was looked at.
+    pub exhausted: bool,
+    /// The most writes that any state needed to come to rest.
+    pub most_writes: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// Properties that do not hold, each with a history that ends where it does not.
+    pub violated: Vec<(&'static str, String)>,
+}
+
+/// How the states are gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Shortest histories first: the shortest counterexample, and much memory.
+    Breadth,
+    /// One history to its end and then back: little memory. At most this many events.
+    Depth(usize),
+}
+
+/// How much is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dose {
+    /// In which order.
+    pub order: Order,
+    /// Ends after this many events were tried; one leads to a new state in two to six.
+    pub events: usize,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Searches until a property does not hold, every state was seen, or the dose is spent.
+pub fn search(setup: Setup, dose: Dose) -> Found {
+    let began = Instant::now();
+    let builder = Search::new(setup)
+        .checker()
+        .threads(dose.threads)
+        .finish_when(HasDiscoveries::AnyFailures)
+        .target_state_count(dose.events);
+    match dose.order {
+        Order::Breadth => collect(&builder.spawn_bfs().join(), dose, began),
+        Order::Depth(depth) => {
+            let builder = builder.target_max_depth(depth);
+            collect(&builder.spawn_dfs().join(), dose, began)
+        }
+    }
+}
+
+fn collect(checker: &impl Checker<Search>, dose: Dose, began: Instant) -> Found {
+    let said = checker.model().said();
+    let deep = match dose.order {
+        Order::Breadth => false,
+        Order::Depth(depth) => checker.max_depth() >= depth,
+    };
+    Found {
+        states: checker.unique_state_count(),
+        depth: checker.max_depth(),
+        exhausted: checker.state_count() < dose.events && !deep,
+        most_writes: checker.model().most_writes(),
+        took: began.elapsed(),
+        violated: checker
+            .discoveries()
+            .into_iter()
+            .map(|(property, path)| (property, tell(path, said.as_deref())))
+            .collect(),
+    }
+}
+
+/// A history for people.
+fn tell(path: Path<State, Event>, said: Option<&str>) -> String {
+    let mut lines = Vec::new();
+    for (state, event) in path.into_vec() {
+        match event {
+            Some(Event::Send(who, fate, _)) => {
+                let planned = state.operators[who]
+                    .as_ref()
+                    .and_then(|o| o.planned.as_ref());
+                let what = planned.map_or_else(String::new, |(write, _)| write.describe());
+                lines.push(format!("operator {who} sends ({fate:?}): {what}"));
+            }
+            Some(event) => lines.push(format!("{event:?}")),
+            None => lines.push(describe(&state)),
+        }
+    }
+    lines.extend(said.map(|said| format!("in a fair world from there: {said}")));
+    lines.join("\n")
+}

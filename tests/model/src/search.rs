@@ -1,0 +1,393 @@
+//! The search: every order of what may happen.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use planner::Side;
+use planner::world::ServiceStatus;
+use stateright::{Model, Property};
+
+use crate::account::{Account, Reads, Refused};
+use crate::fair::Known;
+use crate::judge::{self, Past};
+use crate::operator::{Fate, seasoned};
+use crate::setup::{Setup, VERSIONS};
+use crate::state::{GRACE, Lease, Operator, State, TERM};
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A tick passes.
+    Tick,
+    /// An operator looks and plans.
+    Look(usize, Reads),
+    /// An operator sends what it planned, after one more look.
+    Send(usize, Fate, Reads),
+    /// An unanswered write lands.
+    Land(usize),
+    /// An operator is killed; without a lease it is started again at once.
+    Kill(usize),
+    /// An operator is stopped gracefully and says that all is handed over.
+    HandOver(usize, Fate),
+    /// An operator is paused.
+    Pause(usize),
+    /// It goes on.
+    Resume(usize),
+    /// An operator takes the lease.
+    TakeOver(usize),
+    /// Another release is desired.
+    Wish(usize),
+    /// A service's tasks begin or cease to fail their health checks.
+    Flip(usize),
+    /// A task crashes.
+    Crash(usize),
+    /// A person sets the weights of every rule.
+    Weights([Option<u32>; 2]),
+    /// A person deletes a service, tasks and all.
+    Delete(usize),
+    /// A person scales a service to zero.
+    Scale(usize),
+    /// A person deletes the record.
+    LoseRecord,
+}
+
+/// What a person may set the weights to.
+const WEIGHTS: [[Option<u32>; 2]; 7] = [
+    [Some(100), Some(0)],
+    [Some(0), Some(100)],
+    [Some(50), Some(50)],
+    [Some(0), Some(0)],
+    [Some(100), None],
+    [None, Some(100)],
+    [None, Some(0)],
+];
+
+/// A search over one setup.
+pub struct Search {
+    setup: Arc<Setup>,
+    known: Known,
+    /// The first thing that went wrong, in words.
+    said: Mutex<Option<String>>,
+}
+
+impl Search {
+    /// Over this setup.
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            setup: Arc::new(setup),
+            known: Known::default(),
+            said: Mutex::new(None),
+        }
+    }
+
+    /// The first thing that went wrong in a fair world, in words.
+    pub fn said(&self) -> Option<String> {
+        self.said.lock().ok().and_then(|said| said.clone())
+    }
+
+    /// The most writes that any state needed to come to rest.
+    pub fn most_writes(&self) -> usize {
+        self.known.most_writes()
+    }
+
+    fn ending(&self, state: &State) -> Option<&'static str> {
+        *state.ending.get_or_init(|| {
+            let wrong = self.known.ends(state)?;
+            if let Ok(mut said) = self.said.lock() {
+                said.get_or_insert(wrong.what);
+            }
+            Some(wrong.property)
+        })
+    }
+
+    fn reads(&self, account: &Account) -> Vec<Reads> {
+        let stale = self.setup.stale;
+        let upto = |stale: bool, answers: usize| 0..if stale { answers } else { 1 };
+        let mut all = Vec::new();
+        for ecs in upto(stale.ecs, account.ecs.answers()) {
+            for elb in upto(stale.elb, account.elb.answers()) {
+                for health in upto(stale.health, account.health.answers()) {
+                    for ssm in upto(stale.ssm, account.ssm.answers()) {
+                        all.push(Reads {
+                            ecs,
+                            elb,
+                            health,
+                            ssm,
+                        });
+                    }
+                }
+            }
+        }
+        all
+    }
+}
+
+impl Model for Search {
+    type State = State;
+    type Action = Event;
+
+    fn init_states(&self) -> Vec<State> {
+        let setup = &self.setup;
+        let mut operators: Vec<Option<Operator>> = (0..setup.operators)
+            .map(|_| Some(seasoned(setup)))
+            .collect();
+        let account = Account::new(setup);
+        if setup.lease {
+            operators[1..].fill(None);
+        }
+        for operator in operators.iter_mut().flatten() {
+            operator.renewed = account.now;
+        }
+        vec![State {
+            setup: Arc::clone(setup),
+            lease: setup.lease.then_some(Lease {
+                holder: 0,
+                renewed: account.now,
+            }),
+            account,
+            operators,
+            flights: Vec::new(),
+            left: setup.faults,
+            wishes: setup.wishes,
+            past: Past::default(),
+            broken: None,
+            ending: OnceLock::new(),
+        }]
+    }
+
+    fn actions(&self, state: &State, events: &mut Vec<Event>) {
+        if state.broken.is_some() {
+            return;
+        }
+        let left = if state.left.together == 0 {
+            crate::setup::Faults::default()
+        } else {
+            state.left
+        };
+        let (account, services) = (&state.account, &state.account.ecs.truth().services);
+        events.push(Event::Tick);
+        events.extend((0..state.flights.len()).map(Event::Land));
+        let expired = state
+            .lease
+            .as_ref()
+            .is_some_and(|l| account.now >= l.renewed + TERM + GRACE);
+        for (who, operator) in state.operators.iter().enumerate() {
+            let Some(operator) = operator else {
+                if expired {
+                    events.push(Event::TakeOver(who));
+                }
+                continue;
+            };
+            if operator.paused {
+                events.push(Event::Resume(who));
+                continue;
+            }
+            if operator.planned.is_some() {
+                for look in self
+                    .reads(account)
+                    .into_iter()
+                    .filter(|r| r.health + r.ssm == 0)
+                {
+                    events.push(Event::Send(who, Fate::Answered, look));
+                }
+                if left.unanswered > 0 {
+                    events.push(Event::Send(who, Fate::Unanswered, Reads::default()));
+                }
+                if left.refused > 0 {
+                    events.push(Event::Send(who, Fate::Refused, Reads::default()));
+                }
+            } else {
+                events.extend(self.reads(account).into_iter().map(|r| Event::Look(who, r)));
+            }
+            if left.restart > 0 {
+                events.push(Event::Kill(who));
+                if operator.planned.is_none() && operator.memory.hand_over().is_some() {
+                    events.push(Event::HandOver(who, Fate::Answered));
+                    if left.unanswered > 0 {
+                        events.push(Event::HandOver(who, Fate::Unanswered));
+                    }
+                }
+            }
+            if left.pause > 0 {
+                events.push(Event::Pause(who));
+            }
+        }
+        if state.wishes > 0 {
+            let (now, _) = account.ssm.truth().desired;
+            events.extend((0..VERSIONS.len()).filter(|n| *n != now).map(Event::Wish));
+        }
+        let active = |n: &usize| services[*n].shown.status == ServiceStatus::Active;
+        let active: Vec<usize> = (0..services.len()).filter(active).collect();
+        if left.flip > 0 {
+            events.extend(active.iter().map(|n| Event::Flip(*n)));
+        }
+        if left.crash > 0 {
+            let running = |n: &&usize| services[**n].tasks.first().is_some_and(|task| task.running);
+            events.extend(active.iter().filter(running).map(|n| Event::Crash(*n)));
+        }
+        if left.person > 0 {
+            events.extend(WEIGHTS.map(Event::Weights));
+            events.extend(
+                active
+                    .iter()
+                    .flat_map(|n| [Event::Delete(*n), Event::Scale(*n)]),
+            );
+            events.push(Event::LoseRecord);
+        }
+    }
+
+    fn next_state(&self, last: &State, event: Event) -> Option<State> {
+        let mut state = last.clone();
+        state.ending = OnceLock::new();
+        let setup = &self.setup;
+        let left = &mut state.left;
+        let budget = match event {
+            Event::Send(_, Fate::Unanswered, _) => Some(&mut left.unanswered),
+            Event::Send(_, Fate::Refused, _) => Some(&mut left.refused),
+            Event::Kill(_) | Event::HandOver(_, _) => Some(&mut left.restart),
+            Event::Pause(_) => Some(&mut left.pause),
+            Event::Flip(_) => Some(&mut left.flip),
+            Event::Crash(_) => Some(&mut left.crash),
+            Event::Weights(_) | Event::Delete(_) | Event::Scale(_) | Event::LoseRecord => {
+                Some(&mut left.person)
+            }
+            Event::Tick
+            | Event::Look(_, _)
+            | Event::Send(_, Fate::Answered, _)
+            | Event::Land(_)
+            | Event::Resume(_)
+            | Event::TakeOver(_)
+            | Event::Wish(_) => None,
+        };
+        if let Some(budget) = budget {
+            *budget -= 1;
+            left.together -= 1;
+        }
+        match event {
+            Event::Tick => state.tick(),
+            Event::Look(who, reads) => {
+                if state.look(who, reads).is_err() {
+                    state.broken = Some("guard");
+                }
+            }
+            Event::Send(who, fate, look) => state.send(who, fate, look),
+            Event::Land(n) => {
+                let flight = state.flights.remove(n);
+                // A late write that AWS refuses has no effect.
+                let (Ok(()) | Err(Refused)) = state.land(&flight.write, flight.made);
+            }
+            Event::Kill(who) => state.restart(who),
+            Event::HandOver(who, fate) => {
+                let write = state.operators[who].as_ref()?.memory.hand_over()?;
+                let now = state.account.now;
+                if let Some(operator) = &mut state.operators[who] {
+                    operator.planned = Some((Arc::new(write), now));
+                }
+                state.send(who, fate, Reads::default());
+                if let Some(lease) = &mut state.lease {
+                    lease.renewed = now - TERM - GRACE;
+                }
+                if fate == Fate::Unanswered {
+                    state.left.unanswered -= 1;
+                }
+                state.restart(who);
+            }
+            Event::Pause(who) => state.operators[who].as_mut()?.paused = true,
+            Event::Resume(who) => state.resume(who),
+            Event::TakeOver(who) => state.take_over(who),
+            Event::Wish(n) => {
+                state.wishes -= 1;
+                state.account.wish(setup, n);
+                state.past.completed = None;
+                state.past.turns = 0;
+            }
+            Event::Flip(n) => state.account.flip(setup, n),
+            Event::Crash(n) => state.account.crash_task(setup, n),
+            Event::Weights(weights) => {
+                for n in 0..state.account.elb.truth().len() {
+                    state.account.set_weights(setup, n, weights);
+                }
+            }
+            Event::Delete(n) => {
+                let name = state.account.ecs.truth().services[n].shown.name.clone();
+                state.account.delete(setup, &name);
+            }
+            Event::Scale(n) => {
+                let name = state.account.ecs.truth().services[n].shown.name.clone();
+                state.account.scale(setup, &name, 0);
+            }
+            Event::LoseRecord => state.account.lose_record(setup),
+        }
+        match event {
+            Event::Weights(_) | Event::Delete(_) | Event::Scale(_) | Event::LoseRecord => {
+                state.past.person = Some(state.account.now);
+            }
+            _ => {}
+        }
+        if judge::is_completed(setup, &state.account) {
+            let now = state.account.now;
+            state.past.completed.get_or_insert(now);
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        fn holds(search: &Search, state: &State, property: &str) -> bool {
+            state.broken != Some(property) && search.ending(state) != Some(property)
+        }
+        macro_rules! always {
+            ($($name:literal)*) => { vec![$(Property::always($name, |search, state| holds(search, state, $name))),*] }
+        }
+        always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S10" "S11" "S12" "S13" "S16" "L1" "L2" "L3" "L4" "L5")
+    }
+}
+
+impl State {
+    /// A tick passes; the lease's holder renews it, and who lost it stands by.
+    pub fn tick(&mut self) {
+        let setup = Arc::clone(&self.setup);
+        self.account.tick(&setup);
+        let now = self.account.now;
+        self.flights.retain(|flight| flight.until > now);
+        let Some(lease) = &mut self.lease else { return };
+        for (who, operator) in self.operators.iter_mut().enumerate() {
+            let Some(running) = operator.as_mut().filter(|operator| !operator.paused) else {
+                continue;
+            };
+            if lease.holder == who && now <= running.renewed + TERM {
+                lease.renewed = now;
+                running.renewed = now;
+            } else {
+                *operator = None;
+            }
+        }
+    }
+
+    fn restart(&mut self, who: usize) {
+        let now = self.account.now;
+        self.operators[who] = self.lease.is_none().then(|| Operator::new(now));
+    }
+
+    /// A paused operator goes on, with what it had planned.
+    pub fn resume(&mut self, who: usize) {
+        if let Some(operator) = &mut self.operators[who] {
+            operator.paused = false;
+        }
+    }
+
+    /// An operator takes the lease and begins anew.
+    pub fn take_over(&mut self, who: usize) {
+        let now = self.account.now;
+        self.lease = Some(Lease {
+            holder: who,
+            renewed: now,
+        });
+        self.operators[who] = Some(Operator::new(now));
+    }
+
+    /// ACTIVE services of both groups.
+    pub fn active(&self) -> impl Iterator<Item = &crate::account::Deployed> {
+        Side::BOTH
+            .into_iter()
+            .flat_map(|side| self.account.active_on(side))
+    }
+}

@@ -1,0 +1,196 @@
+//! What a search looks at: the start, what may happen and how often, the bounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd_schema::Application;
+use crd_schema::desired::Desired;
+use crd_schema::record::Generation;
+use planner::ablation::{Rule, Without};
+use planner::release::{self, Wanted};
+use planner::{Tuning, lab};
+
+/// Versions that can be wished for; the first one serves at the start.
+pub const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0", "3.0.0"];
+
+/// Milliseconds of a tick. Every duration of the model is a few of them.
+pub const TICK: u64 = 1_000;
+
+/// A few ticks as a duration.
+pub const fn ticks(n: u64) -> Duration {
+    Duration::from_millis(n * TICK)
+}
+
+/// What may happen besides what the operator does, and how often in one history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Faults {
+    /// A write gets no answer; it lands later, or never.
+    pub unanswered: u8,
+    /// A write is refused or never sent.
+    pub refused: u8,
+    /// An operator is killed, or stopped gracefully, and started again.
+    pub restart: u8,
+    /// An operator is paused, or loses the lease, until it is resumed.
+    pub pause: u8,
+    /// A service's tasks begin or cease to fail their health checks.
+    pub flip: u8,
+    /// A task crashes and another takes its place.
+    pub crash: u8,
+    /// A person acts.
+    pub person: u8,
+    /// All of these together.
+    pub together: u8,
+}
+
+/// Which APIs may answer with something older than the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stale {
+    /// Services and task definitions.
+    pub ecs: bool,
+    /// Rules and weights.
+    pub elb: bool,
+    /// Target health.
+    pub health: bool,
+    /// Desired value and record.
+    pub ssm: bool,
+}
+
+impl Stale {
+    /// Every one.
+    pub const ALL: Self = Self {
+        ecs: true,
+        elb: true,
+        health: true,
+        ssm: true,
+    };
+}
+
+/// What runs when the search begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing; the rule gives everything to A.
+    Empty,
+    /// The first release alone on A.
+    Serving,
+    /// The first release on A and the second on B, both healthy, with these weights.
+    Both([Option<u32>; 2]),
+}
+
+/// One search.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The application under test.
+    pub application: Arc<Application>,
+    /// The operator's bounds, and what is switched off.
+    pub tuning: Tuning,
+    /// What runs at the start.
+    pub start: Start,
+    /// Which of [`VERSIONS`] never pass a health check.
+    pub broken: Vec<usize>,
+    /// How often the desired value may change.
+    pub wishes: u8,
+    /// Operators.
+    pub operators: usize,
+    /// They share a lease.
+    pub lease: bool,
+    /// Which reads may be stale.
+    pub stale: Stale,
+    /// How many ticks after it was sent an unanswered write may still land.
+    pub late: u64,
+    /// How many ticks nodes of the load balancer may still send requests by the weights before.
+    pub lag: u64,
+    /// What may happen.
+    pub faults: Faults,
+}
+
+impl Setup {
+    /// One operator and a settled application; nothing happens but `wishes` new releases.
+    pub fn new(wishes: u8) -> Self {
+        let mut application = lab::application();
+        application.template.desired_count = 1;
+        application.route.test.clear();
+        application.bake_time = ticks(1);
+        application.clean_up.settle = ticks(1);
+        application.clean_up.keep_blue = ticks(0);
+        application.deadlines.scale_up = ticks(6);
+        application.deadlines.validate = ticks(6);
+        application.deadlines.shift = ticks(6);
+        application.deadlines.clean_up = ticks(6);
+        let tuning = Tuning {
+            staleness: ticks(1),
+            ecs_staleness: ticks(1),
+            quiescence: ticks(2),
+            quiescence_destructive: ticks(3),
+            health_gap: ticks(1),
+            evidence_age: ticks(1),
+            plan_age: ticks(1),
+            keep_revisions: 2,
+            ..Tuning::default()
+        };
+        Self {
+            application: Arc::new(application),
+            tuning,
+            start: Start::Serving,
+            broken: Vec::new(),
+            wishes,
+            operators: 1,
+            lease: false,
+            stale: Stale::default(),
+            late: 2,
+            lag: 1,
+            faults: Faults::default(),
+        }
+    }
+
+    /// With these faults.
+    pub fn faults(self, faults: Faults) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// With these reads stale.
+    pub fn stale(self, stale: Stale) -> Self {
+        Self { stale, ..self }
+    }
+
+    /// From this start.
+    pub fn start(self, start: Start) -> Self {
+        Self { start, ..self }
+    }
+
+    /// With this rule of the planner or fence switched off.
+    pub fn without(mut self, rules: &[Rule]) -> Self {
+        self.tuning.without = Without::rules(rules);
+        self
+    }
+
+    /// The application changed.
+    pub fn application(mut self, change: impl FnOnce(&mut Application)) -> Self {
+        change(Arc::make_mut(&mut self.application));
+        self
+    }
+
+    /// The bounds changed.
+    pub fn tuning(mut self, change: impl FnOnce(&mut Tuning)) -> Self {
+        change(&mut self.tuning);
+        self
+    }
+
+    /// The n-th write of the desired value. Its date is its number, so that names do not depend on time.
+    pub fn generation(n: i64) -> Generation {
+        Generation {
+            date: n,
+            version: n,
+        }
+    }
+
+    /// Release `n` as wished for by `generation`.
+    pub fn wanted(&self, n: usize, generation: Generation) -> Wanted {
+        release::wanted(&self.application, generation, &Self::desired(n))
+            .unwrap_or_else(|why| unreachable!("the releases of the model are valid: {why}"))
+    }
+
+    /// The desired value of release `n`.
+    pub fn desired(n: usize) -> Desired {
+        lab::desired(VERSIONS[n])
+    }
+}

@@ -1,0 +1,150 @@
+//! A state of the search: the account, the operators and their lease, writes on their way, what may still happen.
+
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+use planner::{Memory, Write};
+
+use crate::account::Account;
+use crate::canonical::Canonical;
+use crate::judge::Past;
+use crate::setup::{Faults, Setup};
+
+/// A state of the search.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// What the search looks at.
+    pub setup: Arc<Setup>,
+    /// The account.
+    pub account: Account,
+    /// The operators; one that stands by without the lease remembers nothing.
+    pub operators: Vec<Option<Operator>>,
+    /// Who holds the lease.
+    pub lease: Option<Lease>,
+    /// Unanswered writes that may still land.
+    pub flights: Vec<Flight>,
+    /// What may still happen.
+    pub left: Faults,
+    /// Changes of the desired value that may still happen.
+    pub wishes: u8,
+    /// What the history showed.
+    pub past: Past,
+    /// The first property that an own write broke.
+    pub broken: Option<&'static str>,
+    /// What becomes of it in a fair world, once worked out.
+    pub ending: OnceLock<Option<&'static str>>,
+}
+
+/// One operator's process.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    /// What it remembers.
+    pub memory: Arc<Memory>,
+    /// The write that it planned and has not sent yet, and when it planned it.
+    pub planned: Option<(Arc<Write>, u64)>,
+    /// When it renewed the lease last.
+    pub renewed: u64,
+    /// It is paused: does nothing and notices nothing.
+    pub paused: bool,
+}
+
+/// The lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Which operator.
+    pub holder: usize,
+    /// When it was renewed last.
+    pub renewed: u64,
+}
+
+/// An unanswered write.
+#[derive(Debug, Clone)]
+pub struct Flight {
+    /// The write.
+    pub write: Arc<Write>,
+    /// When it was planned.
+    pub made: u64,
+    /// At this tick it cannot land any more.
+    pub until: u64,
+}
+
+/// Ticks for which a lease holds without renewal.
+pub const TERM: u64 = 2;
+/// Ticks that a takeover waits beyond the term.
+pub const GRACE: u64 = 1;
+
+impl State {
+    /// What decides the future of the account and the operators, whatever else may happen.
+    pub fn core(&self, hasher: &mut impl Hasher) {
+        let now = self.account.now;
+        let version = self
+            .account
+            .ssm
+            .truth()
+            .record
+            .as_ref()
+            .map_or(0, |(v, _)| *v);
+        let mut canonical = Canonical::new(hasher, &self.setup, now);
+        canonical.account(&self.account);
+        for operator in self.operators.iter().flatten() {
+            canonical.memory(&operator.memory, version);
+            if let Some((write, _)) = &operator.planned {
+                canonical.write(write);
+            }
+        }
+        for flight in &self.flights {
+            canonical.write(&flight.write);
+        }
+        let ages = self.operators.iter().map(|operator| {
+            operator.as_ref().map(|o| {
+                let made = o.planned.as_ref().map(|(_, made)| (now - made).min(3));
+                (
+                    made,
+                    self.lease
+                        .as_ref()
+                        .map(|_| (now - o.renewed).min(TERM + GRACE)),
+                    o.paused,
+                )
+            })
+        });
+        ages.collect::<Vec<_>>().hash(hasher);
+        let lease = self.lease.as_ref();
+        lease
+            .map(|l| (l.holder, (now - l.renewed).min(TERM + GRACE)))
+            .hash(hasher);
+        for flight in &self.flights {
+            (flight.until.saturating_sub(now), (now - flight.made).min(8)).hash(hasher);
+        }
+    }
+}
+
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.core(hasher);
+        let person = self.past.person.map(|at| (self.account.now - at).min(8));
+        let completed = self
+            .past
+            .completed
+            .map(|at| (self.account.now - at).min(self.setup.late + 2));
+        (
+            self.left,
+            self.wishes,
+            completed,
+            self.past.turns,
+            person,
+            self.broken,
+        )
+            .hash(hasher);
+    }
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        let digest = |state: &Self| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            state.hash(&mut hasher);
+            hasher.finish()
+        };
+        digest(self) == digest(other)
+    }
+}
