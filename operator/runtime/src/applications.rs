@@ -9,6 +9,7 @@ use planner::Now;
 
 use crate::cloud::FoundSpec;
 use crate::events::{Events, Reason};
+use crate::lease::Standing;
 use crate::metrics::Metrics;
 use crate::outcome::Wake;
 use crate::slot::Slot;
@@ -28,18 +29,26 @@ pub(crate) struct Applications {
     listed: bool,
     /// Why the last list of them failed.
     unlisted: Option<String>,
+    /// What this process is to them.
+    standing: Standing,
     metrics: Arc<Metrics>,
     events: Events,
     board: Board,
 }
 
 impl Applications {
-    pub(crate) fn new(metrics: Arc<Metrics>, events: Events, board: Board) -> Self {
+    pub(crate) fn new(
+        standing: Standing,
+        metrics: Arc<Metrics>,
+        events: Events,
+        board: Board,
+    ) -> Self {
         Self {
             slots: BTreeMap::new(),
             missed: BTreeSet::new(),
             listed: false,
             unlisted: None,
+            standing,
             metrics,
             events,
             board,
@@ -52,6 +61,15 @@ impl Applications {
 
     pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &ApplicationName> {
         self.slots.keys()
+    }
+
+    /// What this process is now. All are woken when that is something else than before.
+    pub(crate) fn lead(&mut self, standing: Standing) -> Wakes {
+        if std::mem::replace(&mut self.standing, standing) == standing {
+            return Wakes::new();
+        }
+        let all = self.slots.keys().cloned();
+        all.map(|name| (name, Wake::LeadershipChanged)).collect()
     }
 
     /// All specs could not be listed: what is known stays.
@@ -96,7 +114,7 @@ impl Applications {
                 let problem = spec.problem.clone();
                 self.slots.insert(
                     name.clone(),
-                    Arc::new(Slot::new(name.clone(), spec, now.mono)),
+                    Arc::new(Slot::new(name.clone(), spec, self.standing, now.mono)),
                 );
                 self.metrics.appear(name);
                 (Wake::Discovered, problem)

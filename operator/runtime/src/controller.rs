@@ -1,6 +1,7 @@
 //! The driver: one loop that starts what is due, takes in what ended, and stops when it is told to.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +17,12 @@ use crate::clock::Clock;
 use crate::cloud::{Cloud, CloudWriter, FoundSpec, ReadError};
 use crate::events::Events;
 use crate::executor::{Executor, Mode};
-use crate::metrics::{Metrics, QueueState, Sweep};
+use crate::lease::authority::View;
+use crate::lease::{Authority, Standing};
+use crate::metrics::{Metrics, QueueState, Role, Sweep};
 use crate::outcome::{Outcome, Wake};
 use crate::queue::{self, Limits, Next, Queue};
-use crate::snapshot::{Board, Health};
+use crate::snapshot::{Board, Health, Leadership};
 use crate::worker::Worker;
 
 /// The loop goes round at least this often.
@@ -62,6 +65,8 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Controller<C, W> {
     worker: Arc<Worker<C, W>>,
+    /// Tells when the lease was taken or lost; none when nothing is written.
+    authority: Option<Authority>,
     settings: Settings,
     applications: Applications,
     queue: Queue<ApplicationName, Wake>,
@@ -116,6 +121,10 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             poll_specs: _,
             poll_wishes: _,
         } = settings;
+        let authority = match &mode {
+            Mode::Apply { authority, .. } => Some(authority.clone()),
+            Mode::ObserveOnly => None,
+        };
         let executor = Executor {
             mode,
             tuning,
@@ -124,7 +133,12 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             write_limit,
         };
         let (events, board) = (Events::default(), Board::default());
-        let applications = Applications::new(Arc::clone(&metrics), events.clone(), board.clone());
+        let applications = Applications::new(
+            executor.standing(),
+            Arc::clone(&metrics),
+            events.clone(),
+            board.clone(),
+        );
         let worker = Worker {
             cloud,
             executor,
@@ -137,6 +151,7 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
         };
         Self {
             worker: Arc::new(worker),
+            authority,
             settings,
             applications,
             queue: Queue::new(limits, seed),
@@ -168,12 +183,15 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
     pub async fn run(mut self) {
         let stop = self.worker.stop.clone();
         loop {
+            let wakes = self.applications.lead(self.worker.executor.standing());
+            self.wake(wakes);
             let until = self.start_due();
             self.tell_health();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(joined) = self.jobs.join_next_with_id() => self.ended(joined),
+                () = changed(&mut self.authority) => {}
                 () = sleep_until(self.worker.clock.instant(until)) => {}
             }
         }
@@ -375,12 +393,36 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             .metrics
             .ticked(now.wall, self.applications.names().len(), queue);
         self.worker.metrics.set_ready(self.ready);
+        let leadership = self.leadership();
+        self.worker.metrics.set_role(leadership.role);
+        self.worker.board.set_leadership(leadership);
         self.worker.board.set_health(Health {
             tick: now.mono,
             overdue,
             running,
             missing,
         });
+    }
+
+    fn leadership(&self) -> Leadership {
+        let Some(authority) = &self.authority else {
+            return Leadership::observing();
+        };
+        let now = self.worker.clock.mono();
+        let role = match authority.standing(now) {
+            Standing::Sole | Standing::Leading(_) => Role::Leading,
+            Standing::Standby => Role::Standby,
+        };
+        let View {
+            holding: _,
+            leader,
+            trouble,
+        } = authority.view();
+        Leadership {
+            role,
+            leader,
+            trouble,
+        }
     }
 
     /// The stop: reads that nobody waits for are cut; reconciles end at their step boundary; each application is
@@ -415,6 +457,14 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             }
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Waits until the lease was taken or lost.
+async fn changed(authority: &mut Option<Authority>) {
+    match authority {
+        Some(authority) => authority.changed().await,
+        None => pending().await,
     }
 }
 

@@ -359,6 +359,7 @@ pub(crate) fn of_write(write: &Write, enacted: &Enacted, report: &Report) -> Opt
             Some((Reason::WriteUnknown, format!("{}: {why}", write.describe())))
         }
         Enacted::ObserveOnly
+        | Enacted::Standby
         | Enacted::PlanAged(_)
         | Enacted::GuardRefused(_)
         | Enacted::NoAuthority

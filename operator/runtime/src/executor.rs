@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::cloud::{Changed, CloudWriter};
-use crate::lease::Authority;
+use crate::lease::{Authority, Standing};
 use crate::metrics::Metrics;
 use crate::slot::Slot;
 
@@ -39,7 +39,9 @@ pub(crate) enum Enacted {
     /// The plan is too old.
     PlanAged(Duration),
     GuardRefused(Violation),
-    /// The right to write would not outlive the write.
+    /// It would have been sent, but this operator stands by.
+    Standby,
+    /// The right to write would not outlive the write, or is another one than when the world was looked at.
     NoAuthority,
     Changed(String),
     Unread(String),
@@ -60,10 +62,20 @@ pub(crate) struct Executor<W> {
 }
 
 impl<W: CloudWriter> Executor<W> {
-    /// The write capability, if there is one.
-    pub(crate) fn writer(&self) -> Option<&W> {
+    /// What this process is to the applications now.
+    pub(crate) fn standing(&self) -> Standing {
         match &self.mode {
-            Mode::Apply { writer, .. } => Some(writer),
+            Mode::Apply { authority, .. } => authority.standing(self.clock.mono()),
+            Mode::ObserveOnly => Standing::Sole,
+        }
+    }
+
+    /// The write capability, where a write begun now, which takes up to `bound`, ends in the leadership `begun`.
+    pub(crate) fn writer_within(&self, begun: Standing, bound: Duration) -> Option<&W> {
+        match &self.mode {
+            Mode::Apply { writer, authority } => authority
+                .outlives(begun, self.clock.mono(), bound)
+                .then_some(writer),
             Mode::ObserveOnly => None,
         }
     }
@@ -73,7 +85,7 @@ impl<W: CloudWriter> Executor<W> {
     /// # Guarantees
     ///
     /// - In this order: the safety guard, what the write touches read again, the plan's age and the authority as they
-    ///   are after that, one send.
+    ///   are after that, one send. The authority is that under which the slot's memory began.
     /// - The slot's memory holds the write as outstanding *before* it is sent. Whatever happens to this future then,
     ///   the outcome is never taken for known.
     pub(crate) async fn enact(
@@ -85,7 +97,7 @@ impl<W: CloudWriter> Executor<W> {
         write: &Write,
     ) -> Enacted {
         let now = self.clock.now();
-        let memory = slot.with(|kept| kept.memory.clone());
+        let (memory, standing) = slot.with(|kept| (kept.memory.clone(), kept.standing));
         if let Err(violation) = safety::check(application, world, &memory, &self.tuning, write, now)
         {
             self.metrics.guard_refused(violation.property);
@@ -94,6 +106,10 @@ impl<W: CloudWriter> Executor<W> {
         let Mode::Apply { writer, authority } = &self.mode else {
             return Enacted::ObserveOnly;
         };
+        let ignored = self.tuning.without(Rule::Authority);
+        if standing == Standing::Standby && !ignored {
+            return Enacted::Standby;
+        }
         let again = timeout(self.write_limit, writer.still_holds(application, write));
         let held = if self.tuning.without(Rule::LookAgain) {
             Ok(Ok(()))
@@ -114,7 +130,7 @@ impl<W: CloudWriter> Executor<W> {
         if age > self.tuning.plan_age {
             return Enacted::PlanAged(age);
         }
-        if !authority.outlives(self.write_limit) && !self.tuning.without(Rule::Authority) {
+        if !ignored && !authority.outlives(standing, now.mono, self.write_limit) {
             return Enacted::NoAuthority;
         }
         slot.with(|kept| kept.memory.sending(write, &self.tuning, now));

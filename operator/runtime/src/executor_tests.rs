@@ -66,7 +66,12 @@ impl Scene {
             conflicts: Vec::new(),
             wish: None,
         };
-        let slot = Arc::new(Slot::new(application().name, spec, Mono::default()));
+        let slot = Arc::new(Slot::new(
+            application().name,
+            spec,
+            Standing::Sole,
+            Mono::default(),
+        ));
         let tuning = Tuning::default();
         let mut memory = Memory::new(Mono::default());
         memory.absorb(&lab.observe(), &tuning, lab.clock());

@@ -72,6 +72,12 @@ impl<C: Cloud, W: CloudWriter> Operator<C, W> {
             metrics: Arc::clone(&metrics),
             write_limit: settings.write_limit,
         };
+        let slot = Slot::new(
+            application.name.clone(),
+            spec,
+            executor.standing(),
+            clock.mono(),
+        );
         let worker = Worker {
             cloud,
             executor,
@@ -82,10 +88,7 @@ impl<C: Cloud, W: CloudWriter> Operator<C, W> {
             limit: settings.reconcile_limit,
             stop,
         };
-        Self {
-            worker,
-            slot: Slot::new(application.name.clone(), spec, clock.mono()),
-        }
+        Self { worker, slot }
     }
 
     /// One reconcile, bounded in time.

@@ -4,7 +4,7 @@
 //!   run now (pure), [`delay`] how long after failures; `applications` and `specs` know which
 //!   there are and which specs are in force.
 //! - `worker`, `reconcile`, `publish`: one reconcile as a task of its own, its steps in order, and what it tells.
-//! - [`executor`]: one planned write, guarded, sent once. [`lease`]: by what right.
+//! - [`executor`]: one planned write, guarded, sent once. [`lease`]: by what right; one of several operators leads.
 //! - `slot`: what is kept of one application between reconciles, outside the tasks.
 //! - [`metrics`], [`events`], [`snapshot`], `status`: what people and machines see.
 //! - `lab` (a feature of its own): one application's reconciles without the loop around them, for simulations.

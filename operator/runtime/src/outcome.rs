@@ -13,6 +13,8 @@ pub enum Outcome {
     Stepped,
     /// A write was planned, and this operator only observes.
     ObserveOnly,
+    /// A write was planned, and another operator leads, or none does.
+    Standby,
     /// A person must change something first.
     Held,
     /// What the step touches changed since it was read: look again soon.
@@ -25,7 +27,7 @@ pub enum Outcome {
     PlanAged,
     /// The safety guard refused the planned write.
     GuardRefused,
-    /// The right to write would not outlive the write.
+    /// The right to write would not outlive the write: the lease was not renewed for a while.
     NoAuthority,
     /// The write never left.
     NotSent,
@@ -41,11 +43,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Completed,
         Self::Waiting,
         Self::Stepped,
         Self::ObserveOnly,
+        Self::Standby,
         Self::Held,
         Self::Changed,
         Self::Stopping,
@@ -67,6 +70,7 @@ impl Outcome {
             Self::Waiting => "Waiting",
             Self::Stepped => "Stepped",
             Self::ObserveOnly => "ObserveOnly",
+            Self::Standby => "Standby",
             Self::Held => "Held",
             Self::Changed => "Changed",
             Self::Stopping => "Stopping",
@@ -89,6 +93,7 @@ impl Outcome {
             | Self::Waiting
             | Self::Stepped
             | Self::ObserveOnly
+            | Self::Standby
             | Self::Held
             | Self::Changed
             | Self::Stopping => false,
@@ -116,6 +121,8 @@ pub enum Wake {
     SpecChanged,
     /// Another application began or ceased to claim the same groups or rules.
     ConflictsChanged,
+    /// This process began to lead, or ceased to.
+    LeadershipChanged,
     /// The time that its last reconcile named has come.
     Due,
     /// The wait after a failure is over.
@@ -124,11 +131,12 @@ pub enum Wake {
 
 impl Wake {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Discovered,
         Self::DesiredChanged,
         Self::SpecChanged,
         Self::ConflictsChanged,
+        Self::LeadershipChanged,
         Self::Due,
         Self::Retry,
     ];
@@ -140,6 +148,7 @@ impl Wake {
             Self::DesiredChanged => "DesiredChanged",
             Self::SpecChanged => "SpecChanged",
             Self::ConflictsChanged => "ConflictsChanged",
+            Self::LeadershipChanged => "LeadershipChanged",
             Self::Due => "Due",
             Self::Retry => "Retry",
         }
@@ -152,7 +161,7 @@ impl queue::Reason for Wake {
 
     fn bypasses_back_off(self) -> bool {
         match self {
-            Self::DesiredChanged | Self::SpecChanged => true,
+            Self::DesiredChanged | Self::SpecChanged | Self::LeadershipChanged => true,
             Self::Discovered | Self::ConflictsChanged | Self::Due | Self::Retry => false,
         }
     }

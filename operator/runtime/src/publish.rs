@@ -9,6 +9,7 @@ use planner::{Mono, Plan, WaitingOn};
 
 use crate::cloud::{Cloud, CloudWriter};
 use crate::events;
+use crate::lease::Standing;
 use crate::metrics::Generations;
 use crate::outcome::Outcome;
 use crate::reconcile::Reconciled;
@@ -33,7 +34,10 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         let now = self.clock.now();
         let status = slot.with(|kept| {
             self.log(slot, kept, reconciled);
-            self.tell_events(slot, kept, reconciled, now.wall);
+            // Each event is told once: by the operator that leads.
+            if kept.standing != Standing::Standby {
+                self.tell_events(slot, kept, reconciled, now.wall);
+            }
             let told = &mut kept.told;
             if reconciled.outcome.is_failure() {
                 told.errors = told.errors.saturating_add(1);
@@ -153,10 +157,11 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         }
     }
 
-    /// Writes the status when its content changed: at once when phase, stage or the wish that it speaks of did, else
+    /// Writes the status, by the operator that leads, when its content changed: at once when phase, stage or the wish that it speaks of did, else
     /// not too often.
     async fn write_status(&self, slot: &Slot, status: &Status, now: Mono) -> Option<Duration> {
-        let writer = self.executor.writer()?;
+        let standing = slot.with(|kept| kept.standing);
+        let writer = self.executor.writer_within(standing, STATUS_LIMIT)?;
         let text = status.to_json();
         let due = slot.with(|kept| {
             let told = &mut kept.told;

@@ -25,7 +25,7 @@ pub trait Reason: Copy + Ord {
     /// The wait after a failure is over.
     const RETRY: Self;
 
-    /// A person changed something, so that what failed may now succeed: do not wait for the back-off.
+    /// Something else changed than time, so that what failed may now succeed: do not wait for the back-off.
     fn bypasses_back_off(self) -> bool;
 }
 

@@ -53,8 +53,9 @@ pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
             slot.with(|kept| kept.spec.problem.clone()),
         );
     };
+    let standing = worker.executor.standing();
     let focus = slot.with(|kept| {
-        kept.begin(&application, worker.clock.mono());
+        kept.begin(&application, standing, worker.clock.mono());
         let (base, services) = kept.memory.focus(&application);
         let conflicts = kept.spec.conflicts.clone();
         Focus {
@@ -69,6 +70,11 @@ pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
         () = stop.cancelled() => return Reconciled::without_plan(Outcome::Stopping, None),
         world = worker.cloud.observe(&application, &focus) => Arc::new(world),
     };
+    if worker.executor.standing() != standing {
+        // What was looked at before a takeover is no evidence after it.
+        let why = "leadership changed while the world was looked at".to_owned();
+        return Reconciled::without_plan(Outcome::Changed, Some(why));
+    }
     let plan = decide(worker, slot, &application, &world);
     match plan.step.clone() {
         None => waited(plan),
@@ -150,7 +156,11 @@ fn stepped(mut plan: Plan, write: Write, enacted: Enacted) -> Reconciled {
             plan.report.converged = false;
             (Outcome::GuardRefused, Some(violation.to_string()))
         }
-        Enacted::NoAuthority => (Outcome::NoAuthority, None),
+        Enacted::Standby => (Outcome::Standby, None),
+        Enacted::NoAuthority => (
+            Outcome::NoAuthority,
+            Some("the lease does not outlive the write".to_owned()),
+        ),
         Enacted::Changed(why) => (Outcome::Changed, Some(why.clone())),
         Enacted::Unread(why) => (Outcome::Unread, Some(why.clone())),
         Enacted::NotSent(why) => (Outcome::NotSent, Some(why.clone())),

@@ -9,6 +9,8 @@ use crd_schema::{Application, ApplicationName};
 use planner::world::{DesiredParameter, ServiceStatus};
 use planner::{Memory, Mono, Plan, WaitingOn, World};
 
+use crate::lease::Standing;
+
 /// One application's place.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -23,6 +25,8 @@ pub(crate) struct Kept {
     /// What the memory remembers.
     pub(crate) remembered: Option<Arc<Application>>,
     pub(crate) memory: Memory,
+    /// What this process was when the memory began.
+    pub(crate) standing: Standing,
     /// What the last round of reads saw.
     pub(crate) world: Option<Arc<World>>,
     pub(crate) told: Told,
@@ -64,11 +68,12 @@ pub(crate) struct Told {
 }
 
 impl Slot {
-    pub(crate) fn new(name: ApplicationName, spec: Spec, now: Mono) -> Self {
+    pub(crate) fn new(name: ApplicationName, spec: Spec, standing: Standing, now: Mono) -> Self {
         let kept = Kept {
             spec,
             remembered: None,
             memory: Memory::new(now),
+            standing,
             world: None,
             told: Told::default(),
         };
@@ -86,13 +91,21 @@ impl Slot {
 }
 
 impl Kept {
-    /// A reconcile with this Application begins. What was remembered of another cluster, or of other groups and
-    /// rules, is no evidence here: then everything is forgotten, and every safety wait starts again.
-    pub(crate) fn begin(&mut self, application: &Arc<Application>, now: Mono) {
+    /// A reconcile with this Application begins. What was remembered of another cluster, of other groups and rules, or
+    /// in another leadership is no evidence here: then everything is forgotten, and every safety wait starts again.
+    pub(crate) fn begin(&mut self, application: &Arc<Application>, standing: Standing, now: Mono) {
         let other = |before: &Arc<Application>| {
             before.cluster != application.cluster || before.route != application.route
         };
-        if self.remembered.as_ref().is_some_and(other) {
+        let led_anew = self.standing != standing;
+        if led_anew {
+            self.standing = standing;
+            // Another leader may have written another one since.
+            self.told.written = None;
+            self.told.turn = None;
+            self.told.attempted = None;
+        }
+        if led_anew || self.remembered.as_ref().is_some_and(other) {
             self.memory = Memory::new(now);
             self.world = None;
             self.told.record = None;
@@ -143,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_remembered_of_other_groups_is_no_evidence() {
+    fn what_was_remembered_of_other_groups_or_in_another_leadership_is_no_evidence() {
         let spec = Spec {
             application: None,
             problem: None,
@@ -155,13 +168,14 @@ mod tests {
             conflicts: Vec::new(),
             wish: None,
         };
-        let slot = Slot::new(application().name, spec, Mono(0));
-        let begin = |application: &Application, now| {
+        let slot = Slot::new(application().name, spec, Standing::Standby, Mono(0));
+        let begin_as = |standing, application: &Application, now| {
             slot.with(|kept| {
-                kept.begin(&Arc::new(application.clone()), now);
+                kept.begin(&Arc::new(application.clone()), standing, now);
                 kept.memory.leading_since
             })
         };
+        let begin = |application: &Application, now| begin_as(Standing::Standby, application, now);
         let mut application = application();
         assert_eq!(begin(&application, Mono(1)), Mono(0));
         application.bake_time *= 2;
@@ -171,5 +185,9 @@ mod tests {
         application.cluster = "other".to_owned();
         assert_eq!(begin(&application, Mono(4)), Mono(4));
         assert_eq!(begin(&application, Mono(5)), Mono(4));
+        let leading = |epoch, now| begin_as(Standing::Leading(epoch), &application, now);
+        assert_eq!(leading(1, Mono(6)), Mono(6));
+        assert_eq!(leading(1, Mono(7)), Mono(6));
+        assert_eq!(leading(2, Mono(8)), Mono(8));
     }
 }

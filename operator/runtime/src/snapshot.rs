@@ -10,6 +10,8 @@ use crd_schema::{Application, ApplicationName};
 use jiff::Timestamp;
 use planner::{Mono, Plan};
 
+use crate::metrics::Role;
+
 /// The loop goes round at least every few seconds; after this long without, it is stuck.
 const TICK_LIMIT: Duration = Duration::from_secs(30);
 /// A reconcile is cut off long before this; one that still runs blocks its thread.
@@ -61,6 +63,28 @@ impl Health {
     }
 }
 
+/// What this process is to the applications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leadership {
+    /// Whether it writes.
+    pub role: Role,
+    /// Which other process holds the lease, as far as is known.
+    pub leader: Option<String>,
+    /// Why the lease could not be read or written last; none when it could, or there is none.
+    pub trouble: Option<String>,
+}
+
+impl Leadership {
+    /// One that never writes.
+    pub(crate) fn observing() -> Self {
+        Self {
+            role: Role::Observing,
+            leader: None,
+            trouble: None,
+        }
+    }
+}
+
 /// The latest of everything. Clones show the same.
 #[derive(Debug, Clone)]
 pub struct Board(Arc<Mutex<Shown>>);
@@ -69,6 +93,7 @@ pub struct Board(Arc<Mutex<Shown>>);
 struct Shown {
     applications: BTreeMap<ApplicationName, Arc<Snapshot>>,
     health: Health,
+    leadership: Leadership,
 }
 
 impl Default for Board {
@@ -81,6 +106,7 @@ impl Default for Board {
         Self(Arc::new(Mutex::new(Shown {
             applications: BTreeMap::new(),
             health,
+            leadership: Leadership::observing(),
         })))
     }
 }
@@ -99,6 +125,11 @@ impl Board {
     /// How the loop does.
     pub fn health(&self) -> Health {
         self.shown().health.clone()
+    }
+
+    /// What this process is to the applications.
+    pub fn leadership(&self) -> Leadership {
+        self.shown().leadership.clone()
     }
 
     /// Every known application was observed in full.
@@ -127,6 +158,10 @@ impl Board {
 
     pub(crate) fn set_health(&self, health: Health) {
         self.shown().health = health;
+    }
+
+    pub(crate) fn set_leadership(&self, leadership: Leadership) {
+        self.shown().leadership = leadership;
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {

@@ -83,7 +83,10 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         let tuning = &self.executor.tuning;
         let after = if outcome == Outcome::Stepped {
             Duration::ZERO
-        } else if matches!(outcome, Outcome::ObserveOnly | Outcome::Changed) {
+        } else if matches!(
+            outcome,
+            Outcome::ObserveOnly | Outcome::Standby | Outcome::Changed
+        ) {
             tuning.poll_moving
         } else {
             reconciled
@@ -122,7 +125,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 self.events
                     .emit(application, Reason::HandedOver, note, self.clock.now().wall);
             }
-            Ok(Enacted::ObserveOnly) => {}
+            Ok(Enacted::ObserveOnly | Enacted::Standby) => {}
             Ok(enacted) => {
                 tracing::warn!(%application, ?enacted, "not handed over: the next start waits longer")
             }

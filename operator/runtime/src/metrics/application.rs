@@ -147,6 +147,7 @@ impl Metrics {
             | Outcome::Waiting
             | Outcome::Stepped
             | Outcome::ObserveOnly
+            | Outcome::Standby
             | Outcome::Held
             | Outcome::Changed
             | Outcome::Stopping

@@ -8,6 +8,10 @@
 //! | `teal_build_info` | gauge | `version` | 1 |
 //! | `teal_ready` | gauge | | 1 once every known application was observed in full |
 //! | `teal_loop_tick_timestamp_seconds` | gauge | | the loop last went round; it does so at least every 5 s |
+//! | `teal_role` | gauge | `role` ([`Role`]) | 1 for what this process is, 0 for the others |
+//! | `teal_lease_changes_total` | counter | `change` (`taken`, `lost`, `released`) | times that this process took the lease, lost it, gave it back |
+//! | `teal_lease_renewed_timestamp_seconds` | gauge | | this process last took or renewed the lease; 0 when it never did |
+//! | `teal_lease_errors_total` | counter | | calls of the lease's store that failed or were not answered |
 //! | `teal_applications` | gauge | | applications that are known |
 //! | `teal_sweeps_total` | counter | `kind` (`specs`, `wishes`), `result` (`read`, `failed`) | reads of all spec parameters, of all desired parameters |
 //! | `teal_sweep_last_success_timestamp_seconds` | gauge | `kind` | the last one that succeeded |
@@ -51,7 +55,8 @@ use planner::Write;
 use planner::memory::WriteOutcome;
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry,
 };
 
 use crate::outcome::Wake;
@@ -99,11 +104,60 @@ impl Sweep {
     }
 }
 
+/// What this process is to the applications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It writes: it holds the lease, or needs none.
+    Leading,
+    /// Another one holds the lease, or none does.
+    Standby,
+    /// It never writes.
+    Observing,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Leading, Self::Standby, Self::Observing];
+
+    /// The stable name: metric label and log field.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Leading => "leading",
+            Self::Standby => "standby",
+            Self::Observing => "observing",
+        }
+    }
+}
+
+/// What became of the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseChange {
+    Taken,
+    Lost,
+    Released,
+}
+
+impl LeaseChange {
+    const ALL: [Self; 3] = [Self::Taken, Self::Lost, Self::Released];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Lost => "lost",
+            Self::Released => "released",
+        }
+    }
+}
+
 /// The loop's metrics, registered. One of these a registry.
 #[derive(Debug)]
 pub struct Metrics {
     ready: IntGauge,
     loop_tick: Gauge,
+    role: GaugeVec,
+    lease_changes: IntCounterVec,
+    lease_renewed: Gauge,
+    lease_errors: IntCounter,
     applications: IntGauge,
     sweeps: IntCounterVec,
     sweep_success: GaugeVec,
@@ -152,6 +206,20 @@ impl Metrics {
                 "teal_loop_tick_timestamp_seconds",
                 "when the loop last went round",
             )?,
+            role: register.gauges("teal_role", "1 for what this process is", &["role"])?,
+            lease_changes: register.counters(
+                "teal_lease_changes_total",
+                "times that this process took the lease, lost it, gave it back",
+                &["change"],
+            )?,
+            lease_renewed: register.float(
+                "teal_lease_renewed_timestamp_seconds",
+                "this process last took or renewed the lease",
+            )?,
+            lease_errors: register.add(IntCounter::new(
+                "teal_lease_errors_total",
+                "calls of the lease's store that failed or were not answered",
+            ))?,
             applications: register.gauge("teal_applications", "applications that are known")?,
             sweeps: register.counters(
                 "teal_sweeps_total",
@@ -290,6 +358,14 @@ impl Metrics {
     }
 
     fn initialise(&self) {
+        for role in Role::ALL {
+            self.role.with_label_values(&[role.label()]).set(0.0);
+        }
+        for change in LeaseChange::ALL {
+            self.lease_changes
+                .with_label_values(&[change.label()])
+                .reset();
+        }
         for kind in Sweep::ALL.map(Sweep::label) {
             self.sweep_success.with_label_values(&[kind]).set(0.0);
             for result in ["read", "failed"] {
@@ -317,6 +393,27 @@ impl Metrics {
 impl Metrics {
     pub(crate) fn set_ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
+    }
+
+    pub(crate) fn set_role(&self, role: Role) {
+        for other in Role::ALL {
+            let holds = if other == role { 1.0 } else { 0.0 };
+            self.role.with_label_values(&[other.label()]).set(holds);
+        }
+    }
+
+    pub(crate) fn lease_changed(&self, change: LeaseChange) {
+        self.lease_changes
+            .with_label_values(&[change.label()])
+            .inc();
+    }
+
+    pub(crate) fn lease_renewed(&self, now: Timestamp) {
+        self.lease_renewed.set(seconds(now));
+    }
+
+    pub(crate) fn lease_failed(&self) {
+        self.lease_errors.inc();
     }
 
     /// The loop went round: how many applications it knows, and how its queue stands.
