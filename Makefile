@@ -43,6 +43,11 @@ test: check-manifests doc-test ## all tests; says what it leaves out for want of
 	then $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else $(CARGO) test --locked --workspace --lib --bins --tests --no-fail-fast; fi
 
+# Some minutes: a thousand seeded rollouts and single faults at every call that says something new.
+.PHONY: sdk-simulation
+sdk-simulation: ## the operator with its SDK clients under faults, in virtual time
+	TEAL_SIMULATION=full $(CARGO) test --locked --workspace --test sdk_simulation
+
 .PHONY: doc-test
 doc-test: ## the examples in the documentation
 	$(CARGO) test --locked --workspace --doc --quiet

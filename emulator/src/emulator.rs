@@ -32,6 +32,8 @@ pub struct Emulator {
 struct Inner {
     world: Mutex<World>,
     faults: Faults,
+    /// The world's time at `started`.
+    began: Millis,
     started: Instant,
     requests: AtomicU64,
 }
@@ -39,9 +41,14 @@ struct Inner {
 /// How far apart the states are that lagging reads see of changes that no API call made, in milliseconds.
 const HISTORY_SPACING_MS: Millis = 50;
 
-/// Marks a response (as an [`http::Extensions`] entry) whose connection breaks instead: the caller must not see it.
+/// Marks a response (as an [`http::Extensions`] entry) that the caller must not see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConnectionLost;
+pub enum ConnectionLost {
+    /// There never was a connection.
+    Refused,
+    /// It broke after the request was sent.
+    Broken,
+}
 
 impl Emulator {
     /// An empty account whose time begins now.
@@ -59,9 +66,15 @@ impl Emulator {
     /// An empty account whose time begins at `epoch_unix_ms` (Unix time in milliseconds).
     #[must_use]
     pub fn starting_at(settings: Settings, epoch_unix_ms: u64) -> Self {
-        let world = Mutex::new(World::new(settings, epoch_unix_ms));
+        Self::resumed(World::new(settings, epoch_unix_ms))
+    }
+
+    /// An account that goes on from `world`, at the instant that it had reached.
+    #[must_use]
+    pub fn resumed(world: World) -> Self {
         let inner = Inner {
-            world,
+            began: world.now,
+            world: Mutex::new(world),
             faults: Faults::default(),
             started: Instant::now(),
             requests: AtomicU64::new(0),
@@ -74,7 +87,8 @@ impl Emulator {
     /// Milliseconds since this account began.
     #[must_use]
     pub fn now(&self) -> Millis {
-        u64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let since = u64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.inner.began.saturating_add(since)
     }
 
     /// Lets `f` see or change the world as it is now.
@@ -106,11 +120,12 @@ impl Emulator {
             .as_ref()
             .map_or("", |input| input.shape.as_str());
         request::check(service, shape, &input)?;
-        self.carry_out(&Call {
+        let call = Call {
             service,
             operation: operation.to_owned(),
             input,
-        })
+        };
+        self.carry_out(&call, None)
     }
 
     /// Answers one AWS API request. A response that carries [`ConnectionLost`] must not reach the caller.
@@ -148,7 +163,11 @@ impl Emulator {
             Some(Effect::Error(error)) => self.refuse(&received, error),
             Some(Effect::LoseRequest) => {
                 self.record(&received, Value::Null, false, "lost");
-                self.lost()
+                lost(ConnectionLost::Broken)
+            }
+            Some(Effect::RefuseConnection) => {
+                self.record(&received, Value::Null, false, "unconnected");
+                lost(ConnectionLost::Refused)
             }
             Some(Effect::ErrorAfter(error)) => self.answer(&received, Some(After::Error(error))),
             Some(Effect::LoseAnswer) => self.answer(&received, Some(After::Lost)),
@@ -157,6 +176,10 @@ impl Emulator {
                 pause(delay).await;
                 response
             }
+            Some(Effect::CutAnswer) => self
+                .answer(&received, None)
+                .map(|body| body.slice(..body.len() / 2)),
+            Some(Effect::StaleAnswer(lag)) => self.answer(&received, Some(After::Stale(lag))),
             Some(Effect::Latency(_)) | None => self.answer(&received, None),
         }
     }
@@ -178,15 +201,19 @@ impl Emulator {
             operation: received.operation.name.clone(),
             input,
         };
-        let result = self.carry_out(&call);
+        let stale = match after {
+            Some(After::Stale(lag)) => Some(lag),
+            Some(After::Error(_) | After::Lost) | None => None,
+        };
+        let result = self.carry_out(&call, stale);
         let effect = result.is_ok();
         let seen = match (after, result) {
             (Some(After::Lost), _) => {
                 self.record(received, call.input, effect, "lost");
-                return self.lost();
+                return lost(ConnectionLost::Broken);
             }
             (Some(After::Error(error)), Ok(_)) => Err(error),
-            (Some(After::Error(_)) | None, result) => result,
+            (Some(After::Error(_) | After::Stale(_)) | None, result) => result,
         };
         let envelope = self.envelope();
         let encoded = seen.and_then(|output| {
@@ -204,10 +231,10 @@ impl Emulator {
         })
     }
 
-    fn carry_out(&self, call: &Call) -> Result<Value, AwsError> {
+    fn carry_out(&self, call: &Call, stale: Option<Millis>) -> Result<Value, AwsError> {
         self.with(|world| {
             if is_read(&call.operation) {
-                return match self.inner.faults.lagging(call.service, world) {
+                return match self.inner.faults.lagging(call.service, stale, world) {
                     Some(mut past) => api::call(&mut past, call),
                     None => api::call(world, call),
                 };
@@ -240,13 +267,6 @@ impl Emulator {
              because no identity-based policy allows the {prefix}:{operation} action"
         );
         AwsError::new("AccessDeniedException", message)
-    }
-
-    fn lost(&self) -> Response<Bytes> {
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = http::StatusCode::BAD_GATEWAY;
-        response.extensions_mut().insert(ConnectionLost);
-        response
     }
 
     fn record(&self, received: &Received, input: Value, effect: bool, outcome: &str) {
@@ -282,11 +302,19 @@ impl Emulator {
     }
 }
 
-/// What a fault does to a call that has taken effect.
+/// What a fault does to the answer.
 #[derive(Debug)]
 enum After {
     Error(AwsError),
     Lost,
+    Stale(Millis),
+}
+
+fn lost(how: ConnectionLost) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = http::StatusCode::BAD_GATEWAY;
+    response.extensions_mut().insert(how);
+    response
 }
 
 async fn pause(millis: u64) {

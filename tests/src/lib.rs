@@ -8,8 +8,10 @@
     reason = "a test says so by failing"
 )]
 
+pub mod iam;
 mod operator;
 mod stage;
+pub mod wire;
 
 pub use operator::Operator;
-pub use stage::{Rule, Stage};
+pub use stage::{Rule, Snapshot, Stage};

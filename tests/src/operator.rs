@@ -1,22 +1,23 @@
 //! The real operator: controller, planner, SDK clients; only the HTTP client leads into the emulator.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws::names::Names;
 use aws::{AwsCloud, AwsWriter, CallMetrics, Connection};
 use emulator::Emulator;
-use emulator::emulator::ConnectionLost;
 use jiff::Timestamp;
 use prometheus::Registry;
 use runtime::clock::Clock;
 use runtime::controller::Settings;
+use runtime::events::Events;
 use runtime::executor::Mode;
 use runtime::lease::Authority;
 use runtime::snapshot::Board;
 use runtime::{Controller, Metrics};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::wire::Wire;
 
 /// One operator process, as far as a process can be had without one.
 #[derive(Debug)]
@@ -25,6 +26,10 @@ pub struct Operator {
     pub board: Board,
     /// Its metrics.
     pub registry: Registry,
+    /// What it told of.
+    pub events: Events,
+    /// From here on nothing leaves it.
+    dead: CancellationToken,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -32,19 +37,26 @@ pub struct Operator {
 impl Operator {
     /// Starts with these settings; `writes` false observes only.
     pub fn start(emulator: &Emulator, settings: Settings, writes: bool) -> Self {
+        Self::start_over(&Wire::new(emulator), emulator, settings, writes)
+    }
+
+    /// The same over a wire that keeps what it carries.
+    pub fn start_over(wire: &Wire, emulator: &Emulator, settings: Settings, writes: bool) -> Self {
         let wall = emulator.with(|world| world.epoch_unix_ms + world.now);
         let wall = Timestamp::from_millisecond(i64::try_from(wall).expect("a date of today"))
             .expect("in range");
         let clock = Clock::starting_at(wall);
         let registry = Registry::new();
         let calls = CallMetrics::new(&registry).expect("a fresh registry");
-        let served = emulator.clone();
+        let (dead, wire) = (CancellationToken::new(), wire.clone());
+        let cut = dead.clone();
         let http = aws::in_process::http_client(move |request| {
-            let emulator = served.clone();
+            let (cut, wire) = (cut.clone(), wire.clone());
             async move {
-                let response = emulator.handle(request).await;
-                let lost = response.extensions().get::<ConnectionLost>().is_some();
-                (!lost).then_some(response)
+                if cut.is_cancelled() {
+                    std::future::pending::<()>().await;
+                }
+                wire.carry(request).await
             }
         });
         let connection = Connection::in_process(http, clock, &aws::Settings::default(), calls);
@@ -61,22 +73,23 @@ impl Operator {
         let metrics = Arc::new(Metrics::new(&registry, "test").expect("a fresh registry"));
         let stop = CancellationToken::new();
         let controller = Controller::new(cloud, mode, settings, clock, metrics, stop.clone());
-        let board = controller.board();
+        let (board, events) = (controller.board(), controller.events());
         let task = tokio::spawn(controller.run());
         Self {
             board,
             registry,
+            events,
+            dead,
             stop,
             task,
         }
     }
 
-    /// `kill -9`: it is gone between two awaits, and what it had sent has happened or not.
+    /// `kill -9`: nothing leaves it any more; what it had sent arrives.
     pub async fn kill(self) {
+        self.dead.cancel();
         self.task.abort();
         let _ = self.task.await;
-        // Requests that were on the wire arrive or do not within this time.
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
     /// SIGTERM: it ends at a step boundary and hands over.

@@ -7,7 +7,7 @@ use emulator::api::Service;
 use emulator::seed::Seed;
 use emulator::world::behaviour::Behaviour;
 use emulator::world::traffic::{self, Stream};
-use emulator::world::{Settings, view};
+use emulator::world::{Settings, World, view};
 use runtime::controller::Settings as Loop;
 use serde_json::{Value, json};
 
@@ -28,6 +28,15 @@ pub struct Stage {
     pub groups: [String; 2],
     /// Production and test listener.
     pub listeners: [String; 2],
+    users: Option<usize>,
+}
+
+/// A stage at one instant: an account from which any number of stages go on.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    world: World,
+    groups: [String; 2],
+    listeners: [String; 2],
     users: Option<usize>,
 }
 
@@ -80,6 +89,26 @@ impl Stage {
         };
         stage.put("spec", &change(stage.spec()).to_string());
         stage
+    }
+
+    /// The stage as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            world: self.emulator.with(|world| world.clone()),
+            groups: self.groups.clone(),
+            listeners: self.listeners.clone(),
+            users: self.users,
+        }
+    }
+
+    /// A stage that goes on from there.
+    pub fn resumed(snapshot: &Snapshot) -> Self {
+        Self {
+            emulator: Emulator::resumed(snapshot.world.clone()),
+            groups: snapshot.groups.clone(),
+            listeners: snapshot.listeners.clone(),
+            users: snapshot.users,
+        }
     }
 
     /// The Application as JSON, with short waits.

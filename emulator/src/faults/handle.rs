@@ -46,7 +46,7 @@ impl Faults {
         let mut state = self.lock();
         state.seen = vec![0; settings.plan.len()];
         state.buckets = Buckets::default();
-        if settings.read_lag_ms.is_empty() {
+        if settings.longest_lag_ms().is_none() {
             state.history.clear();
         }
         state.settings = settings;
@@ -83,9 +83,12 @@ impl Faults {
                 | Effect::AccessDenied
                 | Effect::Error(_)
                 | Effect::ErrorAfter(_)
+                | Effect::RefuseConnection
                 | Effect::LoseRequest
                 | Effect::LoseAnswer
-                | Effect::SlowAnswer(_) => {
+                | Effect::SlowAnswer(_)
+                | Effect::CutAnswer
+                | Effect::StaleAnswer(_) => {
                     decision.effect = decision.effect.or_else(|| Some(fault.effect.clone()))
                 }
             }
@@ -103,7 +106,7 @@ impl Faults {
     /// milliseconds old.
     pub fn remember(&self, world: &World, spacing: Millis) {
         let mut state = self.lock();
-        let Some(longest) = state.settings.read_lag_ms.values().max().copied() else {
+        let Some(longest) = state.settings.longest_lag_ms() else {
             return;
         };
         if state
@@ -115,15 +118,13 @@ impl Faults {
         }
     }
 
-    /// The state from which a read of `service` is answered, if it lags.
+    /// The state from which a read of `service` is answered, if it lags: by `stale` milliseconds, else by what is set
+    /// for the service.
     #[must_use]
-    pub fn lagging(&self, service: Service, world: &World) -> Option<World> {
+    pub fn lagging(&self, service: Service, stale: Option<Millis>, world: &World) -> Option<World> {
         let mut state = self.lock();
-        let lag = state
-            .settings
-            .read_lag_ms
-            .get(&service)
-            .copied()
+        let lag = stale
+            .or_else(|| state.settings.read_lag_ms.get(&service).copied())
             .filter(|lag| *lag > 0)?;
         if state.history.latest().is_none() {
             state.history.remember(world, lag);

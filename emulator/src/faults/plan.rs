@@ -80,6 +80,8 @@ pub enum Effect {
     Error(AwsError),
     /// The call takes effect, yet this error is the answer.
     ErrorAfter(AwsError),
+    /// There is no connection: nothing of the call leaves. Over a socket it breaks, as for a lost request.
+    RefuseConnection,
     /// The connection breaks before the call takes effect.
     LoseRequest,
     /// The call takes effect and the connection breaks before the answer.
@@ -89,6 +91,32 @@ pub enum Effect {
     /// The call takes effect at once and its answer comes so many milliseconds later: longer than the
     /// caller's time-out, it is a time-out after the effect.
     SlowAnswer(u64),
+    /// The call takes effect and the second half of its answer is missing.
+    CutAnswer,
+    /// A read is answered from the state of so many milliseconds ago; a write is none the worse.
+    StaleAnswer(u64),
+}
+
+impl FaultSettings {
+    /// How many milliseconds back a read may see.
+    #[must_use]
+    pub fn longest_lag_ms(&self) -> Option<u64> {
+        let stale = |fault: &Fault| match fault.effect {
+            Effect::StaleAnswer(lag) => Some(lag),
+            Effect::Throttle
+            | Effect::AccessDenied
+            | Effect::Error(_)
+            | Effect::ErrorAfter(_)
+            | Effect::RefuseConnection
+            | Effect::LoseRequest
+            | Effect::LoseAnswer
+            | Effect::Latency(_)
+            | Effect::SlowAnswer(_)
+            | Effect::CutAnswer => None,
+        };
+        let planned = self.plan.iter().filter_map(stale);
+        self.read_lag_ms.values().copied().chain(planned).max()
+    }
 }
 
 impl Fault {

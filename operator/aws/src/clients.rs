@@ -41,6 +41,9 @@ impl Default for Settings {
     }
 }
 
+/// The secret access key towards a local AWS. A test looks for it where no secret may be.
+pub const MADE_UP_SECRET: &str = "made-up-secret-access-key";
+
 /// Why there is no connection to AWS.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -123,7 +126,7 @@ impl Connection {
             .region
             .clone()
             .unwrap_or_else(|| "eu-west-1".to_owned());
-        let credentials = Credentials::new("AKIDEXAMPLE", "in-process", None, None, "in-process");
+        let credentials = Credentials::new("AKIDEXAMPLE", MADE_UP_SECRET, None, None, "in-process");
         let config = SdkConfig::builder()
             .behavior_version(behavior_version())
             .region(Region::new(region))

@@ -8,6 +8,8 @@ use hyper_util::client::legacy::Error as TransportError;
 use planner::memory::WriteOutcome;
 use runtime::cloud::ReadError;
 
+use crate::in_process::NoAnswer;
+
 /// Characters of an AWS message that are kept.
 const MAX_MESSAGE: usize = 400;
 
@@ -305,9 +307,11 @@ fn of_connector(error: &ConnectorError) -> (Kind, Effect) {
     } else {
         Kind::Network
     };
-    let never_connected = causes(error)
-        .filter_map(|cause| cause.downcast_ref::<TransportError>())
-        .any(TransportError::is_connect);
+    let never_connected = causes(error).any(|cause| {
+        let transport = cause.downcast_ref::<TransportError>();
+        transport.is_some_and(TransportError::is_connect)
+            || cause.downcast_ref() == Some(&NoAnswer::NotConnected)
+    });
     (
         kind,
         if error.is_user() || never_connected {

@@ -15,17 +15,27 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{Request, Response};
 
-/// An HTTP client whose server is `serve`; `None` is a connection that breaks after the request was sent.
-/// Nothing times out but by the SDK's own time-outs.
+/// Why a request has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// Nothing of it left.
+    #[error("there is no connection")]
+    NotConnected,
+    /// The connection broke after it was sent.
+    #[error("the connection broke")]
+    Broken,
+}
+
+/// An HTTP client whose server is `serve`. Nothing times out but by the SDK's own time-outs.
 pub fn http_client<F, R>(serve: F) -> SharedHttpClient
 where
     F: Fn(Request<Bytes>) -> R + Send + Sync + 'static,
-    R: Future<Output = Option<Response<Bytes>>> + Send + 'static,
+    R: Future<Output = Result<Response<Bytes>, NoAnswer>> + Send + 'static,
 {
     SharedHttpClient::new(InProcess(Arc::new(move |request| Box::pin(serve(request)))))
 }
 
-type Answer = Pin<Box<dyn Future<Output = Option<Response<Bytes>>> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Bytes>, NoAnswer>> + Send>>;
 
 #[derive(Clone)]
 struct InProcess(Arc<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>);
@@ -57,7 +67,7 @@ impl HttpConnector for InProcess {
                 request.map(|body| Bytes::copy_from_slice(body.bytes().unwrap_or_default()));
             let response = serve(request)
                 .await
-                .ok_or_else(|| ConnectorError::io("the connection broke".into()))?;
+                .map_err(|none| ConnectorError::io(none.into()))?;
             let response = response.map(SdkBody::from);
             HttpResponse::try_from(response).map_err(|error| ConnectorError::user(error.into()))
         })

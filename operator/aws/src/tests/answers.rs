@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{blog, connection, json, silence, text};
 use crate::clients::{Connection, Settings};
-use crate::in_process::http_client;
+use crate::in_process::{NoAnswer, http_client};
 use crate::metrics::{CallMetrics, Tally};
 use crate::{AwsCloud, AwsWriter, Names};
 
@@ -129,7 +129,7 @@ async fn a_connection_that_breaks_leaves_a_write_unknown() {
 async fn no_answer_in_time_leaves_a_write_unknown() {
     let http = http_client(|_| async {
         silence().await;
-        None
+        Err(NoAnswer::Broken)
     });
     let metrics = CallMetrics::new(&prometheus::Registry::new()).unwrap();
     let settings = Settings::default();

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use super::application;
 use crate::clients::{Connection, Settings};
-use crate::in_process::http_client;
+use crate::in_process::{NoAnswer, http_client};
 use crate::metrics::CallMetrics;
 use crate::names::Leaf;
 use crate::{AwsCloud, AwsWriter, Names, Parameters};
@@ -56,11 +56,11 @@ impl Stage {
             let api = api.clone();
             async move {
                 let response = api.handle(request).await;
-                response
-                    .extensions()
-                    .get::<ConnectionLost>()
-                    .is_none()
-                    .then_some(response)
+                match response.extensions().get() {
+                    None => Ok(response),
+                    Some(ConnectionLost::Refused) => Err(NoAnswer::NotConnected),
+                    Some(ConnectionLost::Broken) => Err(NoAnswer::Broken),
+                }
             }
         });
         let clock = Clock::starting_at(Timestamp::now());

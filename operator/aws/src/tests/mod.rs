@@ -17,7 +17,7 @@ use runtime::clock::Clock;
 use serde_json::Value;
 
 use crate::clients::{Connection, Settings};
-use crate::in_process::http_client;
+use crate::in_process::{NoAnswer, http_client};
 use crate::metrics::CallMetrics;
 
 const REGION: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012";
@@ -82,7 +82,7 @@ where
     let http = http_client(move |request: Request<Bytes>| {
         let answer = answer(&operation(&request), request.body());
         written.lock().unwrap().push(request);
-        std::future::ready(answer)
+        std::future::ready(answer.ok_or(NoAnswer::Broken))
     });
     let settings = Settings {
         share: 1.0,

@@ -1,0 +1,163 @@
+//! The wire between an operator and the emulated AWS. It carries each request to the emulator, whether the caller
+//! waits for the answer or not, keeps what went over it, and holds every request against the shipped IAM policy.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws::in_process::NoAnswer;
+use bytes::Bytes;
+use emulator::Emulator;
+use emulator::emulator::ConnectionLost;
+use emulator::faults::history::is_read;
+use emulator::protocol::request;
+use http::{HeaderMap, Request, Response};
+use sha2::{Digest, Sha256};
+
+use crate::iam::{self, Asked, Policy};
+
+/// One direction of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// Milliseconds since the account began.
+    pub at: u64,
+    /// The operation of a request, the status of an answer.
+    pub what: String,
+    /// SHA-256 over everything that was sent: head and body.
+    pub digest: [u8; 32],
+}
+
+/// Everything that went over one account's wire. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    emulator: Emulator,
+    policy: Option<Arc<Policy>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    exchanges: Vec<Exchange>,
+    asked: BTreeSet<Asked>,
+    /// Reads that were held against the policy already: nothing about them depends on the account's state.
+    judged: HashSet<[u8; 32]>,
+    denied: Vec<String>,
+}
+
+impl Wire {
+    /// A wire on which everything is allowed.
+    pub fn new(emulator: &Emulator) -> Self {
+        Self {
+            emulator: emulator.clone(),
+            policy: None,
+            kept: Arc::default(),
+        }
+    }
+
+    /// A wire that holds every request against `policy`.
+    pub fn judged_by(emulator: &Emulator, policy: Policy) -> Self {
+        Self {
+            policy: Some(Arc::new(policy)),
+            ..Self::new(emulator)
+        }
+    }
+
+    /// What went over it, in order.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.lock().exchanges.clone()
+    }
+
+    /// How many requests went over it.
+    pub fn requests(&self) -> usize {
+        let is_request = |exchange: &&Exchange| exchange.what.starts_with("> ");
+        self.lock().exchanges.iter().filter(is_request).count()
+    }
+
+    /// The permissions that were asked for, each once.
+    pub fn asked(&self) -> BTreeSet<Asked> {
+        self.lock().asked.clone()
+    }
+
+    /// Requests that the policy does not allow.
+    pub fn denied(&self) -> Vec<String> {
+        self.lock().denied.clone()
+    }
+
+    /// Carries one request. Once it is on the wire it arrives, even when the caller goes away.
+    pub(crate) async fn carry(&self, request: Request<Bytes>) -> Result<Response<Bytes>, NoAnswer> {
+        self.sent(&request);
+        let wire = self.clone();
+        let answer = tokio::spawn(async move {
+            let response = wire.emulator.handle(request).await;
+            let lost = response.extensions().get().copied();
+            wire.answered(&response, lost);
+            match lost {
+                None => Ok(response),
+                Some(ConnectionLost::Refused) => Err(NoAnswer::NotConnected),
+                Some(ConnectionLost::Broken) => Err(NoAnswer::Broken),
+            }
+        });
+        answer.await.expect("the emulator answers")
+    }
+
+    fn sent(&self, request: &Request<Bytes>) {
+        let head = format!("{} {}", request.method(), request.uri());
+        let recognised = request::recognise(request);
+        let operation = match &recognised {
+            Ok(received) => received.operation.name.clone(),
+            Err(refused) => refused.operation.clone(),
+        };
+        let body: [u8; 32] = Sha256::digest(request.body()).into();
+        let mut kept = self.lock();
+        kept.exchanges.push(Exchange {
+            at: self.emulator.now(),
+            what: format!("> {operation}"),
+            digest: digest(&head, request.headers(), request.body()),
+        });
+        let Some(policy) = &self.policy else { return };
+        if is_read(&operation) && !kept.judged.insert(body) {
+            return;
+        }
+        drop(kept);
+        let asked = recognised
+            .map_err(|refused| refused.error)
+            .and_then(|received| Ok((received.service, received.decode()?)))
+            .map_err(|error| format!("{operation}: {error}"))
+            .and_then(|(service, input)| iam::asked(&self.emulator, service, &operation, &input));
+        let mut kept = self.lock();
+        match asked {
+            Ok(asked) => {
+                let denied = asked.iter().filter(|asked| !policy.allows(asked));
+                kept.denied.extend(denied.map(ToString::to_string));
+                kept.asked.extend(asked);
+            }
+            Err(unknown) => kept.denied.push(unknown),
+        }
+    }
+
+    fn answered(&self, response: &Response<Bytes>, lost: Option<ConnectionLost>) {
+        let head = format!("{} {lost:?}", response.status());
+        self.lock().exchanges.push(Exchange {
+            at: self.emulator.now(),
+            what: format!("< {head}"),
+            digest: digest(&head, response.headers(), response.body()),
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Over the head, every header and the body.
+fn digest(head: &str, headers: &HeaderMap, body: &[u8]) -> [u8; 32] {
+    let mut sum = Sha256::new();
+    sum.update(head);
+    for (name, value) in headers {
+        sum.update(name.as_str());
+        sum.update(b": ");
+        sum.update(value.as_bytes());
+        sum.update(b"\n");
+    }
+    sum.update(body);
+    sum.finalize().into()
+}

@@ -1,0 +1,279 @@
+//! Carries a plan out and says what was wrong.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use emulator::api::Service;
+use emulator::faults::FaultSettings;
+use runtime::controller::Settings;
+use serde_json::{Value, json};
+use tests::iam::{Asked, Policy};
+use tests::wire::{Exchange, Wire};
+use tests::{Operator, Stage};
+
+use crate::plan::{Deed, Plan, Scene};
+use crate::scene;
+use crate::secrets::{self, Log};
+
+/// Longest time from the quiet to the end: two deadlines for the new release, twice Q∞, and the steps between.
+const PATIENCE_S: u64 = 3_600;
+/// Nothing may be written for so long after the end.
+const STILL_S: u64 = 130;
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// What was wrong; empty in a good run.
+    pub(crate) problems: Vec<String>,
+    /// The permissions that were asked for.
+    pub(crate) asked: BTreeSet<Asked>,
+    /// Everything that went over the wire.
+    pub(crate) exchanges: Vec<Exchange>,
+    /// How many of the emulator's calls were counted before the operator's first one.
+    pub(crate) journal: Vec<String>,
+    /// Virtual milliseconds from the beginning to the end.
+    pub(crate) took_ms: u64,
+}
+
+impl Report {
+    /// Fails with the plan when something was wrong.
+    pub(crate) fn check(&self, plan: &Plan) {
+        assert!(
+            self.problems.is_empty(),
+            "{:#?}\nthe plan, for TEAL_PLAN: {}",
+            self.problems,
+            serde_json::to_string(plan).unwrap()
+        );
+    }
+}
+
+/// Runs a plan on a runtime of its own, whose clock is paused.
+pub(crate) fn run(plan: &Plan) -> Report {
+    run_with(plan, Settings::default())
+}
+
+/// The same with other bounds.
+pub(crate) fn run_with(plan: &Plan, settings: Settings) -> Report {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().unwrap();
+    let snapshot = runtime.block_on(scene::snapshot(plan.scene));
+    drop(runtime);
+    let runtime = builder.build().unwrap();
+    fastrand::seed(plan.seed);
+    let log = Log::default();
+    let _collected = log.collect();
+    runtime.block_on(async {
+        let stage = Stage::resumed(&snapshot);
+        let policy = Policy::shipped(&stage.listeners, &scene::rules(&stage)).unwrap();
+        let wire = Wire::judged_by(&stage.emulator, policy);
+        let mut running = Running {
+            plan,
+            settings,
+            wire,
+            stage,
+            log,
+            operator: None,
+            outputs: String::new(),
+        };
+        running.run().await
+    })
+}
+
+struct Running<'a> {
+    plan: &'a Plan,
+    settings: Settings,
+    wire: Wire,
+    stage: Stage,
+    log: Log,
+    operator: Option<Operator>,
+    /// What ended operators showed.
+    outputs: String,
+}
+
+impl Running<'_> {
+    async fn run(&mut self) -> Report {
+        let began = self.stage.emulator.now();
+        self.stage.emulator.faults().clear_journal();
+        self.stage.emulator.faults().set(self.plan.faults.clone());
+        for act in self.plan.acts.iter().filter(|act| act.at == 0) {
+            self.act(&act.deed).await;
+        }
+        self.act(&Deed::Start).await;
+        let mut now = 0;
+        for act in self.plan.acts.iter().filter(|act| act.at > 0) {
+            now = self.pass_until(now, act.at).await;
+            self.act(&act.deed).await;
+        }
+        self.pass_until(now, self.plan.quiet_ms).await;
+        self.stage.emulator.faults().set(FaultSettings::default());
+        self.act(&Deed::Start).await;
+        let mut problems = Vec::new();
+        match self.ends().await {
+            Err(unended) => problems.push(unended),
+            Ok(()) => {
+                let took_ms = self.stage.emulator.now() - began;
+                if self.plan.scene == Scene::Empty {
+                    self.stage.open(5.0);
+                }
+                let before = self.stage.writes();
+                tokio::time::sleep(Duration::from_secs(STILL_S)).await;
+                if self.stage.writes() != before {
+                    problems.push(format!("more is wanted: {}", self.stage.picture()));
+                }
+                problems.extend(self.wrong_at_the_end());
+                return self.report(problems, took_ms);
+            }
+        }
+        self.report(problems, 0)
+    }
+
+    /// Waits until an instant of the plan; faults end on the way when it is time.
+    async fn pass_until(&self, from: u64, to: u64) -> u64 {
+        let quiet = self.plan.quiet_ms.clamp(from, to.max(from));
+        tokio::time::sleep(Duration::from_millis(quiet - from)).await;
+        if quiet < to {
+            self.stage.emulator.faults().set(FaultSettings::default());
+            tokio::time::sleep(Duration::from_millis(to - quiet)).await;
+        }
+        to.max(from)
+    }
+
+    async fn act(&mut self, deed: &Deed) {
+        match deed {
+            Deed::Wish(version) => self.stage.wish(version),
+            Deed::Behave(version, behaviour) => {
+                self.stage.behave(version, behaviour.clone());
+            }
+            Deed::Kill => {
+                if let Some(operator) = self.operator.take() {
+                    self.outputs.push_str(&secrets::shown(&operator));
+                    operator.kill().await;
+                }
+            }
+            Deed::Start => {
+                if self.operator.is_none() {
+                    let (wire, emulator) = (&self.wire, &self.stage.emulator);
+                    let operator = Operator::start_over(wire, emulator, self.settings, true);
+                    self.operator = Some(operator);
+                }
+            }
+            Deed::TestWeights(weights) => {
+                let listener = self.stage.listeners[1].clone();
+                self.set_weights(&listener, *weights);
+            }
+            Deed::Split => {
+                let entered = &self.stage.get("record")["rollout"]["entered"];
+                if !entered["Bake"].is_null() && entered["CleanUp"].is_null() {
+                    self.stage.set_weights([Some(50), Some(50)]);
+                }
+            }
+            Deed::ScaleOut => {
+                if let [only] = self.stage.services().as_slice() {
+                    let more = only["desiredCount"].as_u64().unwrap_or(0) + 1;
+                    let input = json!({"cluster": "prod", "service": only["serviceName"], "desiredCount": more});
+                    if only["status"] == "ACTIVE" {
+                        self.stage.person(Service::Ecs, "UpdateService", input);
+                    }
+                }
+            }
+        }
+    }
+
+    fn set_weights(&self, listener: &str, weights: [Option<u64>; 2]) {
+        let groups = self.stage.groups.iter().zip(weights);
+        let tuples: Vec<Value> = groups
+            .filter_map(|(group, weight)| Some(json!({"TargetGroupArn": group, "Weight": weight?})))
+            .collect();
+        let actions = json!([{"Type": "forward", "ForwardConfig": {"TargetGroups": tuples}}]);
+        let input = json!({"ListenerArn": listener, "DefaultActions": actions});
+        self.stage.person(Service::Elbv2, "ModifyListener", input);
+    }
+
+    /// Waits for the end, and says when it does not come.
+    async fn ends(&self) -> Result<(), String> {
+        let (mut looked, mut ended) = (0, false);
+        for _ in 0..PATIENCE_S {
+            let version = self.stage.version("status");
+            if version != looked {
+                looked = version;
+                let status = self.stage.get("status");
+                ended = self.is_end(&status);
+            }
+            if ended && self.stage.live().len() == 1 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Err(format!(
+            "no end within {PATIENCE_S} s of quiet: {}",
+            self.stage.picture()
+        ))
+    }
+
+    fn is_end(&self, status: &Value) -> bool {
+        let wish = self.plan.wish();
+        let about_the_wish = status["desired"]["version"] == wish
+            && status["desired"]["generation"]["version"] == self.stage.version("desired");
+        let settled = status["phase"] == "Settled" && status["serving"]["version"] == wish;
+        let rejected = status["phase"] == "Failed" && !status["serving"]["version"].is_null();
+        about_the_wish && (settled || rejected)
+    }
+
+    /// What a person would complain about.
+    fn wrong_at_the_end(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let users = self.stage.users();
+        if users.failed > 0 || users.requests < 100 {
+            problems.push(format!("requests were lost: {users:?}"));
+        }
+        let status = self.stage.get("status");
+        let (failed, bad) = (status["phase"] == "Failed", self.plan.is_bad());
+        if (bad && !failed) || (!bad && failed && !self.plan.may_reject()) {
+            problems.push(format!("the wrong end: {}", self.stage.picture()));
+        }
+        if self.stage.live().len() != 1 {
+            problems.push(format!("services are left over: {}", self.stage.picture()));
+        }
+        let family = json!({"familyPrefix": "blog-teal"});
+        let kept = self
+            .stage
+            .person(Service::Ecs, "ListTaskDefinitions", family);
+        let kept = kept["taskDefinitionArns"].as_array().map_or(0, Vec::len);
+        if kept > self.settings.tuning.keep_revisions {
+            problems.push(format!("{kept} revisions are left over"));
+        }
+        problems
+    }
+
+    fn report(&mut self, mut problems: Vec<String>, took_ms: u64) -> Report {
+        if let Some(operator) = &self.operator {
+            self.outputs.push_str(&secrets::shown(operator));
+        }
+        problems.extend(self.wire.denied());
+        let log = self.log.text();
+        let bugs = log
+            .lines()
+            .filter(|line| line.contains("a bug") || line.contains("panicked"));
+        problems.extend(bugs.map(str::to_owned));
+        problems.extend(secrets::found(&log, "the log"));
+        problems.extend(secrets::found(&self.outputs, "metrics, events or board"));
+        problems.extend(secrets::found(
+            &secrets::written(&self.stage),
+            "a parameter",
+        ));
+        let lines = self.stage.emulator.faults().journal(|journal| {
+            let line = |entry: &emulator::faults::journal::Entry| {
+                let (at, input) = (entry.at, &entry.input);
+                format!("{at:>8} {} {}: {input}", entry.operation, entry.outcome)
+            };
+            journal.log().map(line).collect()
+        });
+        Report {
+            problems,
+            asked: self.wire.asked(),
+            exchanges: self.wire.exchanges(),
+            journal: lines,
+            took_ms,
+        }
+    }
+}

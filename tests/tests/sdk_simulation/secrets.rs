@@ -1,0 +1,105 @@
+//! Canaries: secrets where the operator comes by, and everything that it shows, which must hold none of them.
+
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use aws::clients::MADE_UP_SECRET;
+use tests::{Operator, Stage};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// In the environment of the base task definition.
+pub(crate) const ENVIRONMENT: &str = "canary-in-the-environment";
+/// In a SecureString beside the application's parameters.
+pub(crate) const SECURE: &str = "canary-in-a-secure-string";
+
+/// The log of one run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Collects what this thread logs from now on: all of the operator's own, and the SDK's warnings.
+    pub(crate) fn collect(&self) -> tracing::subscriber::DefaultGuard {
+        self.collect_at("warn,runtime=trace,planner=trace,aws::=trace")
+    }
+
+    fn collect_at(&self, filter: &str) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(filter))
+            .with_writer(self.clone())
+            .with_ansi(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Which canaries a text holds.
+pub(crate) fn found(text: &str, place: &str) -> Vec<String> {
+    let there = [ENVIRONMENT, SECURE, MADE_UP_SECRET]
+        .into_iter()
+        .filter(|canary| text.contains(canary));
+    there
+        .map(|canary| format!("{canary} shows in {place}"))
+        .collect()
+}
+
+/// Everything that an operator shows: metrics, events, the board.
+pub(crate) fn shown(operator: &Operator) -> String {
+    let metrics = prometheus::TextEncoder::new().encode_to_string(&operator.registry.gather());
+    let mut text = metrics.unwrap();
+    let _ = write!(text, "{:?} {:?}", operator.events, operator.board);
+    text
+}
+
+/// Everything that the operator wrote into parameters.
+pub(crate) fn written(stage: &Stage) -> String {
+    stage.emulator.with(|world| {
+        let mut text = String::new();
+        for leaf in ["status", "record"] {
+            let parameter = world.ssm.parameters.get(&format!("/teal/apps/blog/{leaf}"));
+            for version in parameter
+                .into_iter()
+                .flat_map(|parameter| &parameter.versions)
+            {
+                text.push_str(&version.value);
+            }
+        }
+        text
+    })
+}
+
+#[test]
+fn canaries_are_found_where_they_are() {
+    let log = Log::default();
+    let guard = log.collect();
+    tracing::trace!(target: "runtime::somewhere", "{ENVIRONMENT}");
+    tracing::trace!(target: "aws::somewhere", "{SECURE}");
+    drop(guard);
+    tracing::warn!("{MADE_UP_SECRET}");
+    assert_eq!(found(&log.text(), "the log").len(), 2, "{}", log.text());
+}
