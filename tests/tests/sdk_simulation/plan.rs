@@ -24,6 +24,9 @@ pub(crate) struct Plan {
     pub(crate) scene: Scene,
     /// Of everything that is random in the SDK.
     pub(crate) seed: u64,
+    /// The operator looks this often while something is on its way.
+    #[serde(default = "default_poll_ms")]
+    pub(crate) poll_ms: u64,
     /// In the order of their time.
     pub(crate) acts: Vec<Act>,
     /// From the beginning until `quiet_ms`.
@@ -31,6 +34,10 @@ pub(crate) struct Plan {
     pub(crate) faults: FaultSettings,
     /// From here on nothing goes wrong any more.
     pub(crate) quiet_ms: u64,
+}
+
+const fn default_poll_ms() -> u64 {
+    2_000
 }
 
 /// Something that happens to the operator or its account.
@@ -67,6 +74,7 @@ impl Plan {
         Self {
             scene,
             seed: 1,
+            poll_ms: default_poll_ms(),
             acts: vec![at(0, Deed::Wish(version.to_owned()))],
             faults: FaultSettings::default(),
             quiet_ms: 0,
@@ -144,6 +152,7 @@ impl Plan {
         Self {
             scene,
             seed,
+            poll_ms: *dice.choice(&[2_000, 4_000, 8_000]).unwrap(),
             acts,
             faults: weather(&mut dice, seed),
             quiet_ms,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use emulator::api::Service;
 use emulator::faults::FaultSettings;
+use planner::Tuning;
 use runtime::controller::Settings;
 use serde_json::{Value, json};
 use tests::iam::{Asked, Policy};
@@ -47,13 +48,19 @@ impl Report {
     }
 }
 
+/// Nothing lands later than 15 s here, so that less than the default need be waited for before a removal.
+const QUIESCENCE_DESTRUCTIVE: Duration = Duration::from_secs(60);
+
 /// Runs a plan on a runtime of its own, whose clock is paused.
 pub(crate) fn run(plan: &Plan) -> Report {
-    run_with(plan, Settings::default())
-}
-
-/// The same with other bounds.
-pub(crate) fn run_with(plan: &Plan, settings: Settings) -> Report {
+    let settings = Settings {
+        tuning: Tuning {
+            quiescence_destructive: QUIESCENCE_DESTRUCTIVE,
+            poll_moving: Duration::from_millis(plan.poll_ms),
+            ..Tuning::default()
+        },
+        ..Settings::default()
+    };
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     let snapshot = runtime.block_on(scene::snapshot(plan.scene));

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::names::{Leaf, Names};
 use crate::read::definitions::RevisionCache;
 use crate::read::groups::FactsCache;
+use crate::read::tasks::AddressCache;
 use crate::read::{balancers, definitions, groups, parameters, scaling, services, tasks};
 
 /// One application's wish to be observed.
@@ -36,6 +37,7 @@ pub(crate) struct Reader {
     clock: Clock,
     facts: FactsCache,
     revisions: RevisionCache,
+    addresses: AddressCache,
 }
 
 impl fmt::Debug for Reader {
@@ -90,6 +92,7 @@ impl Reader {
             clock,
             facts: FactsCache::default(),
             revisions: RevisionCache::default(),
+            addresses: AddressCache::default(),
         }
     }
 
@@ -238,6 +241,7 @@ impl Reader {
     ) -> Result<Service, Error> {
         let tasks = tasks::of_service(
             &self.clients,
+            &self.addresses,
             &application.cluster,
             service,
             application.route.port,

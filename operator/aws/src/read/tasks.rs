@@ -1,6 +1,7 @@
 //! ECS tasks: where a service's tasks listen, and why others stopped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{DesiredStatus, Service as EcsService, Task, TaskStopCode};
@@ -18,6 +19,33 @@ const DESCRIBE: &str = "DescribeTasks";
 /// Stopped tasks that are looked at for a cause.
 const MAX_STOPPED: usize = 100;
 
+/// Addresses that are kept before all are forgotten.
+const MAX_KEPT: usize = 5_000;
+
+/// The address of each task that was seen RUNNING, by its ARN: it keeps it until it stops, and then ListTasks does not
+/// list it any more.
+#[derive(Debug, Default)]
+pub(crate) struct AddressCache(Mutex<BTreeMap<String, String>>);
+
+impl AddressCache {
+    fn get(&self, arn: &str) -> Option<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(arn).cloned()
+    }
+
+    fn keep(&self, task: &Task) -> Option<String> {
+        let address = address(task)?;
+        if let Some(arn) = task.task_arn() {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() >= MAX_KEPT {
+                kept.clear();
+            }
+            kept.insert(arn.to_owned(), address.clone());
+        }
+        Some(address)
+    }
+}
+
 /// What is known of a service from its tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tasks {
@@ -30,6 +58,7 @@ pub(crate) struct Tasks {
 /// Reads the tasks of one service: the running ones if it has any, the stopped ones if it is in trouble.
 pub(crate) async fn of_service(
     clients: &Clients,
+    cache: &AddressCache,
     cluster: &str,
     service: &EcsService,
     port: u16,
@@ -40,26 +69,34 @@ pub(crate) async fn of_service(
     }
     let mut tasks = Tasks::default();
     if service.running_count > 0 || service.pending_count > 0 {
-        let running = read(clients, cluster, name, DesiredStatus::Running, usize::MAX).await?;
-        tasks.addresses = running
-            .iter()
-            .filter_map(|task| address(task, port))
-            .collect();
+        let arns = list(clients, cluster, name, DesiredStatus::Running).await?;
+        let (mut addresses, mut unknown) = (Vec::new(), Vec::new());
+        for arn in arns {
+            match cache.get(&arn) {
+                Some(address) => addresses.push(address),
+                None => unknown.push(arn),
+            }
+        }
+        let new = describe(clients, cluster, name, &unknown).await?;
+        addresses.extend(new.iter().filter_map(|task| cache.keep(task)));
+        let here = addresses.iter().map(|address| format!("{address}:{port}"));
+        tasks.addresses = here.collect();
     }
     if is_troubled(service) && service.status() == Some("ACTIVE") {
-        let stopped = read(clients, cluster, name, DesiredStatus::Stopped, MAX_STOPPED).await?;
+        let mut stopped = list(clients, cluster, name, DesiredStatus::Stopped).await?;
+        stopped.truncate(MAX_STOPPED);
+        let stopped = describe(clients, cluster, name, &stopped).await?;
         tasks.trouble = trouble(&stopped, service);
     }
     Ok(tasks)
 }
 
-async fn read(
+async fn list(
     clients: &Clients,
     cluster: &str,
     service: &str,
     status: DesiredStatus,
-    most: usize,
-) -> Result<Vec<Task>, Error> {
+) -> Result<Vec<String>, Error> {
     let status = &status;
     let arns = page::all(LIST, service, |token| async move {
         let send = clients
@@ -74,12 +111,19 @@ async fn read(
         Ok((answer.task_arns.unwrap_or_default(), answer.next_token))
     })
     .await;
-    let arns = match arns {
+    match arns {
         // A DRAINING service may disappear between two reads.
-        Err(error) if error.kind == Kind::NotFound => Vec::new(),
-        arns => arns?,
-    };
-    let arns: Vec<String> = arns.into_iter().take(most).collect();
+        Err(error) if error.kind == Kind::NotFound => Ok(Vec::new()),
+        arns => arns,
+    }
+}
+
+async fn describe(
+    clients: &Clients,
+    cluster: &str,
+    service: &str,
+    arns: &[String],
+) -> Result<Vec<Task>, Error> {
     let calls = arns.chunks(100).map(|chunk| async move {
         let send = clients
             .ecs
@@ -97,8 +141,8 @@ async fn read(
     Ok(try_join_all(calls).await?.into_iter().flatten().collect())
 }
 
-/// `address:port` of a RUNNING task; in `awsvpc` mode the container port is the host port.
-fn address(task: &Task, port: u16) -> Option<String> {
+/// The address of a RUNNING task; in `awsvpc` mode the container port is the host port.
+fn address(task: &Task) -> Option<String> {
     if task.last_status() != Some("RUNNING") {
         return None;
     }
@@ -123,7 +167,7 @@ fn address(task: &Task, port: u16) -> Option<String> {
             .filter_map(|interface| interface.private_ipv4_address())
             .next()
     })?;
-    Some(format!("{address}:{port}"))
+    Some(address.to_owned())
 }
 
 /// The newest of: a task that stopped for a reason, an event that complains.
@@ -198,6 +242,7 @@ mod tests {
             .details(address)
             .build();
         Task::builder()
+            .task_arn("arn:task/1")
             .last_status(status)
             .attachments(interface)
             .build()
@@ -228,12 +273,9 @@ mod tests {
 
     #[test]
     fn only_running_tasks_have_an_address() {
-        assert_eq!(
-            address(&running("RUNNING"), 8080).as_deref(),
-            Some("10.0.0.7:8080")
-        );
+        assert_eq!(address(&running("RUNNING")).as_deref(), Some("10.0.0.7"));
         for status in ["ACTIVATING", "DEACTIVATING", "PENDING", ""] {
-            assert_eq!(address(&running(status), 8080), None);
+            assert_eq!(address(&running(status)), None);
         }
         let interface = NetworkInterface::builder()
             .private_ipv4_address("10.0.0.8")
@@ -243,11 +285,21 @@ mod tests {
             .last_status("RUNNING")
             .containers(container)
             .build();
-        assert_eq!(address(&task, 80).as_deref(), Some("10.0.0.8:80"));
+        assert_eq!(address(&task).as_deref(), Some("10.0.0.8"));
         assert_eq!(
-            address(&Task::builder().last_status("RUNNING").build(), 80),
+            address(&Task::builder().last_status("RUNNING").build()),
             None
         );
+    }
+
+    #[test]
+    fn an_address_is_kept_once_its_task_runs() {
+        let cache = AddressCache::default();
+        assert_eq!(cache.keep(&running("PENDING")), None);
+        assert_eq!(cache.get("arn:task/1"), None, "it is described again");
+        assert_eq!(cache.keep(&running("RUNNING")).as_deref(), Some("10.0.0.7"));
+        assert_eq!(cache.get("arn:task/1").as_deref(), Some("10.0.0.7"));
+        assert_eq!(cache.get("arn:task/2"), None);
     }
 
     #[test]

@@ -136,7 +136,10 @@ pub(super) fn retire(view: &View<'_>, stage: Stage) -> Decision {
             .last_good
             .as_ref()
             .and_then(|good| good.task_definition.as_deref());
-        good == Some(arn) || view.services.iter().any(|s| s.task_definition == arn)
+        // AWS shows a deleted service for about an hour: it starts no task any more.
+        let runs = |s: &&Service| s.status != ServiceStatus::Inactive;
+        let mut running = view.services.iter().filter(runs);
+        good == Some(arn) || running.any(|s| s.task_definition == arn)
     };
     match revisions
         .iter()
