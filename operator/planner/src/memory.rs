@@ -284,7 +284,7 @@ impl Memory {
                     version: 0,
                 });
                 self.record_generation = Some(Generation {
-                    version: before.version + 1,
+                    version: before.version.saturating_add(1),
                     ..before
                 });
                 self.record_written = Some(now.mono);

@@ -298,7 +298,11 @@ impl<'a> Facts<'a> {
                 .iter()
                 .any(|side| weight(rule, *side) > 0 && !self.dead(*side));
             let need = if carried {
-                (self.reference() * to).div_ceil(sum.max(1)).max(1)
+                // The reference comes from the record and may be any number.
+                self.reference()
+                    .saturating_mul(to)
+                    .div_ceil(sum.max(1))
+                    .max(1)
             } else {
                 1
             };

@@ -33,14 +33,17 @@ pub(super) fn back(
             let percent = if healthy >= all {
                 100
             } else {
-                healthy * 100 / reference.max(1)
+                healthy.saturating_mul(100) / reference.max(1)
             };
             if share(rule, side) >= percent {
                 return None;
             }
             let (next, need) = match percent {
                 100 => (Weights::all_to(side), all),
-                part => (Weights::split(side, part), (reference * part).div_ceil(100)),
+                part => (
+                    Weights::split(side, part),
+                    reference.saturating_mul(part).div_ceil(100),
+                ),
             };
             set_weights(view, rule, next, service, need)
         });

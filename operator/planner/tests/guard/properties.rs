@@ -1,103 +1,16 @@
-//! The guard, property by property: a write that would break it is refused, and the same write in a world where it is
-//! safe is allowed. This is the negative control of the planner's tests: they pass because bad writes are not planned,
-//! not because the guard lets everything through.
-
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test says so by failing"
-)]
+//! Each property once broken and once not.
 
 use crd_schema::record::Rejection;
-use planner::lab::{Lab, Operator, application};
+use planner::lab::Operator;
 use planner::memory::WriteOutcome;
-use planner::safety::{self, Violation};
 use planner::world::{Role, Side};
-use planner::write::Evidence;
-use planner::{Read, Weights, World, Write};
+use planner::{Read, Weights, Write};
 
-struct Scene {
-    lab: Lab,
-    operator: Operator,
-    blue: String,
-    green: String,
-}
-
-/// Blue serves on A; green is up and healthy on B at weight 0, and has been seen so twice.
-fn scene() -> Scene {
-    let mut lab = Lab::new(application());
-    lab.advance(100_000);
-    let blue = lab.place("1.3.0", Side::A, 2, 0);
-    let green = lab.place("1.4.0", Side::B, 2, 0);
-    lab.set_production([Some(100), Some(0)]);
-    lab.wish("1.4.0");
-    let mut operator = Operator::new(&lab);
-    for _ in 0..8 {
-        let world = lab.observe();
-        operator
-            .memory
-            .absorb(&world, &operator.tuning, lab.clock());
-        lab.advance(5_000);
-    }
-    Scene {
-        lab,
-        operator,
-        blue,
-        green,
-    }
-}
-
-impl Scene {
-    fn check(&mut self, write: &Write) -> Result<(), Violation> {
-        let world = self.lab.observe();
-        self.operator
-            .memory
-            .absorb(&world, &self.operator.tuning, self.lab.clock());
-        self.check_on(&world, write)
-    }
-
-    fn check_on(&self, world: &World, write: &Write) -> Result<(), Violation> {
-        let Operator { memory, tuning } = &self.operator;
-        safety::check(
-            &self.lab.application,
-            world,
-            memory,
-            tuning,
-            write,
-            self.lab.clock(),
-        )
-    }
-
-    fn shift(&self, side: Side) -> Write {
-        let health = &self.operator.memory.health[side.index()];
-        let first = health.readings().and_then(|mut all| all.next());
-        let first = first.map_or(planner::Mono(0), |reading| reading.at);
-        let last = planner::Mono(self.lab.now);
-        Write::SetWeights {
-            rule: self.lab.rules[0].target.clone(),
-            seen: [Some(100), Some(0)],
-            weights: Weights::all_to(side),
-            evidence: vec![Evidence {
-                side,
-                healthy: 2,
-                need: 2,
-                first,
-                last,
-            }],
-        }
-    }
-}
-
-fn property(result: Result<(), Violation>) -> &'static str {
-    result
-        .err()
-        .map_or("allowed", |violation| violation.property)
-}
+use crate::scene::property;
 
 #[test]
 fn s1_weight_never_rises_on_a_group_without_a_live_service() {
-    let mut scene = scene();
+    let mut scene = crate::scene::scene();
     let shift = scene.shift(Side::B);
     assert_eq!(property(scene.check(&shift)), "allowed");
     scene.lab.delete(&scene.green.clone());
@@ -106,7 +19,7 @@ fn s1_weight_never_rises_on_a_group_without_a_live_service() {
 
 #[test]
 fn s2_weight_rises_only_on_health_that_was_seen_twice() {
-    let mut scene = scene();
+    let mut scene = crate::scene::scene();
     let shift = scene.shift(Side::B);
     scene.lab.broken.insert("1.4.0".to_owned());
     assert_eq!(
@@ -114,7 +27,7 @@ fn s2_weight_rises_only_on_health_that_was_seen_twice() {
         "S2",
         "one bad reading is enough"
     );
-    let mut scene = self::scene();
+    let mut scene = crate::scene::scene();
     scene.operator.memory.health[1] = planner::memory::Health::default();
     let shift = scene.shift(Side::B);
     let world = scene.lab.observe();
@@ -127,7 +40,7 @@ fn s2_weight_rises_only_on_health_that_was_seen_twice() {
         "S2",
         "one reading is not enough"
     );
-    let mut scene = self::scene();
+    let mut scene = crate::scene::scene();
     let Write::SetWeights {
         rule,
         seen,
@@ -163,7 +76,7 @@ fn s3_weights_cannot_say_nothing() {
 
 #[test]
 fn s4_nothing_that_has_weight_on_any_rule_is_scaled_down_or_deleted() {
-    let mut scene = scene();
+    let mut scene = crate::scene::scene();
     let blue = Write::ScaleService {
         name: scene.blue.clone(),
         from: 2,
@@ -187,7 +100,7 @@ fn s4_nothing_that_has_weight_on_any_rule_is_scaled_down_or_deleted() {
 
 #[test]
 fn s4_an_unlisted_rule_counts_too() {
-    let mut scene = scene();
+    let mut scene = crate::scene::scene();
     let mut unlisted = scene.lab.rules[0].clone();
     unlisted.role = Role::Unlisted;
     if let planner::world::Action::Forward { weights, .. } = &mut unlisted.action {
@@ -205,7 +118,7 @@ fn s4_an_unlisted_rule_counts_too() {
 
 #[test]
 fn s5_a_service_with_tasks_is_not_deleted() {
-    let mut scene = scene();
+    let mut scene = crate::scene::scene();
     let delete = Write::DeleteService {
         name: scene.green.clone(),
     };
@@ -217,7 +130,7 @@ fn s5_a_service_with_tasks_is_not_deleted() {
 
 #[test]
 fn s7_one_write_with_unknown_outcome_stops_every_other() {
-    let mut scene = scene();
+    let mut scene = crate::scene::scene();
     let scale = Write::ScaleService {
         name: scene.blue.clone(),
         from: 2,
@@ -239,7 +152,7 @@ fn s7_one_write_with_unknown_outcome_stops_every_other() {
 
 #[test]
 fn s8_a_rejected_generation_is_not_created_again() {
-    let mut scene = scene();
+    let mut scene = crate::scene::scene();
     let (generation, _) = scene.lab.desired.clone().expect("a wish");
     scene.lab.delete(&scene.green.clone());
     scene.lab.advance(60_000);
@@ -273,7 +186,7 @@ fn s8_a_rejected_generation_is_not_created_again() {
 
 #[test]
 fn s9_what_is_not_ours_is_not_touched() {
-    let mut scene = scene();
+    let mut scene = crate::scene::scene();
     let scale = Write::ScaleService {
         name: scene.blue.clone(),
         from: 2,
@@ -289,7 +202,7 @@ fn s9_what_is_not_ours_is_not_touched() {
 
 #[test]
 fn s14_unread_or_old_is_unsafe() {
-    let mut scene = scene();
+    let mut scene = crate::scene::scene();
     let shift = scene.shift(Side::B);
     let mut world = scene.lab.observe();
     scene

@@ -1,0 +1,87 @@
+//! The scene that every test begins with, and the guard's answer.
+
+use planner::lab::{Lab, Operator, application};
+use planner::safety::{self, Violation};
+use planner::world::Side;
+use planner::write::Evidence;
+use planner::{Weights, World, Write};
+
+/// Blue serves on A; green is up and healthy on B at weight 0, and has been seen so twice.
+pub(crate) struct Scene {
+    pub(crate) lab: Lab,
+    pub(crate) operator: Operator,
+    pub(crate) blue: String,
+    pub(crate) green: String,
+}
+
+/// It.
+pub(crate) fn scene() -> Scene {
+    let mut lab = Lab::new(application());
+    lab.advance(100_000);
+    let blue = lab.place("1.3.0", Side::A, 2, 0);
+    let green = lab.place("1.4.0", Side::B, 2, 0);
+    lab.set_production([Some(100), Some(0)]);
+    lab.wish("1.4.0");
+    let mut operator = Operator::new(&lab);
+    for _ in 0..8 {
+        let world = lab.observe();
+        operator
+            .memory
+            .absorb(&world, &operator.tuning, lab.clock());
+        lab.advance(5_000);
+    }
+    Scene {
+        lab,
+        operator,
+        blue,
+        green,
+    }
+}
+
+impl Scene {
+    pub(crate) fn check(&mut self, write: &Write) -> Result<(), Violation> {
+        let world = self.lab.observe();
+        self.operator
+            .memory
+            .absorb(&world, &self.operator.tuning, self.lab.clock());
+        self.check_on(&world, write)
+    }
+
+    pub(crate) fn check_on(&self, world: &World, write: &Write) -> Result<(), Violation> {
+        let Operator { memory, tuning } = &self.operator;
+        safety::check(
+            &self.lab.application,
+            world,
+            memory,
+            tuning,
+            write,
+            self.lab.clock(),
+        )
+    }
+
+    pub(crate) fn shift(&self, side: Side) -> Write {
+        let health = &self.operator.memory.health[side.index()];
+        let first = health.readings().and_then(|mut all| all.next());
+        let first = first.map_or(planner::Mono(0), |reading| reading.at);
+        let last = planner::Mono(self.lab.now);
+        Write::SetWeights {
+            rule: self.lab.rules[0].target.clone(),
+            seen: [Some(100), Some(0)],
+            weights: Weights::all_to(side),
+            evidence: vec![Evidence {
+                side,
+                healthy: 2,
+                need: 2,
+                first,
+                last,
+            }],
+        }
+    }
+}
+
+/// Which property refuses, or that none does.
+pub(crate) fn property(result: Result<(), Violation>) -> &'static str {
+    result
+        .err()
+        .map_or("allowed", |violation| violation.property)
+}
