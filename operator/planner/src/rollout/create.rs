@@ -3,17 +3,16 @@
 use crd_schema::record::Stage;
 
 use crate::ablation;
-use crate::memory::weight;
 use crate::release::{self, NewService, Wanted};
 use crate::report::{Hold, WaitingOn};
 use crate::target::ToCreate;
 use crate::view::{View, resource, weights};
 use crate::world::{Base, Read, Side};
-use crate::write::{Weights, Write};
+use crate::write::Write;
 
 use super::decision::Decision;
 use super::recorded_stage;
-use super::weighing::plain;
+use super::weighing::to_zero;
 
 /// Groups referenced, task definition registered, service created: in this order.
 pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) -> Decision {
@@ -151,15 +150,7 @@ fn leave_weight(view: &View<'_>, side: Side) -> Option<Write> {
     {
         return None;
     }
-    view.production().find_map(|rule| {
-        let read = weights(rule)?;
-        let mut next = read;
-        next[side.index()] = Some(0);
-        (weight(rule, side) > 0)
-            .then(|| Weights::new(next))
-            .flatten()
-            .map(|weights| plain(rule, read, weights))
-    })
+    to_zero(view, side, |weight| weight.is_some_and(|weight| weight > 0))
 }
 
 /// ECS accepts a service only on a group that a rule names: weight 0 is enough.
@@ -167,14 +158,5 @@ fn reference(view: &View<'_>, side: Side) -> Option<Write> {
     if view.tuning.without(ablation::Rule::ReferenceFirst) {
         return None;
     }
-    view.production().find_map(|rule| {
-        let read = weights(rule)?;
-        let mut next = read;
-        next[side.index()] = Some(0);
-        read[side.index()]
-            .is_none()
-            .then(|| Weights::new(next))
-            .flatten()
-            .map(|weights| plain(rule, read, weights))
-    })
+    to_zero(view, side, |weight| weight.is_none())
 }

@@ -6,12 +6,11 @@ use crd_schema::application::Drift;
 use crd_schema::record::Stage;
 
 use crate::ablation;
-use crate::memory::weight;
 use crate::report::Hold;
 use crate::target::Course;
-use crate::view::{View, Vital, weights};
+use crate::view::{View, Vital};
 use crate::world::{Service, Side};
-use crate::write::{Weights, Write};
+use crate::write::Write;
 
 use super::back::back;
 use super::decision::Decision;
@@ -19,7 +18,7 @@ use super::forward::forward;
 use super::recorded_stage;
 use super::removal::{clean_up, leftovers, remove, retire};
 use super::repair::revive;
-use super::weighing::{plain, test_follows};
+use super::weighing::{test_follows, to_zero};
 
 /// A live service comes to serve alone.
 pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decision {
@@ -95,7 +94,7 @@ fn stray(view: &View<'_>, service: &Service, side: Side, others: &[&Service]) ->
     let idle = others
         .iter()
         .copied()
-        .find(|o| o.side == Some(side) && o.desired + o.running + o.pending == 0);
+        .find(|o| o.side == Some(side) && o.desired == 0 && o.running == 0 && o.pending == 0);
     if let Some(idle) = idle {
         return Some(Decision::act(
             stage,
@@ -120,14 +119,8 @@ fn clear(view: &View<'_>, side: Side, others: &[&Service]) -> Decision {
     if view.production_weight(side.other()) == 0 {
         return clean_up(view, others, side, stage, Duration::ZERO);
     }
-    let write = view.production().find_map(|rule| {
-        let read = weights(rule)?;
-        let mut next = read;
-        next[side.other().index()] = Some(0);
-        (weight(rule, side.other()) > 0)
-            .then(|| Weights::new(next))
-            .flatten()
-            .map(|weights| plain(rule, read, weights))
+    let write = to_zero(view, side.other(), |weight| {
+        weight.is_some_and(|weight| weight > 0)
     });
     write.map_or_else(
         || Decision::hold(stage, Hold::NothingAlive),

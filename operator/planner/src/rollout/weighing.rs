@@ -35,7 +35,26 @@ pub(super) fn set_weights(
 /// The share of `rule`'s requests that goes to `side`, in percent, rounded down.
 pub(super) fn share(rule: &Rule, side: Side) -> u32 {
     let (own, other) = (weight(rule, side), weight(rule, side.other()));
-    (own * 100).checked_div(own + other).unwrap_or(0)
+    own.saturating_mul(100)
+        .checked_div(own.saturating_add(other))
+        .unwrap_or(0)
+}
+
+/// The side's weight in the first production rule where `is` holds of it becomes 0; the other side keeps its number.
+pub(super) fn to_zero(
+    view: &View<'_>,
+    side: Side,
+    is: impl Fn(Option<u32>) -> bool,
+) -> Option<Write> {
+    view.production().find_map(|rule| {
+        let read = weights(rule)?;
+        let mut next = read;
+        next[side.index()] = Some(0);
+        is(read[side.index()])
+            .then(|| Weights::new(next))
+            .flatten()
+            .map(|weights| plain(rule, read, weights))
+    })
 }
 
 /// The test rules have one group at a time: the one that is tested, or else the one that serves.
