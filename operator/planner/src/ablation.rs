@@ -23,10 +23,14 @@ pub enum Rule {
     EmptyGroupFirst,
     /// … does not re-create the last good release.
     FallBack,
+    /// … takes health readings for evidence however long ago the first of them was.
+    FreshReadings,
     /// … sends every planned write, whatever the safety properties say.
     Guard,
     /// … keeps health readings from before an own ECS write.
     HealthAfterWrite,
+    /// … creates, and gives weight, although an earlier write of unknown outcome may still create another or take away.
+    LateLanding,
     /// … sends on the plan's view, without reading again what the write touches (executor).
     LookAgain,
     /// … names a service after its release and generation alone.

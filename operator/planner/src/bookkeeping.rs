@@ -10,7 +10,7 @@ use crate::release::{Wanted, service_name, task_definition};
 use crate::rollout::Decision;
 use crate::target::{Aim, Course, ToCreate};
 use crate::view::{View, runs};
-use crate::world::{Base, Service};
+use crate::world::{Base, Service, ServiceStatus};
 
 /// Longest reason that is kept, in characters.
 const REASON: usize = 200;
@@ -36,7 +36,10 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
         Aim::Create {
             what: ToCreate::LastGood,
             ..
-        } => enter(view, &mut record, Stage::RollBack),
+        } => {
+            enter(view, &mut record, Stage::RollBack);
+            never_the_same_name(view, &mut record);
+        }
         Aim::Serve { service, .. } if decision.stage == Stage::Settled => {
             end(view, &mut record, service)
         }
@@ -133,30 +136,41 @@ fn enter(view: &View<'_>, record: &mut Record, stage: Stage) {
     if stage != Stage::RollBack {
         rollout.entered.retain(|entered, _| *entered <= stage);
     }
-    rollout.entered.entry(stage).or_insert(view.now.wall);
+    // A start in the future, since the clock was set back, would make the stage last as long as the clock lacks.
+    let began = rollout.entered.entry(stage).or_insert(view.now.wall);
+    *began = view.now.wall.min(*began);
 }
 
-/// The name that would be created next is one that AWS has not shown yet, in any state.
+/// The name that would be created next, of the wish or of the last good release, is one that AWS has not shown yet, in
+/// any state.
 fn never_the_same_name(view: &View<'_>, record: &mut Record) {
-    let Some(wanted) = &view.wanted else { return };
+    let wish = view.wanted.as_ref().map(release);
+    let releases = wish.iter().chain(&record.last_good);
     let taken = |created: u32| {
-        let name = service_name(
-            view.application,
-            &wanted.version,
-            &wanted.digest,
-            wanted.generation,
-            created,
-        );
-        view.services.iter().any(|service| service.name == name)
+        releases.clone().any(|release| {
+            let Release {
+                digest,
+                version,
+                generation,
+                task_definition: _,
+            } = release;
+            let name = service_name(view.application, version, digest, *generation, created);
+            let gone = |s: &&Service| s.status != ServiceStatus::Active || !s.tags.ours;
+            view.services
+                .iter()
+                .filter(gone)
+                .any(|service| service.name == name)
+        })
     };
-    let before = record.created;
-    while taken(record.created) {
-        record.created += 1;
+    let mut created = record.created;
+    while taken(created) {
+        created += 1;
     }
-    if record.created != before
-        && let Some(rollout) = &mut record.rollout
-    {
-        rollout.entered = BTreeMap::from([(Stage::ScaleUp, view.now.wall)]);
+    if created != record.created {
+        record.created = created;
+        if let Some(rollout) = &mut record.rollout {
+            rollout.entered = BTreeMap::from([(rollout.stage, view.now.wall)]);
+        }
     }
 }
 

@@ -45,8 +45,8 @@ pub struct Memory {
     pub foreign_changes: u32,
     /// A write whose outcome is not known.
     pub outstanding: Option<Outstanding>,
-    /// Nothing is scaled down or deleted before this: an unknown outcome may still land.
-    pub destructive_after: Option<Mono>,
+    /// Writes whose outcome was never known, until nothing of them can land any more.
+    pub unsettled: Vec<Unsettled>,
     /// Own writes that reads may not show yet, by what they change.
     pub barriers: BTreeMap<String, Barrier>,
     /// Which group each service was last seen on.
@@ -77,8 +77,17 @@ pub struct Outstanding {
     pub write: Write,
     /// When it was sent, or when its sending ended without an answer.
     pub since: Mono,
-    /// [`Memory::destructive_after`] as it was before.
-    pub destructive_before: Option<Mono>,
+}
+
+/// A write that may still land, although it is no longer waited for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unsettled {
+    /// The write.
+    pub write: Write,
+    /// The group of the service that it concerns, as far as that was known.
+    pub side: Option<Side>,
+    /// Not after this.
+    pub until: Mono,
 }
 
 /// An own write that reads must show before they are trusted.
@@ -129,7 +138,7 @@ impl Memory {
             weights: BTreeMap::new(),
             foreign_changes: 0,
             outstanding: None,
-            destructive_after: None,
+            unsettled: Vec::new(),
             barriers: BTreeMap::new(),
             sides: BTreeMap::new(),
         }
@@ -152,7 +161,7 @@ impl Memory {
         }
         self.settle_writes(world, tuning, now);
         if let Read::Known { value, at } = &world.rules {
-            self.absorb_rules(value, *at);
+            self.absorb_rules(value, *at, tuning);
         }
     }
 
@@ -176,44 +185,45 @@ impl Memory {
         self.outstanding = Some(Outstanding {
             write: write.clone(),
             since: now.mono,
-            destructive_before: self.destructive_after,
         });
-        self.block_destructive(tuning, now);
+        self.unsettled.push(Unsettled {
+            write: write.clone(),
+            side: self.side_of(write),
+            until: now.mono + tuning.quiescence_destructive,
+        });
     }
 
     /// What became of the write that was sent last.
     pub fn note(&mut self, write: &Write, outcome: &WriteOutcome, tuning: &Tuning, now: Now) {
-        let destructive_before = self
-            .outstanding
-            .take()
-            .and_then(|sent| sent.destructive_before);
+        self.outstanding = None;
         if matches!(write, Write::PutRecord(_)) {
             self.record_refused = !matches!(outcome, WriteOutcome::Applied);
         }
         match outcome {
             WriteOutcome::Applied => {
-                self.destructive_after = destructive_before;
+                self.unsettled.pop();
                 self.applied(write, tuning, now);
             }
             WriteOutcome::NotSent { .. } | WriteOutcome::Refused { .. } => {
-                self.destructive_after = destructive_before
+                self.unsettled.pop();
             }
             WriteOutcome::Unknown { .. } => {
                 if let Write::SetWeights { rule, .. } = write {
                     self.weights.remove(rule);
                 }
+                if let Some(last) = self.unsettled.last_mut() {
+                    last.until = now.mono + tuning.quiescence_destructive;
+                }
                 self.outstanding = Some(Outstanding {
                     write: write.clone(),
                     since: now.mono,
-                    destructive_before,
                 });
-                self.block_destructive(tuning, now);
             }
         }
     }
 
     /// What the next round of reads should look at besides what the Application names: the pinned base revision, and
-    /// services by name that lists may hide, among them the one that would be created next: its name may be taken by
+    /// services by name that lists may hide, among them those that would be created next: a name may be taken by
     /// one that is gone, and names never repeat.
     pub fn focus(&self, application: &Application) -> (Option<String>, Vec<String>) {
         let base = self
@@ -232,13 +242,14 @@ impl Memory {
                 .iter()
                 .filter_map(|sent| effect::service_name(&sent.write)),
         );
-        services.extend(self.record.rollout.as_ref().map(|rollout| {
+        let releases = self.record.rollout.iter().map(|rollout| &rollout.release);
+        services.extend(releases.chain(&self.record.last_good).map(|release| {
             let Release {
                 digest,
                 version,
                 generation,
                 task_definition: _,
-            } = &rollout.release;
+            } = release;
             let created = self.record.created;
             release::service_name(application, version, digest, *generation, created)
         }));
@@ -246,11 +257,13 @@ impl Memory {
     }
 
     /// At a graceful stop: the write that tells the next process that nothing is outstanding; none when that is not
-    /// so, or already said.
-    pub fn hand_over(&self) -> Option<Write> {
+    /// so, of this process or of one before it that did not stop gracefully, or already said.
+    pub fn hand_over(&self, tuning: &Tuning, now: Now) -> Option<Write> {
+        let earlier = self.leading_since + tuning.quiescence_destructive;
         let known = self.outstanding.is_none()
-            && self.destructive_after.is_none()
-            && self.record_generation.is_some();
+            && self.unsettled.is_empty()
+            && self.record_generation.is_some()
+            && (self.clean_start == Some(true) || now.mono >= earlier);
         (known && !self.record.clean).then(|| {
             Write::PutRecord(Box::new(Record {
                 clean: true,
@@ -267,12 +280,36 @@ impl Memory {
             .find(|write| !effect::shows(world, write))
     }
 
-    fn block_destructive(&mut self, tuning: &Tuning, now: Now) {
-        let until = now.mono + tuning.quiescence_destructive;
-        self.destructive_after = Some(
-            self.destructive_after
-                .map_or(until, |before| before.max(until)),
-        );
+    /// Until when a write whose outcome was never known may make, or take away, what `write` counts on: the service
+    /// that it gives weight to may still go, or another one may still come beside the one that it creates. Nothing is
+    /// taken away before all is settled.
+    pub fn undone_until(&self, write: &Write, tuning: &Tuning) -> Option<&Unsettled> {
+        let lands_late = !tuning.without(ablation::Rule::LateLanding);
+        let raises = |side: Side| match write {
+            Write::SetWeights { seen, weights, .. } => {
+                weights.get()[side.index()].unwrap_or(0) > seen[side.index()].unwrap_or(0)
+            }
+            Write::PutRecord(_)
+            | Write::RegisterTaskDefinition { .. }
+            | Write::CreateService { .. }
+            | Write::ScaleService { .. }
+            | Write::TagService { .. }
+            | Write::DeleteService { .. }
+            | Write::DeregisterTaskDefinition { .. } => false,
+        };
+        let hurts = |late: &&Unsettled| match (&late.write, write) {
+            (Write::CreateService { name, .. }, Write::CreateService { name: other, .. }) => {
+                lands_late && name != other
+            }
+            _ => {
+                write.is_destructive()
+                    || (lands_late && late.write.is_destructive() && late.side.is_some_and(raises))
+            }
+        };
+        self.unsettled
+            .iter()
+            .filter(hurts)
+            .max_by_key(|late| late.until)
     }
 
     fn applied(&mut self, write: &Write, tuning: &Tuning, now: Now) {
@@ -319,23 +356,27 @@ impl Memory {
 
     /// Outstanding writes and barriers end when the world shows them, or when their bound has passed.
     fn settle_writes(&mut self, world: &World, tuning: &Tuning, now: Now) {
+        self.lift_barriers(world, tuning);
         if let Some(sent) = &self.outstanding {
             let read_after = effect::read_at(world, &sent.write).is_some_and(|at| at >= sent.since);
-            if read_after && effect::shows(world, &sent.write) {
-                self.destructive_after = sent.destructive_before;
+            // Soon after another write of the same thing, a read may show what was so before that one.
+            let fresh = !self.barriers.contains_key(&effect::subject(&sent.write))
+                && !(matches!(sent.write, Write::PutRecord(_))
+                    && self.record_is_fresh(tuning, now));
+            if read_after && fresh && effect::shows(world, &sent.write) {
                 let write = sent.write.clone();
                 self.outstanding = None;
+                self.unsettled.pop();
                 self.applied(&write, tuning, now);
             } else if now.mono.since(sent.since) >= tuning.quiescence {
                 self.outstanding = None;
             }
         }
-        if self
-            .destructive_after
-            .is_some_and(|until| now.mono >= until)
-        {
-            self.destructive_after = None;
-        }
+        self.unsettled.retain(|late| now.mono < late.until);
+    }
+
+    /// Reads after a barrier's bound show its write.
+    fn lift_barriers(&mut self, world: &World, tuning: &Tuning) {
         self.barriers.retain(|_, barrier| {
             let bound = if effect::is_ecs(&barrier.write) {
                 tuning.ecs_staleness
@@ -346,16 +387,27 @@ impl Memory {
         });
     }
 
+    /// The record was written so lately that reads may show an older one.
+    fn record_is_fresh(&self, tuning: &Tuning, now: Now) -> bool {
+        self.record_written
+            .is_some_and(|at| now.mono.since(at) < tuning.staleness)
+    }
+
     fn absorb_record(&mut self, read: &Read<RecordParameter>, tuning: &Tuning, now: Now) {
         let Read::Known { value, .. } = read else {
             return;
         };
-        let fresh_write = self
-            .record_written
-            .is_some_and(|at| now.mono.since(at) < tuning.staleness);
+        let fresh_write = self.record_is_fresh(tuning, now);
         match value {
             RecordParameter::Set { generation, record } => {
-                self.clean_start.get_or_insert(record.clean);
+                let clean = *self.clean_start.get_or_insert(record.clean);
+                let newer = self
+                    .record_generation
+                    .is_some_and(|known| *generation > known);
+                if newer && self.record_written.is_none() {
+                    // The first read was older than what the process before this one wrote last.
+                    self.clean_start = Some(clean && record.clean);
+                }
                 let version = self.record_generation.map_or(0, |known| known.version);
                 if !fresh_write || generation.version >= version {
                     self.record = (**record).clone();
@@ -400,7 +452,7 @@ impl Memory {
     }
 
     /// A read that lacks an own write of weights is a stale one: it neither starts a wait nor shows a foreign change.
-    fn absorb_rules(&mut self, rules: &[Rule], at: Mono) {
+    fn absorb_rules(&mut self, rules: &[Rule], at: Mono, tuning: &Tuning) {
         let unseen: BTreeSet<&RuleTarget> = rules
             .iter()
             .filter(|rule| self.lacks_own_weights(rule, at))
@@ -415,6 +467,9 @@ impl Memory {
                 known => Some(known.unwrap_or(at)),
             };
         }
+        // What changes soon after a start may be an earlier self's write that lands late.
+        let own = self.leading_since + tuning.quiescence + tuning.staleness;
+        let earlier_self = self.clean_start != Some(true) && at < own;
         let mut foreign = false;
         for rule in rules {
             let Action::Forward { weights, .. } = &rule.action else {
@@ -424,7 +479,9 @@ impl Memory {
                 continue;
             }
             let before = self.weights.insert(rule.target.clone(), *weights);
-            foreign |= before.is_some_and(|before| positive(before) != positive(*weights));
+            foreign |= before.is_some_and(|before| positive(before) != positive(*weights))
+                && !earlier_self
+                && !self.may_be_late(&rule.target, *weights);
         }
         if self.record.rollout.is_none() {
             self.foreign_changes = 0;
@@ -450,6 +507,13 @@ impl Memory {
             ours(&barrier.write) && (at < barrier.since || !shown(&barrier.write))
         };
         outstanding || self.barriers.values().any(unseen)
+    }
+
+    /// A write of ours whose outcome was never known would make these weights.
+    fn may_be_late(&self, rule: &RuleTarget, read: [Option<u32>; 2]) -> bool {
+        self.unsettled.iter().any(|late| {
+            matches!(&late.write, Write::SetWeights { rule: target, weights, .. } if target == rule && weights.get() == read)
+        })
     }
 
     fn side_of(&self, write: &Write) -> Option<Side> {

@@ -217,19 +217,33 @@ fn patient(view: &View<'_>, decision: Decision) -> Decision {
     if view.now.mono < start {
         return wait(WaitingOn::StartBound, Some(start));
     }
-    if let Some(until) = view
-        .memory
-        .destructive_after
-        .filter(|until| write.is_destructive() && view.now.mono < *until)
-    {
+    let late = view.memory.undone_until(write, view.tuning);
+    if let Some(late) = late.filter(|_| !is_repair(view, write)) {
         return wait(
             WaitingOn::OutstandingWrite {
-                what: "an earlier write".to_owned(),
+                what: late.write.describe(),
             },
-            Some(until),
+            Some(late.until),
         );
     }
     decision
+}
+
+/// It moves traffic of a rule for which nothing lives: that waits for nobody.
+fn is_repair(view: &View<'_>, write: &Write) -> bool {
+    match write {
+        Write::SetWeights { rule, .. } => view
+            .rules
+            .iter()
+            .any(|known| known.target == *rule && view.outage(known)),
+        Write::PutRecord(_)
+        | Write::RegisterTaskDefinition { .. }
+        | Write::CreateService { .. }
+        | Write::ScaleService { .. }
+        | Write::TagService { .. }
+        | Write::DeleteService { .. }
+        | Write::DeregisterTaskDefinition { .. } => false,
+    }
 }
 
 /// Before this, an earlier process's writes may still land or be unseen.

@@ -65,6 +65,17 @@ pub fn check(
         return Ok(());
     }
     let facts = Facts::read(application, world, memory, tuning, now)?;
+    if let Some(late) = memory.undone_until(write, tuning)
+        && !facts.repairs(write)
+    {
+        return deny(
+            "S7",
+            format!(
+                "a write with unknown outcome may still land: {}",
+                late.write.describe()
+            ),
+        );
+    }
     match write {
         Write::PutRecord(_) => Ok(()),
         Write::RegisterTaskDefinition { body, .. } => {
@@ -294,9 +305,11 @@ impl<'a> Facts<'a> {
             let Some(service) = bound.max_by_key(|service| self.healthy(service, side)) else {
                 return deny("S1", "weight would rise on a group without a live service");
             };
-            let carried = Side::BOTH
-                .iter()
-                .any(|side| weight(rule, *side) > 0 && !self.dead(*side));
+            let carried = self.carried(rule);
+            let loses = !carried
+                || Side::BOTH
+                    .iter()
+                    .any(|side| weight(rule, *side) > 0 && self.dead(*side));
             let need = if carried {
                 // The reference comes from the record and may be any number.
                 self.reference()
@@ -316,13 +329,32 @@ impl<'a> Facts<'a> {
                     ),
                 );
             }
+            let fresh = |proof: &Evidence| {
+                self.now.mono.since(proof.last) <= self.tuning.evidence_age
+                    && (loses || proof.is_fresh(self.now.mono, self.tuning))
+            };
             let proof = evidence.iter().find(|proof| proof.side == side);
-            if proof.is_none_or(|proof| self.now.mono.since(proof.last) > self.tuning.evidence_age)
-            {
+            if !proof.is_some_and(fresh) {
                 return deny("S2", "the evidence of health is missing or too old");
             }
         }
         Ok(())
+    }
+
+    /// Something lives where the rule sends requests.
+    fn carried(&self, rule: &Rule) -> bool {
+        Side::BOTH
+            .iter()
+            .any(|side| weight(rule, *side) > 0 && !self.dead(*side))
+    }
+
+    /// It moves requests that are lost anyway.
+    fn repairs(&self, write: &Write) -> bool {
+        let Write::SetWeights { rule, .. } = write else {
+            return false;
+        };
+        let found = self.rules.iter().find(|known| known.target == *rule);
+        found.is_some_and(|rule| !self.carried(rule))
     }
 
     /// Tasks that 100 % of traffic needs, as written down.

@@ -4,7 +4,9 @@ use crd_schema::application::RuleTarget;
 use crd_schema::record::Record;
 use serde_json::{Map, Value};
 
+use crate::ablation::Rule;
 use crate::time::Mono;
+use crate::tuning::Tuning;
 use crate::world::Side;
 
 /// One mutating AWS call, complete: the executor has no choices left.
@@ -200,4 +202,13 @@ pub struct Evidence {
     pub first: Mono,
     /// When the newest was taken.
     pub last: Mono,
+}
+
+impl Evidence {
+    /// Neither reading is older than one may be, but for the time that lies between the two.
+    pub fn is_fresh(&self, now: Mono, tuning: &Tuning) -> bool {
+        let old = now.since(self.last) > tuning.evidence_age
+            || now.since(self.first) > tuning.evidence_age + tuning.health_gap;
+        !old || tuning.without(Rule::FreshReadings)
+    }
 }

@@ -103,17 +103,17 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
 
     /// At a graceful stop: says in the record that nothing is outstanding, when that is so.
     pub(crate) async fn hand_over(&self, slot: &Slot) {
+        let now = self.clock.now();
         let (application, world, write) = slot.with(|kept| {
             (
                 kept.spec.application.clone(),
                 kept.world.clone(),
-                kept.memory.hand_over(),
+                kept.memory.hand_over(&self.executor.tuning, now),
             )
         });
         let (Some(application), Some(world), Some(write)) = (application, world, write) else {
             return;
         };
-        let now = self.clock.now();
         let enact = self
             .executor
             .enact(slot, &application, &world, now.mono, &write);

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use crd_schema::record::{Record, Rollout, Stage};
-use planner::memory::{Barrier, Health, Outstanding};
+use planner::memory::{Barrier, Health, Outstanding, Unsettled};
 use planner::time::Mono;
 use planner::world::DesiredParameter;
 use planner::{Memory, Write};
@@ -220,7 +220,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             weights,
             foreign_changes,
             outstanding,
-            destructive_after,
+            unsettled,
             barriers,
             sides,
         } = memory;
@@ -255,19 +255,18 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         }
         self.put(weights.values().collect::<Vec<_>>());
         self.put((*foreign_changes).min(2));
-        if let Some(Outstanding {
-            write,
-            since,
-            destructive_before,
-        }) = outstanding
-        {
+        if let Some(Outstanding { write, since }) = outstanding {
             self.write(write);
             self.age(*since, tuning.quiescence);
-            self.until(*destructive_before);
         } else {
             self.put(false);
         }
-        self.until(*destructive_after);
+        self.put(unsettled.len());
+        for Unsettled { write, side, until } in unsettled {
+            self.write(write);
+            self.put(side);
+            self.until(Some(*until));
+        }
         self.put(barriers.len());
         for Barrier { write, since } in barriers.values() {
             self.write(write);
@@ -278,7 +277,8 @@ impl<'a, H: Hasher> Canonical<'a, H> {
 
     fn health(&mut self, health: &Health) {
         // Of readings at one instant that say the same, one is enough.
-        let cap = self.setup.tuning.evidence_age + Duration::from_millis(TICK);
+        let tuning = &self.setup.tuning;
+        let cap = tuning.evidence_age + tuning.health_gap + Duration::from_millis(TICK);
         self.put(health.readings().is_some());
         let mut before = None;
         for reading in health.kept() {

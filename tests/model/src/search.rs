@@ -200,7 +200,12 @@ impl Model for Search {
             }
             if left.restart > 0 {
                 events.push(Event::Kill(who));
-                if operator.planned.is_none() && operator.memory.hand_over().is_some() {
+                if operator.planned.is_none()
+                    && operator
+                        .memory
+                        .hand_over(&state.setup.tuning, state.account.clock())
+                        .is_some()
+                {
                     events.push(Event::HandOver(who, Fate::Answered));
                     if left.unanswered > 0 {
                         events.push(Event::HandOver(who, Fate::Unanswered));
@@ -277,7 +282,10 @@ impl Model for Search {
             }
             Event::Kill(who) => state.restart(who),
             Event::HandOver(who, fate) => {
-                let write = state.operators[who].as_ref()?.memory.hand_over()?;
+                let write = state.operators[who]
+                    .as_ref()?
+                    .memory
+                    .hand_over(&state.setup.tuning, state.account.clock())?;
                 let now = state.account.now;
                 if let Some(operator) = &mut state.operators[who] {
                     operator.planned = Some((Arc::new(write), now));

@@ -1,7 +1,7 @@
 //! Writes of weights, with the evidence that they need.
 
 use crate::memory::weight;
-use crate::view::{View, weights};
+use crate::view::{View, Vital, weights};
 use crate::world::{Role, Rule, Service, Side};
 use crate::write::{Weights, Write};
 
@@ -24,6 +24,14 @@ pub(super) fn set_weights(
 ) -> Option<Write> {
     let seen = crate::view::weights(rule)?;
     let evidence = view.evidence(service, need)?;
+    // After a long silence the next reading is waited for. Requests that are lost now do not wait.
+    let dead = |side: &Side| view.group_vital(*side) == Vital::Dead;
+    let loses = Side::BOTH
+        .iter()
+        .any(|side| weight(rule, *side) > 0 && dead(side));
+    if !loses && !view.outage(rule) && !evidence.is_fresh(view.now.mono, view.tuning) {
+        return None;
+    }
     Some(Write::SetWeights {
         rule: rule.target.clone(),
         seen,

@@ -11,9 +11,14 @@ async fn a_stop_ends_the_write_in_flight_begins_no_other_and_hands_over() {
     let account = Account::new(clock);
     account.put_spec("blog", &spec("blog"));
     account.wish("blog", "1.0.0");
-    account.writes_take(Duration::from_secs(5));
     let operator = Operator::start(&account, clock);
-    while account.writes("blog").len() < 2 {
+    // As long as an earlier process's writes may land, there is nothing to hand over.
+    pass(600).await;
+    assert_eq!(operator.waiting_on("blog"), "Nothing");
+    let released = account.writes("blog").len();
+    account.writes_take(Duration::from_secs(5));
+    account.wish("blog", "1.1.0");
+    while account.writes("blog").len() < released + 2 {
         pass(1).await;
     }
     pass(2).await;
