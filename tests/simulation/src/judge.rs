@@ -48,6 +48,12 @@ pub(crate) enum Act {
 pub(crate) struct Issue {
     /// Which write of the run.
     pub(crate) n: u32,
+    /// Whose.
+    pub(crate) operator: usize,
+    /// Which of its processes.
+    pub(crate) process: u32,
+    /// The process stood still between its last check and the send.
+    pub(crate) stalled: bool,
     pub(crate) write: Write,
     /// The oldest moment that the round of reads showed, on the account's clock.
     pub(crate) seen: u64,
@@ -132,6 +138,7 @@ impl Judge {
         );
         if let Err(violation) = checked
             && !self.excused(violation.property, issue)
+            && !(violation.property == "S2" && repairs(lab, &issue.write))
         {
             return Err(Violation {
                 property: violation.property,
@@ -143,9 +150,9 @@ impl Judge {
     }
 
     /// Somebody else did, after the operator looked, what makes this write wrong.
-    fn excused(&self, property: &str, issue: &Issue) -> bool {
+    pub(crate) fn excused(&self, property: &str, issue: &Issue) -> bool {
         match property {
-            "S1" | "S11" => self.acted_since(issue.seen, &[Act::Services]),
+            "S1" | "S10" | "S11" => self.acted_since(issue.seen, &[Act::Services]),
             "S2" => {
                 let evidence = (self.tuning.evidence_age + self.tuning.health_gap).as_millis();
                 let since = issue
@@ -160,6 +167,12 @@ impl Judge {
         }
     }
 
+    /// Somebody else may have done, since it was sent, what this write would do: then it looks as if it had taken effect.
+    pub(crate) fn imitated(&self, issue: &Issue) -> bool {
+        let others = [Act::Weights, Act::Services, Act::Record];
+        self.acted_since(issue.sent, &others)
+    }
+
     /// What needs more than the moment: S6, S10, S13, S15.
     fn of_the_run(
         &mut self,
@@ -171,7 +184,7 @@ impl Judge {
         let wish = lab.desired.as_ref().map(|(generation, _)| *generation);
         match &issue.write {
             Write::CreateService { name, body, .. } => {
-                if self.names.contains(name) {
+                if self.names.contains(name) && !self.excused("S10", issue) {
                     return violation("S10", format!("{name} was created before"));
                 }
                 let generation = tag(body, TAG_GENERATION).and_then(|text| parse_generation(&text));
@@ -236,8 +249,12 @@ impl Judge {
                     if !(rises && falls) {
                         continue;
                     }
-                    self.turn(wish, side)?;
-                    self.moves_back(lab, services, side, issue)?;
+                    // What lands after the operator's wait for it is changed back, as a person's change would be.
+                    let wait = u64::try_from(self.tuning.quiescence.as_millis());
+                    if lab.now <= issue.sent + wait.unwrap_or(u64::MAX) {
+                        self.turn(wish, side)?;
+                        self.moves_back(lab, services, side, issue)?;
+                    }
                 }
             }
             Write::PutRecord(_)
@@ -341,7 +358,7 @@ impl Judge {
         let began = loses && self.losing_since.is_none();
         self.losing_since = loses.then(|| self.losing_since.unwrap_or(lab.now));
         match by {
-            Some(issue) if began && !self.lost_by_others(issue) => violation(
+            Some(issue) if began && !issue.stalled && !self.lost_by_others(issue) => violation(
                 "Loss",
                 format!(
                     "{}: requests go to a group without a healthy target",
@@ -365,6 +382,20 @@ impl Judge {
         self.acted_since(since, &[Act::Services, Act::Health])
             || self.acted_since(issue.looked, &[Act::Weights])
     }
+}
+
+/// No group that has weight lives, and each that gets more does: whatever was seen before, that is no worse.
+fn repairs(lab: &Lab, write: &Write) -> bool {
+    let Write::SetWeights { rule, weights, .. } = write else {
+        return false;
+    };
+    let dead = |side: &Side| lab.healthy(*side) == 0;
+    let rule = lab.rules.iter().find(|known| known.target == *rule);
+    rule.is_some_and(|rule| {
+        Side::BOTH
+            .iter()
+            .all(|side| weight(rule, *side) == 0 || dead(side))
+    }) && raised(*weights).all(|side| !dead(&side))
 }
 
 /// The write with evidence as it truly is, so that it is judged by the targets and not by the reading.

@@ -71,6 +71,83 @@ pub(crate) fn of_processes() -> Vec<Fault> {
     ]
 }
 
+/// What may happen to the lease of whoever leads.
+pub(crate) fn of_leases() -> Vec<Fault> {
+    vec![
+        Fault::LeaseUnreachable { seconds: 20 },
+        Fault::LeaseUnreachable { seconds: 90 },
+        Fault::LeaseAnswersLost { seconds: 20 },
+        Fault::LeaseAnswersLost { seconds: 90 },
+    ]
+}
+
+/// What may become of one write, the kinds that differ most: for pairs.
+pub(crate) fn of_writes_in_pairs() -> Vec<Fault> {
+    vec![
+        Fault::Refused,
+        Fault::Lost,
+        Fault::AnswerLost,
+        Fault::Late { seconds: 39 },
+        Fault::Late { seconds: 290 },
+        Fault::PastNext { writes: 2 },
+        Fault::CrashLate { seconds: 39 },
+        Fault::PauseAfter { seconds: 60 },
+    ]
+}
+
+/// What people and the world may do, the kinds that differ most: for pairs.
+pub(crate) fn of_others_in_pairs() -> Vec<Fault> {
+    let weights = |a, b| Fault::Weights {
+        a: Some(a),
+        b: Some(b),
+    };
+    let mut faults = vec![
+        weights(100, 0),
+        weights(0, 100),
+        Fault::RecordLost,
+        Fault::Wish(NEXT.to_owned()),
+        Fault::Wish(BLUE.to_owned()),
+    ];
+    for which in [Which::Oldest, Which::Newest] {
+        faults.extend([
+            Fault::DeleteService(which),
+            Fault::Scale { which, count: 0 },
+            Fault::TasksCrash(which),
+            Fault::Unhealthy { which, seconds: 30 },
+        ]);
+    }
+    faults
+}
+
+/// Everything that may happen right after a write, the kinds that differ most: for pairs.
+pub(crate) fn anywhere_in_pairs() -> Vec<Fault> {
+    let frozen = |part: Part| Fault::Frozen {
+        part,
+        seconds: part.staleness(),
+    };
+    let mut faults = vec![
+        frozen(Part::Services),
+        frozen(Part::Rules),
+        frozen(Part::Health),
+        Fault::Flicker {
+            part: Part::Services,
+            seconds: 30,
+        },
+        Fault::Unreadable {
+            part: Part::Services,
+            seconds: 40,
+        },
+        Fault::Throttled { seconds: 60 },
+        Fault::NodeLag { seconds: 8 },
+        Fault::Crash { seconds: 1 },
+        Fault::Restart,
+        Fault::Pause { seconds: 400 },
+        Fault::ClockJump { seconds: -3_600 },
+    ];
+    faults.extend(of_others_in_pairs());
+    faults
+}
+
 /// What people and the world may do.
 pub(crate) fn of_others() -> Vec<Fault> {
     let weights = |a, b| Fault::Weights {

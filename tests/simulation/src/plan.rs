@@ -13,8 +13,28 @@ pub struct Plan {
     pub about: String,
     /// What is asked of the operator.
     pub scenario: Scenario,
+    /// Who may write.
+    #[serde(default, skip_serializing_if = "Operators::is_one")]
+    pub operators: Operators,
     /// What goes wrong, sorted.
     pub entries: Vec<Entry>,
+}
+
+/// By what right operators write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Operators {
+    /// The deployment runs one, without a lease. (A fault may start a second one: what then happens is not promised.)
+    #[default]
+    One,
+    /// Two, and the one that has the lease writes.
+    TwoWithLease,
+}
+
+impl Operators {
+    fn is_one(&self) -> bool {
+        *self == Self::One
+    }
 }
 
 /// One thing that goes wrong.
@@ -196,8 +216,18 @@ pub enum Fault {
         /// Forward; negative: back.
         seconds: i64,
     },
-    /// A second operator starts.
+    /// A second operator starts, although the deployment should run one.
     SecondOperator,
+    /// The store of the lease cannot be reached by the leader.
+    LeaseUnreachable {
+        /// How long.
+        seconds: u64,
+    },
+    /// The leader's calls of the lease's store take effect, and the answers are lost.
+    LeaseAnswersLost {
+        /// How long.
+        seconds: u64,
+    },
 
     // Of people and the world.
     /// A person sets the weights of every production rule.
@@ -251,8 +281,25 @@ impl Plan {
         Self {
             about: String::new(),
             scenario,
+            operators: Operators::One,
             entries,
         }
+    }
+
+    /// The same, with other entries.
+    #[must_use]
+    pub fn with(&self, entries: impl IntoIterator<Item = Entry>) -> Self {
+        Self {
+            about: self.about.clone(),
+            operators: self.operators,
+            ..Self::new(self.scenario, entries)
+        }
+    }
+
+    /// The same, with these operators.
+    #[must_use]
+    pub fn by(self, operators: Operators) -> Self {
+        Self { operators, ..self }
     }
 }
 

@@ -9,6 +9,8 @@ use planner::memory::{WriteOutcome, weight};
 use planner::world::{Action, Service, ServiceStatus};
 use planner::{Side, World, Write};
 use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError};
+use runtime::lease::Phase;
+use runtime::lease::shelf::Shelf;
 use tokio::task::yield_now;
 
 use crate::plan::{At, Fault};
@@ -44,13 +46,13 @@ impl Port {
         taken
     }
 
-    async fn read(&self, answers: &[Answer]) -> World {
+    async fn read(&self, answers: &[Answer], by_name: &[String]) -> World {
         ms(READ).await;
         self.sim.with(|state| {
-            let seen = state.truth.read(answers);
-            let world = state.truth.lab.observe();
             let State { judge, truth, .. } = state;
+            let world = truth.lab.observe();
             judge.look(&truth.lab, &world);
+            let seen = truth.read(world, answers, by_name);
             let operator = &mut state.operators[self.operator];
             operator.seen = seen.oldest;
             operator.unread = seen.unread;
@@ -76,7 +78,7 @@ impl Cloud for Port {
         });
         let begun = self.sim.clock.mono();
         let faults = self.suffer(At::Read(n)).await;
-        let mut world = self.read(&answers(&faults)).await;
+        let mut world = self.read(&answers(&faults), &focus.services).await;
         stamp(&mut world, begun);
         World {
             spec_present: focus.spec_present,
@@ -106,7 +108,8 @@ impl CloudWriter for Port {
         let faults = self.suffer(At::Look(n)).await;
         ms(CALL).await;
         let seen = self.sim.with(|state| {
-            let seen = state.truth.read(&answers(&faults));
+            let world = state.truth.lab.observe();
+            let seen = state.truth.read(world, &answers(&faults), &[]);
             state.operators[self.operator].looked = seen.oldest;
             seen
         });
@@ -119,6 +122,13 @@ impl CloudWriter for Port {
             state.writes - 1
         });
         let faults = self.suffer(At::Write(n)).await;
+        if faults
+            .iter()
+            .any(|fault| matches!(fault, Fault::Pause { .. }))
+        {
+            self.sim
+                .with(|state| state.operators[self.operator].stalled = true);
+        }
         let outcome = self.send(n, write, &faults).await;
         self.suffer(At::After(n)).await;
         ms(CALL).await;
@@ -133,7 +143,13 @@ impl CloudWriter for Port {
 impl Port {
     /// The write itself, as far as its effect, or the lack of it.
     async fn send(&self, n: u32, write: &Write, faults: &[Fault]) -> WriteOutcome {
-        let issue = self.sim.with(|state| state.sends(self.operator, n, write));
+        let lease = self.sim.lease.as_ref();
+        let item = lease.and_then(Shelf::item);
+        let holder = item.filter(|item| item.phase == Phase::Held);
+        let holder = holder.map(|item| item.holder);
+        let issue = self
+            .sim
+            .with(|state| state.sends(self.operator, n, write, holder));
         ms(CALL).await;
         let unknown = || WriteOutcome::Unknown {
             reason: "connection reset".to_owned(),

@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use planner::Mono;
 use prometheus::Registry;
 use runtime::lab::{Operator, Reconciled};
-use runtime::lease::Authority;
+use runtime::lease::shelf::{Shelf, Unreached};
+use runtime::lease::{Authority, Keeper, Lease, LeaseItem, LeaseStore, Terms};
 use runtime::outcome::Wake;
 use runtime::queue::{Next, Queue};
 use runtime::{Metrics, Mode, Settings};
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 
 use crate::port::Port;
 use crate::run::Progress;
 use crate::scenario::START;
-use crate::sim::Sim;
+use crate::sim::{Sim, ms};
 
 thread_local! {
     /// One set of metrics a thread: nothing is read from them here, and they are slow to register.
@@ -54,6 +57,7 @@ pub(crate) async fn life(sim: Sim, id: usize, settings: Settings, progress: Prog
             state.say(|_| format!("op {id}  {end}"));
             let operator = &mut state.operators[id];
             operator.stop = Default::default();
+            operator.process += 1;
             if died { operator.back_after } else { 2_000 }
         });
         progress.restarts(id);
@@ -69,21 +73,63 @@ fn ready_when(condition: bool) -> Poll<()> {
     }
 }
 
-/// One process, until it is told to stop and has handed over.
+/// One process, until it is told to stop, has handed over and has given the lease back.
 async fn process(sim: &Sim, id: usize, settings: Settings, progress: &Progress) {
     let Some(metrics) = metrics() else { return };
     sim.with(|state| state.say(|_| format!("op {id}  starts")));
+    let (clock, stop_keeper) = (sim.clock, CancellationToken::new());
+    let (authority, keeper) = match &sim.lease {
+        None => (Authority::SingleByDeployment, None),
+        Some(shelf) => {
+            let lease = Lease::new(sim.lock().holder(id), Terms::default());
+            let store = Store {
+                sim: sim.clone(),
+                id,
+                way: shelf.another_way(),
+            };
+            let (keeper, handle) = Keeper::new(store, lease, clock, Arc::clone(&metrics));
+            (
+                Authority::Lease(handle),
+                Some(keeper.run(stop_keeper.clone())),
+            )
+        }
+    };
+    let work = work(sim, id, settings, progress, authority, metrics);
+    let Some(keeper) = keeper else {
+        return work.await;
+    };
+    let (mut work, mut keeper) = (pin!(work), pin!(keeper));
+    let mut given_back = false;
+    poll_fn(|cx| {
+        given_back = given_back || keeper.as_mut().poll(cx).is_ready();
+        work.as_mut().poll(cx)
+    })
+    .await;
+    stop_keeper.cancel();
+    if !given_back {
+        keeper.await;
+    }
+}
+
+/// The queue's loop over one application.
+async fn work(
+    sim: &Sim,
+    id: usize,
+    settings: Settings,
+    progress: &Progress,
+    authority: Authority,
+    metrics: Arc<Metrics>,
+) {
+    let (clock, stop) = (sim.clock, sim.lock().operators[id].stop.clone());
     let port = Port {
         sim: sim.clone(),
         operator: id,
     };
-    let stop = sim.lock().operators[id].stop.clone();
     let mode = Mode::Apply {
         writer: port.clone(),
-        authority: Authority::SingleByDeployment,
+        authority: authority.clone(),
     };
-    let clock = sim.clock;
-    // A process knows only its own start; monotonic time is counted from that of the run all the same.
+    // Monotonic time is counted from the start of the run by every process; none sees another's.
     let mut operator = Operator::new(
         Arc::clone(&sim.application),
         port,
@@ -93,10 +139,16 @@ async fn process(sim: &Sim, id: usize, settings: Settings, progress: &Progress) 
         metrics,
         stop.clone(),
     );
+    let polls = u64::try_from(settings.poll_wishes.as_millis()).unwrap_or(u64::MAX);
     let mut queue: Queue<(), Wake> = Queue::new(settings.limits, 0);
+    let mut standing = authority.standing(clock.mono());
     queue.wake((), Wake::Discovered, clock.mono());
     while !stop.is_cancelled() {
         let now = clock.mono();
+        if std::mem::replace(&mut standing, authority.standing(now)) != standing {
+            sim.with(|state| state.say(|_| format!("op {id}  {standing:?}")));
+            queue.wake((), Wake::LeadershipChanged, now);
+        }
         if let Some(seconds) = sim.lock().operators[id].clock_jump.take() {
             let by = Duration::from_secs(seconds.unsigned_abs());
             operator.set_wall_clock(by, seconds < 0);
@@ -109,28 +161,22 @@ async fn process(sim: &Sim, id: usize, settings: Settings, progress: &Progress) 
                 progress.reconciled(sim, id, &reconciled);
             }
             Next::Sleep(due) => {
-                // The poll of wishes comes round every five seconds.
-                let polls = settings.poll_wishes.as_millis();
-                let polls = u64::try_from(polls).unwrap_or(u64::MAX).max(1);
-                let poll = planner::Mono((now.0 / polls + 1) * polls);
-                let until = if sim.lock().operators[id].wished {
-                    due.min(poll)
-                } else {
-                    due
-                };
+                // The poll of wishes comes round every few seconds.
+                let poll = Mono((now.0 / polls.max(1) + 1) * polls);
+                let wished = sim.lock().operators[id].wished;
+                let until = if wished { due.min(poll) } else { due };
                 let mut sleep = pin!(tokio::time::sleep_until(clock.instant(until)));
-                let was_wished = sim.lock().operators[id].wished;
                 poll_fn(|cx| {
-                    let wished = sim.lock().operators[id].wished;
-                    if stop.is_cancelled() || wished != was_wished {
+                    let news = sim.lock().operators[id].wished != wished
+                        || authority.standing(clock.mono()) != standing;
+                    if news || stop.is_cancelled() {
                         return Poll::Ready(());
                     }
                     sleep.as_mut().poll(cx)
                 })
                 .await;
                 let now = clock.mono();
-                let seen = was_wished && now >= poll;
-                if seen {
+                if wished && now >= poll {
                     sim.lock().operators[id].wished = false;
                     queue.wake((), Wake::DesiredChanged, now);
                 }
@@ -139,6 +185,37 @@ async fn process(sim: &Sim, id: usize, settings: Settings, progress: &Progress) 
         }
     }
     operator.hand_over().await;
+}
+
+/// A process's way to the lease, with what goes wrong there.
+#[derive(Debug)]
+struct Store {
+    sim: Sim,
+    id: usize,
+    way: Shelf,
+}
+
+impl Store {
+    async fn way(&self) -> &Shelf {
+        ms(10).await;
+        let trouble = self
+            .sim
+            .with(|state| state.operators[self.id].lease_trouble(state.now()));
+        self.way.set_trouble(trouble);
+        &self.way
+    }
+}
+
+impl LeaseStore for Store {
+    type Error = Unreached;
+
+    async fn read(&self) -> Result<Option<LeaseItem>, Unreached> {
+        self.way().await.read().await
+    }
+
+    async fn replace(&self, seen: Option<&LeaseItem>, next: &LeaseItem) -> Result<bool, Unreached> {
+        self.way().await.replace(seen, next).await
+    }
 }
 
 fn tell(sim: &Sim, id: usize, reconciled: &Reconciled) {
@@ -187,7 +264,7 @@ impl<F: Future<Output = ()>> Pausable<F> {
         let now = START + self.sim.clock.mono().0;
         if until > now {
             if self.pause.as_ref().is_none_or(|(at, _)| *at != until) {
-                let instant = self.sim.clock.instant(planner::Mono(until - START));
+                let instant = self.sim.clock.instant(Mono(until - START));
                 self.pause = Some((until, Box::pin(tokio::time::sleep_until(instant))));
             }
             if let Some((_, sleep)) = &mut self.pause

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +12,13 @@ use fastrand::Rng;
 
 use crate::judge::Violation;
 use crate::kinds;
-use crate::plan::{At, Entry, Fault, Plan};
+use crate::plan::{At, Entry, Fault, Operators, Plan};
 use crate::run::{Ending, Report, Setup, run};
 use crate::scenario::Scenario;
+use crate::shrink::shrink;
 
-/// Failures that are kept of one search; then it stops.
-const FAILURES: usize = 20;
+/// After this many failures a search stops.
+const FAILURES: usize = 5;
 
 /// What came of many runs.
 #[derive(Debug, Default)]
@@ -41,6 +43,38 @@ impl Tally {
             Ending::Settled => self.settled += 1,
             Ending::Held(label) => *self.held.entry(label).or_default() += 1,
             Ending::Violated(violation) => self.failures.push((plan, violation)),
+        }
+    }
+
+    /// One line about what was done; or what failed, each plan as short as it gets, and written to a file in `into`.
+    ///
+    /// # Errors
+    /// When a property did not hold.
+    pub fn verdict(&self, name: &str, setup: &Setup, into: &Path) -> Result<String, String> {
+        let line = format!(
+            "{name}: {} rollouts, {} writes; {} settled, held {:?}",
+            self.rollouts, self.writes, self.settled, self.held
+        );
+        let mut failed = Vec::new();
+        for (plan, violation) in &self.failures {
+            let (mut plan, found) = shrink(plan, violation.property, setup);
+            let Violation { property, message } = found.as_ref().unwrap_or(violation);
+            plan.about = format!("{property}: {message}");
+            let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
+            let digest = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            let file = into.join(format!("{}-{digest:016x}.json", property.to_lowercase()));
+            let written = std::fs::write(&file, &text);
+            failed.push(format!(
+                "{property}: {message}\nTEAL_PLAN={} cargo test -p simulation replay ({written:?})\n{text}",
+                file.display()
+            ));
+        }
+        if failed.is_empty() {
+            Ok(line)
+        } else {
+            Err(format!("{line}\n\n{}", failed.join("\n\n")))
         }
     }
 
@@ -84,12 +118,17 @@ pub fn search(setup: &Setup, count: usize, plan: impl Fn(usize) -> Plan + Sync) 
     total.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Every single fault at every call and, every five seconds, at every time of each scenario.
-pub fn singles(setup: &Setup, scenario: Scenario) -> Vec<Plan> {
-    let quiet = run(&Plan::quiet(scenario), setup, false);
+/// Every single fault at every call and, every five seconds, at every time of a scenario.
+pub fn singles(setup: &Setup, scenario: Scenario, operators: Operators) -> Vec<Plan> {
+    let base = Plan::quiet(scenario).by(operators);
+    let quiet = run(&base, setup, false);
     let mut entries = Vec::new();
     let mut put = |at: At, faults: Vec<Fault>| {
         entries.extend(faults.into_iter().map(|fault| Entry::new(at, fault)));
+    };
+    let of_leases = match operators {
+        Operators::One => Vec::new(),
+        Operators::TwoWithLease => kinds::of_leases(),
     };
     for n in 0..quiet.writes {
         put(At::Write(n), kinds::of_writes());
@@ -99,21 +138,24 @@ pub fn singles(setup: &Setup, scenario: Scenario) -> Vec<Plan> {
         put(At::Look(n), kinds::of_processes());
         put(At::Look(n), kinds::of_others());
         put(At::After(n), kinds::anywhere());
+        put(At::After(n), of_leases.clone());
     }
     for n in 0..quiet.reads {
         put(At::Read(n), kinds::of_reads());
     }
     for time in (0..quiet.ended).step_by(5_000) {
         put(At::Time(time + 1), kinds::anywhere());
+        put(At::Time(time + 1), of_leases.clone());
     }
     entries
         .into_iter()
-        .map(|entry| Plan::new(scenario, [entry]))
+        .map(|entry| base.with([entry]))
         .collect()
 }
 
-/// Every pair of faults: each kind of a write's fate at each write, everything else right before and right after the
-/// effect of each write, and what others do in the waits between, every twenty seconds.
+/// Every pair of faults at every pair of positions: each write's fate, what others do just before its effect, and
+/// everything right after it; and what others do in the waits between, every twenty seconds. Of kinds that differ only
+/// in a number one stands for all.
 #[derive(Debug)]
 pub struct Pairs {
     slots: Vec<(Scenario, Vec<Entry>)>,
@@ -163,12 +205,12 @@ fn slots(setup: &Setup, scenario: Scenario) -> Vec<Entry> {
         slots.extend(faults.into_iter().map(|fault| Entry::new(at, fault)));
     };
     for n in 0..quiet.writes {
-        put(At::Write(n), kinds::of_writes());
-        put(At::Write(n), kinds::of_others());
-        put(At::After(n), kinds::anywhere());
+        put(At::Write(n), kinds::of_writes_in_pairs());
+        put(At::Write(n), kinds::of_others_in_pairs());
+        put(At::After(n), kinds::anywhere_in_pairs());
     }
     for time in (10_000..quiet.ended).step_by(20_000) {
-        put(At::Time(time + 1), kinds::of_others());
+        put(At::Time(time + 1), kinds::of_others_in_pairs());
     }
     slots
 }
@@ -177,12 +219,16 @@ fn slots(setup: &Setup, scenario: Scenario) -> Vec<Entry> {
 pub fn swarm(seed: u64) -> Plan {
     let mut rng = Rng::with_seed(seed);
     let scenario = Scenario::ALL[rng.usize(..Scenario::ALL.len())];
+    let operators = any_operators(&mut rng);
     let mut some = |faults: Vec<Fault>, share: f64| -> Vec<Fault> {
         faults.into_iter().filter(|_| rng.f64() < share).collect()
     };
     let of_writes = some(kinds::of_writes(), 0.4);
     let of_reads = some(kinds::of_reads(), 0.3);
-    let anywhere = some(kinds::anywhere(), 0.15);
+    let mut anywhere = some(kinds::anywhere(), 0.15);
+    if operators == Operators::TwoWithLease {
+        anywhere.extend(some(kinds::of_leases(), 0.5));
+    }
     let rate = rng.f64() * 0.3;
     let mut entries = Vec::new();
     let mut draw = |at: At, faults: &[Fault], rate: f64| {
@@ -201,7 +247,15 @@ pub fn swarm(seed: u64) -> Plan {
     for n in 0..30_u64 {
         draw(At::Time(n * 10_000 + 5_000), &anywhere, rate / 2.0);
     }
-    Plan::new(scenario, entries)
+    Plan::new(scenario, entries).by(operators)
+}
+
+fn any_operators(rng: &mut Rng) -> Operators {
+    if rng.bool() {
+        Operators::One
+    } else {
+        Operators::TwoWithLease
+    }
 }
 
 /// L7: calls fail at a rate of up to 0.3 all the way, and the release ends all the same.
@@ -233,5 +287,6 @@ pub fn stubborn(seed: u64) -> Plan {
     for n in 0..1_000 {
         draw(At::Read(n), &of_reads);
     }
-    Plan::new(scenario, entries)
+    let operators = any_operators(&mut rng);
+    Plan::new(scenario, entries).by(operators)
 }

@@ -16,7 +16,7 @@ pub fn shrink(plan: &Plan, property: &str, setup: &Setup) -> (Plan, Option<Viola
         while from < best.entries.len() {
             let mut left: Vec<Entry> = best.entries.clone();
             left.drain(from..(from + part).min(best.entries.len()));
-            let candidate = Plan::new(best.scenario, left);
+            let candidate = best.with(left);
             match breaks(&candidate, property, setup) {
                 Some(violation) => (best, found, shrunk) = (candidate, Some(violation), true),
                 None => from += part,

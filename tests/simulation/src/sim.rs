@@ -7,10 +7,12 @@ use crd_schema::application::Application;
 use planner::memory::WriteOutcome;
 use planner::{Mono, Write};
 use runtime::Clock;
+use runtime::lease::Terms;
+use runtime::lease::shelf::{Shelf, Trouble};
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::{Act, Issue, Judge, Violation, violation};
-use crate::plan::{At, Entry, Fault, Plan};
+use crate::plan::{At, Entry, Fault, Operators, Plan};
 use crate::scenario::{START, Scenario};
 use crate::truth::Truth;
 
@@ -24,6 +26,8 @@ const REPAIR: u64 = 180_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Sim {
     pub(crate) clock: Clock,
+    /// Where the lease is kept, when there is one.
+    pub(crate) lease: Option<Shelf>,
     pub(crate) application: Arc<Application>,
     state: Arc<Mutex<State>>,
 }
@@ -56,6 +60,8 @@ pub(crate) struct State {
 pub(crate) struct Operator {
     /// It runs, or is about to be started.
     pub(crate) exists: bool,
+    /// How many processes it had before.
+    pub(crate) process: u32,
     pub(crate) killed: bool,
     /// How long after its end it is started again, in milliseconds.
     pub(crate) back_after: u64,
@@ -70,6 +76,18 @@ pub(crate) struct Operator {
     pub(crate) unread: Vec<crate::plan::Part>,
     /// The oldest moment that its last look showed.
     pub(crate) looked: u64,
+    /// It stood still between its last check and the send.
+    pub(crate) stalled: bool,
+    /// What its way to the lease's store does, and until when.
+    lease_trouble: Option<(Trouble, u64)>,
+}
+
+impl Operator {
+    /// What its way to the lease's store does now.
+    pub(crate) fn lease_trouble(&self, now: u64) -> Option<Trouble> {
+        let (trouble, until) = self.lease_trouble?;
+        (now < until).then_some(trouble)
+    }
 }
 
 #[derive(Debug)]
@@ -88,6 +106,16 @@ impl Sim {
         let clock = Clock::starting_at(lab.wall(START));
         let application = Arc::new(lab.application.clone());
         let mut entries = plan.scenario.script();
+        if plan.operators == Operators::TwoWithLease {
+            // First one of them takes the lease.
+            let terms = Terms::default();
+            let taken = u64::try_from((terms.term + terms.grace).as_millis()).unwrap_or(u64::MAX);
+            for entry in &mut entries {
+                if let At::Time(at) = &mut entry.at {
+                    *at += taken;
+                }
+            }
+        }
         entries.extend(plan.entries.iter().cloned());
         entries.sort();
         let stale = |entry: &Entry| matches!(entry.fault, Fault::Stale { .. });
@@ -97,13 +125,10 @@ impl Sim {
             scenario: plan.scenario,
             truth,
             judge,
-            operators: [
-                Operator {
-                    exists: true,
-                    ..Operator::default()
-                },
-                Operator::default(),
-            ],
+            operators: [true, plan.operators == Operators::TwoWithLease].map(|exists| Operator {
+                exists,
+                ..Operator::default()
+            }),
             entries,
             reads: 0,
             looks: 0,
@@ -115,8 +140,10 @@ impl Sim {
             trace: trace.then(Vec::new),
             sent: Vec::new(),
         };
+        let lease = (plan.operators == Operators::TwoWithLease).then(Shelf::default);
         Self {
             clock,
+            lease,
             application,
             state: Arc::new(Mutex::new(state)),
         }
@@ -228,18 +255,35 @@ impl State {
         self.next_time().is_none()
             && self.pending.is_empty()
             && self.truth.is_calm()
-            && self
-                .operators
-                .iter()
-                .all(|operator| operator.paused_until <= self.now() && !operator.killed)
+            && self.operators.iter().all(|operator| {
+                operator.paused_until <= self.now()
+                    && !operator.killed
+                    && operator.lease_trouble(self.now()).is_none()
+            })
     }
 
     /// A write is sent: what needs no effect is judged now.
-    pub(crate) fn sends(&mut self, operator: usize, n: u32, write: &Write) -> Issue {
+    pub(crate) fn sends(
+        &mut self,
+        operator: usize,
+        n: u32,
+        write: &Write,
+        holder: Option<String>,
+    ) -> Issue {
         let now = self.now();
-        let Operator { seen, looked, .. } = self.operators[operator];
+        let Operator {
+            seen,
+            looked,
+            process,
+            stalled,
+            ..
+        } = self.operators[operator];
+        self.operators[operator].stalled = false;
         let issue = Issue {
             n,
+            operator,
+            process,
+            stalled,
             write: write.clone(),
             seen,
             looked,
@@ -255,11 +299,19 @@ impl State {
             let message = format!("{}: planned without having read", write.describe());
             self.found(violation("S14", message));
         }
+        if let Some(holder) = holder.filter(|holder| *holder != self.holder(operator) && !stalled) {
+            let message = format!("{}: {holder} has the lease", write.describe());
+            self.found(violation("S16", message));
+        }
         let bound = quiescence(write);
         let other = self.pending.iter().find(|pending| {
-            !pending.again && pending.issue.write != *write && now < pending.issue.sent + bound
+            !pending.again
+                && pending.issue.write != *write
+                && now < pending.issue.sent + bound
+                && !self.judge.imitated(&pending.issue)
+                && !is_earlier_record(&pending.issue, operator, &self.operators[operator])
         });
-        if let Some(other) = other {
+        if let Some(other) = other.filter(|_| !stalled) {
             let message = format!(
                 "{} while {} is outstanding",
                 write.describe(),
@@ -272,9 +324,16 @@ impl State {
 
     /// A write takes effect, or AWS refuses it.
     pub(crate) fn lands(&mut self, issue: &Issue) -> WriteOutcome {
-        let judged = self.judge.judge(&self.truth.lab, issue);
-        if let Write::SetWeights { rule, .. } = &issue.write {
-            self.truth.reweigh(rule);
+        let mut judged = self.judge.judge(&self.truth.lab, issue);
+        let later = self.now() > issue.sent + quiescence(&issue.write);
+        let outlived = later && issue.process < self.operators[issue.operator].process;
+        if outlived || issue.stalled {
+            // This remains: it outlived its process by more than the next one waits for, or its process stood still
+            // between the last check and the send.
+            judged = Ok(());
+        }
+        if let Write::SetWeights { rule, weights, .. } = &issue.write {
+            self.truth.reweigh(rule, weights.get());
         }
         let outcome = self.truth.lab.apply(&issue.write);
         if outcome == WriteOutcome::Applied {
@@ -329,7 +388,8 @@ impl State {
             .iter()
             .find(|service| service.shown.name == *name);
         let side = service.and_then(|service| service.shown.side);
-        if side.is_some_and(|side| self.truth.lags_behind(side)) {
+        let lags = side.is_some_and(|side| self.truth.lags_behind(side));
+        if lags && !self.judge.excused("S4", issue) {
             return violation("S4", format!("{name}: some nodes still send to its group"));
         }
         Ok(())
@@ -375,6 +435,16 @@ impl State {
                 self.judge.acted(now, Act::Clock);
             }
             Fault::SecondOperator => self.operators[1].exists = true,
+            Fault::LeaseUnreachable { seconds } => {
+                self.operators[operator].lease_trouble =
+                    Some((Trouble::Unreachable, until(*seconds)));
+                self.last_fault = self.last_fault.max(until(*seconds));
+            }
+            Fault::LeaseAnswersLost { seconds } => {
+                self.operators[operator].lease_trouble =
+                    Some((Trouble::AnswersLost, until(*seconds)));
+                self.last_fault = self.last_fault.max(until(*seconds));
+            }
             Fault::Weights { a, b } => {
                 let weights = [*a, *b];
                 if weights == [None, None] {
@@ -387,7 +457,9 @@ impl State {
                     .iter()
                     .map(|r| r.target.clone())
                     .collect();
-                rules.iter().for_each(|rule| self.truth.reweigh(rule));
+                rules
+                    .iter()
+                    .for_each(|rule| self.truth.reweigh(rule, weights));
                 self.truth.lab.set_production(weights);
                 self.by_others(Act::Weights);
             }
@@ -444,6 +516,14 @@ impl State {
         }
     }
 
+    /// What the operator's present process calls itself in the lease.
+    pub(crate) fn holder(&self, operator: usize) -> String {
+        format!(
+            "op {operator}, process {}",
+            self.operators[operator].process
+        )
+    }
+
     pub(crate) fn kill(&mut self, operator: usize, back_after: u64) {
         self.last_fault = self.last_fault.max(self.now() + back_after);
         self.operators[operator].killed = true;
@@ -457,6 +537,14 @@ impl State {
         self.judge.look(&self.truth.lab, &world);
         self.truth.changed();
     }
+}
+
+/// A process died as it wrote the record, which still says that the one before it had handed over. Nothing else of it
+/// can be on its way, and the record that may still come is replaced by the next.
+fn is_earlier_record(issue: &Issue, operator: usize, now: &Operator) -> bool {
+    matches!(issue.write, Write::PutRecord(_))
+        && issue.operator == operator
+        && issue.process < now.process
 }
 
 /// How long other writes count as outstanding for this one.

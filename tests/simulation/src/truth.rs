@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 
 use crd_schema::application::RuleTarget;
-use planner::lab::{DRAIN, Lab};
+use planner::lab::{DRAIN, Lab, LabService, TASK_START};
 use planner::memory::weight;
-use planner::world::{Action, Role, ServiceStatus};
+use planner::world::{Action, Role, Service, ServiceStatus};
 use planner::{Read, Side, World};
 
 use crate::plan::{Part, Which};
+
+/// From a task that runs to a target that is healthy, in milliseconds.
+const HEALTH_CHECK: u64 = 5_000;
 
 /// The account and what belongs to it.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct Truth {
     /// Parts that are read as they were.
     frozen: Vec<Frozen>,
     pub(crate) throttled_until: u64,
+    /// Services that are gone: ECS still describes them by name, as INACTIVE.
+    gone: Vec<Service>,
     /// The account as it was, when old answers are part of the plan.
     history: Option<VecDeque<(u64, Lab)>>,
 }
@@ -57,6 +62,7 @@ impl Truth {
             unreadable: Vec::new(),
             frozen: Vec::new(),
             throttled_until: 0,
+            gone: Vec::new(),
             history,
         }
     }
@@ -68,6 +74,12 @@ impl Truth {
 
     /// Time passes up to `now`.
     pub(crate) fn advance(&mut self, now: u64) {
+        let over = |service: &&LabService| service.gone_at.is_some_and(|at| at <= now);
+        for service in self.lab.services.iter().filter(over) {
+            let mut gone = service.shown.clone();
+            gone.status = ServiceStatus::Inactive;
+            self.gone.push(gone);
+        }
         self.lab.advance(now.saturating_sub(self.lab.now));
         let lab = &mut self.lab;
         self.sick.retain(|(version, until)| {
@@ -101,13 +113,15 @@ impl Truth {
     }
 
     /// Production weights are about to change: nodes that lag keep the old ones for a while.
-    pub(crate) fn reweigh(&mut self, target: &RuleTarget) {
+    pub(crate) fn reweigh(&mut self, target: &RuleTarget, next: [Option<u32>; 2]) {
         if self.node_lag == 0 {
             return;
         }
         let until = self.lab.now + self.node_lag;
         let rule = self.lab.rules.iter().find(|rule| rule.target == *target);
-        if let Some(Action::Forward { weights, .. }) = rule.map(|rule| &rule.action) {
+        if let Some(Action::Forward { weights, .. }) = rule.map(|rule| &rule.action)
+            && *weights != next
+        {
             self.adopting.push((target.clone(), *weights, until));
         }
     }
@@ -116,9 +130,24 @@ impl Truth {
     pub(crate) fn loses_requests(&self) -> bool {
         let dead: Vec<Side> = Side::BOTH
             .into_iter()
-            .filter(|side| self.lab.healthy(*side) == 0 && self.lab.healthy(side.other()) > 0)
+            .filter(|side| !self.lives(*side) && self.lives(side.other()))
             .collect();
         dead.iter().any(|side| self.in_force(*side))
+    }
+
+    /// Some target of the group passes its health check. As [`Lab::healthy`] counts them, without making a list.
+    fn lives(&self, side: Side) -> bool {
+        let healthy_from = |started: u64| started + TASK_START + HEALTH_CHECK;
+        self.lab.services.iter().any(|service| {
+            let Service { tags, side: on, .. } = &service.shown;
+            let version = tags.version.as_ref();
+            *on == Some(side)
+                && !version.is_some_and(|version| self.lab.broken.contains(version))
+                && service
+                    .tasks
+                    .values()
+                    .any(|started| self.lab.now >= healthy_from(*started))
+        })
     }
 
     /// Some node gives `side` weight by a production rule.
@@ -212,10 +241,21 @@ impl Truth {
         });
     }
 
-    /// What a read shows that began at `at`, the oldest moment that any part of it shows, and the parts not read.
-    pub(crate) fn read(&mut self, answers: &[Answer]) -> Seen {
+    /// What a read shows now of `world`, which is so; services that lists do not show are asked for by name.
+    pub(crate) fn read(
+        &mut self,
+        mut world: World,
+        answers: &[Answer],
+        by_name: &[String],
+    ) -> Seen {
         let now = self.lab.now;
-        let mut world = self.lab.observe();
+        if let Read::Known { value, .. } = &mut world.services {
+            let shown = |name: &String, all: &[Service]| all.iter().any(|s| s.name == *name);
+            for name in by_name {
+                let gone = self.gone.iter().rfind(|gone| gone.name == *name);
+                value.extend(gone.filter(|_| !shown(name, value)).cloned());
+            }
+        }
         let mut oldest = now;
         for frozen in &mut self.frozen {
             frozen.turn = !frozen.turn;

@@ -1,0 +1,16 @@
+//! Many rollouts of the operator that ships, with faults at every point. `TEAL_NIGHTLY=1` carries out all pairs of
+//! faults, and many more of the random mixes.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test says so by failing"
+)]
+
+mod pairs;
+mod reference;
+mod replay;
+mod search;
+mod singles;
+mod swarm;
