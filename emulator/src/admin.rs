@@ -9,16 +9,19 @@
 //! | `PATCH behaviours` | `{"<image>": {…}}`: what containers of an image do; `null` forgets an image |
 //! | `GET calls`, `DELETE calls` | counters by service, operation and outcome |
 //! | `GET log` | the latest calls with their inputs |
+//! | `GET held` | calls that a fault holds |
+//! | `POST held` | `{"id": 1, "fate": "carryOn"}`: lets one go, or breaks its connection (`drop`) |
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::emulator::Emulator;
 use crate::faults::FaultSettings;
+use crate::faults::holding::Fate;
 
 /// Where these calls live.
 pub const PREFIX: &str = "/_emulator/";
@@ -30,6 +33,8 @@ enum AdminError {
     Unknown { method: Method, path: String },
     #[error("the body is not what is expected")]
     Body(#[source] serde_json::Error),
+    #[error("no call with the id {0} is held")]
+    NotHeld(u64),
     #[error("the answer can not be encoded")]
     Answer(#[source] serde_json::Error),
 }
@@ -39,7 +44,7 @@ enum AdminError {
 pub fn answer(emulator: &Emulator, request: &Request<Bytes>) -> Response<Bytes> {
     let (status, body) = match dispatch(emulator, request) {
         Ok(body) => (StatusCode::OK, body),
-        Err(error @ AdminError::Unknown { .. }) => {
+        Err(error @ (AdminError::Unknown { .. } | AdminError::NotHeld(_))) => {
             (StatusCode::NOT_FOUND, json!({"error": error.to_string()}))
         }
         Err(AdminError::Body(cause)) => {
@@ -99,8 +104,24 @@ fn dispatch(emulator: &Emulator, request: &Request<Bytes>) -> Result<Value, Admi
             Ok(json!({}))
         }
         ("GET", "log") => emulator.faults().journal(|journal| encode(&journal.log().collect::<Vec<_>>())),
+        ("GET", "held") => encode(&emulator.faults().holding().waiting()),
+        ("POST", "held") => {
+            let LetGo { id, fate } = decode(request)?;
+            match emulator.faults().holding().let_go(id, fate) {
+                true => Ok(json!({})),
+                false => Err(AdminError::NotHeld(id)),
+            }
+        }
         _ => Err(AdminError::Unknown { method: request.method().clone(), path: path.to_owned() }),
     }
+}
+
+/// Which held call goes on, and how.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LetGo {
+    id: u64,
+    fate: Fate,
 }
 
 fn encode(value: &impl Serialize) -> Result<Value, AdminError> {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, AwsError, Call, Service};
 use crate::faults::history::is_read;
+use crate::faults::holding::Fate;
 use crate::faults::journal::Entry;
 use crate::faults::{Effect, Faults};
 use crate::protocol::model;
@@ -137,6 +138,7 @@ impl Emulator {
                     at: self.now(),
                     service: refused.service,
                     operation: refused.operation,
+                    caller: None,
                     input: Value::Null,
                     effect: false,
                     outcome: refused.error.code.clone(),
@@ -171,6 +173,20 @@ impl Emulator {
             }
             Some(Effect::ErrorAfter(error)) => self.answer(&received, Some(After::Error(error))),
             Some(Effect::LoseAnswer) => self.answer(&received, Some(After::Lost)),
+            Some(Effect::HoldRequest) => match self.hold(&received, false).await {
+                Fate::CarryOn => self.answer(&received, None),
+                Fate::Drop => {
+                    self.record(&received, Value::Null, false, "lost");
+                    lost(ConnectionLost::Broken)
+                }
+            },
+            Some(Effect::HoldAnswer) => {
+                let response = self.answer(&received, None);
+                match self.hold(&received, true).await {
+                    Fate::CarryOn => response,
+                    Fate::Drop => lost(ConnectionLost::Broken),
+                }
+            }
             Some(Effect::SlowAnswer(delay)) => {
                 let response = self.answer(&received, None);
                 pause(delay).await;
@@ -246,6 +262,14 @@ impl Emulator {
         })
     }
 
+    async fn hold(&self, received: &Received, took_effect: bool) -> Fate {
+        let (operation, caller) = (&received.operation.name, received.caller.as_deref());
+        let holding = self.inner.faults.holding();
+        holding
+            .hold(received.service, operation, caller, took_effect)
+            .await
+    }
+
     fn refuse(&self, received: &Received, error: AwsError) -> Response<Bytes> {
         self.record(received, Value::Null, false, &error.code);
         response::failure(
@@ -274,6 +298,7 @@ impl Emulator {
             at: self.now(),
             service: Some(received.service),
             operation: received.operation.name.clone(),
+            caller: received.caller.clone(),
             input,
             effect,
             outcome: outcome.to_owned(),

@@ -23,6 +23,8 @@ const BODY_LIMIT: usize = 8 << 20;
 enum Broken {
     #[error("the connection is dropped because a fault says so")]
     Fault,
+    #[error("the request could not be handled")]
+    Handler(#[from] tokio::task::JoinError),
 }
 
 /// Serves until `stop`; requests under way are finished first.
@@ -77,7 +79,9 @@ async fn answer(
     if request.uri().path().starts_with(admin::PREFIX) {
         return Ok(admin::answer(emulator, &request).map(Full::new));
     }
-    let response = emulator.handle(request).await;
+    // What has arrived is carried out, whether or not the caller is still there.
+    let emulator = emulator.clone();
+    let response = tokio::spawn(async move { emulator.handle(request).await }).await?;
     if response.extensions().get::<ConnectionLost>().is_some() {
         return Err(Broken::Fault);
     }

@@ -1,9 +1,10 @@
-//! Plan, buckets, history and journal together, shared by all callers.
+//! Plan, buckets, history, journal and held calls together, shared by all callers.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::buckets::Buckets;
 use super::history::History;
+use super::holding::Holding;
 use super::journal::{Entry, Journal};
 use super::plan::{self, Effect, FaultSettings};
 use crate::api::Service;
@@ -13,6 +14,7 @@ use crate::world::{Millis, World};
 #[derive(Debug, Default)]
 pub struct Faults {
     state: Mutex<State>,
+    holding: Holding,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +88,8 @@ impl Faults {
                 | Effect::RefuseConnection
                 | Effect::LoseRequest
                 | Effect::LoseAnswer
+                | Effect::HoldRequest
+                | Effect::HoldAnswer
                 | Effect::SlowAnswer(_)
                 | Effect::CutAnswer
                 | Effect::StaleAnswer(_) => {
@@ -130,6 +134,12 @@ impl Faults {
             state.history.remember(world, lag);
         }
         state.history.at(world.now, lag)
+    }
+
+    /// The calls that are held.
+    #[must_use]
+    pub fn holding(&self) -> &Holding {
+        &self.holding
     }
 
     /// Writes one call into the journal.

@@ -20,6 +20,8 @@ pub struct Entry {
     pub service: Option<Service>,
     /// The operation.
     pub operation: String,
+    /// Access key of the caller, where it signed.
+    pub caller: Option<String>,
     /// Its input; `null` when it was refused before it was decoded.
     pub input: Value,
     /// Whether it took effect: false for one that was refused.

@@ -5,11 +5,13 @@
 //! - [`buckets`]: AWS's token buckets.
 //! - [`history`]: the past states from which lagging reads are answered.
 //! - [`journal`]: counters and a bounded log of calls.
-//! - [`handle`]: the four of them together.
+//! - [`holding`]: calls that wait until somebody says how they go on.
+//! - [`handle`]: all of them together.
 
 pub mod buckets;
 pub mod handle;
 pub mod history;
+pub mod holding;
 pub mod journal;
 pub mod plan;
 

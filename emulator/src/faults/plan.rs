@@ -88,6 +88,10 @@ pub enum Effect {
     LoseAnswer,
     /// The call waits so many milliseconds, then takes effect.
     Latency(u64),
+    /// The call waits before it takes effect, until it is let go (see [`super::holding`]).
+    HoldRequest,
+    /// The call takes effect and its answer waits until it is let go.
+    HoldAnswer,
     /// The call takes effect at once and its answer comes so many milliseconds later: longer than the
     /// caller's time-out, it is a time-out after the effect.
     SlowAnswer(u64),
@@ -112,6 +116,8 @@ impl FaultSettings {
             | Effect::LoseAnswer
             | Effect::Latency(_)
             | Effect::SlowAnswer(_)
+            | Effect::HoldRequest
+            | Effect::HoldAnswer
             | Effect::CutAnswer => None,
         };
         let planned = self.plan.iter().filter_map(stale);

@@ -18,6 +18,8 @@ pub struct Received {
     pub service: Service,
     /// The operation, one that [`model`] has.
     pub operation: &'static Operation,
+    /// Access key of the caller, when the signature came in a header.
+    pub caller: Option<String>,
     body: Body,
 }
 
@@ -81,6 +83,7 @@ fn recognise_json(request: &Request<Bytes>, target: &str) -> Result<Received, Re
         (Some(service), Some(operation)) => Ok(Received {
             service,
             operation,
+            caller: access_key(request.headers()),
             body: Body::Json(request.body().clone()),
         }),
         (Some(_), None) | (None, _) => {
@@ -131,6 +134,7 @@ fn recognise_query(request: &Request<Bytes>) -> Result<Received, Refused> {
         (Some(service), Some(operation)) => Ok(Received {
             service,
             operation,
+            caller: access_key(request.headers()),
             body: Body::Form(pairs),
         }),
         (Some(_), None) | (None, _) => {
@@ -216,9 +220,21 @@ fn is_signed(request: &Request<Bytes>) -> bool {
 
 /// The service in `Credential=<key>/<date>/<region>/<service>/aws4_request`.
 fn signature_scope(headers: &HeaderMap) -> Option<&str> {
+    credential(headers)?.split('/').nth(3)
+}
+
+/// The key in it.
+fn access_key(headers: &HeaderMap) -> Option<String> {
+    credential(headers)?
+        .split('/')
+        .next()
+        .map(ToOwned::to_owned)
+}
+
+fn credential(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (_, credential) = authorization.split_once("Credential=")?;
-    credential.split(',').next()?.split('/').nth(3)
+    credential.split(',').next()
 }
 
 #[cfg(test)]

@@ -34,6 +34,17 @@ impl Load {
     /// Starts `users` keep-alive users that GET `path` from `server`, one request after the other, until `stop`.
     /// Must be called within a tokio runtime.
     pub fn start(server: SocketAddr, path: Uri, users: usize, stop: &CancellationToken) -> Self {
+        Self::paced(server, path, users, Duration::ZERO, stop)
+    }
+
+    /// The same with users who rest for `think` after each answer.
+    pub fn paced(
+        server: SocketAddr,
+        path: Uri,
+        users: usize,
+        think: Duration,
+        stop: &CancellationToken,
+    ) -> Self {
         let load = Self {
             started: Instant::now(),
             statistics: Arc::default(),
@@ -47,6 +58,7 @@ impl Load {
                 host: HeaderValue::from_str(&server.to_string())
                     .unwrap_or_else(|_| HeaderValue::from_static("localhost")),
                 connection: None,
+                think,
                 started: load.started,
                 statistics: Arc::clone(&load.statistics),
             };
@@ -92,6 +104,7 @@ struct User {
     path: Uri,
     host: HeaderValue,
     connection: Option<Connection<Empty<Bytes>>>,
+    think: Duration,
     started: Instant,
     statistics: Arc<Mutex<Statistics>>,
 }
@@ -110,8 +123,13 @@ impl User {
             }
             let (latency, answered) = (sent.elapsed(), self.started.elapsed());
             self.count(|statistics| statistics.record(outcome, latency, answered));
-            if failed {
-                sleep(REST_AFTER_FAILURE).await;
+            let rest = if failed {
+                REST_AFTER_FAILURE
+            } else {
+                self.think
+            };
+            if !rest.is_zero() {
+                sleep(rest).await;
             }
         }
     }
