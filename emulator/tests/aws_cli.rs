@@ -5,6 +5,8 @@
 use std::process::{Command, Stdio};
 
 use emulator::Emulator;
+use emulator::api::Service;
+use emulator::seed::Seed;
 use emulator::world::Settings;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -55,10 +57,15 @@ impl Stage {
 
     async fn try_aws(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new("aws");
+        command.args(arguments);
+        self.run(command).await
+    }
+
+    /// Runs a command whose AWS is this one.
+    async fn run(&self, mut command: Command) -> Ran {
         command
-            .args(["--endpoint-url", &self.endpoint, "--output", "json"])
-            .args(arguments);
-        command
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_DEFAULT_OUTPUT", "json")
             .env("AWS_ACCESS_KEY_ID", "any")
             .env("AWS_SECRET_ACCESS_KEY", "any")
             .env_remove("AWS_PROFILE");
@@ -84,6 +91,31 @@ impl Stage {
         assert!(ran.ok, "aws {}: {}", arguments.join(" "), ran.errors);
         ran.output
     }
+}
+
+/// Every line of the README that begins with `aws `, as a reader would paste it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_readme_shows() {
+    let Some(stage) = Stage::set().await else {
+        return;
+    };
+    let seed = Seed::parse(include_str!("../seeds/blog.json")).unwrap();
+    seed.plant(&stage.emulator).unwrap();
+    let status = json!({"Name": "/teal/apps/blog/status", "Type": "String", "Value": "{}"});
+    stage
+        .emulator
+        .call(Service::Ssm, "PutParameter", status)
+        .unwrap();
+    let readme = include_str!("../../README.md").lines();
+    let shown: Vec<&str> = readme.filter(|line| line.starts_with("aws ")).collect();
+    assert!(shown.len() >= 4, "{shown:?}");
+    for line in shown {
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", line]);
+        let ran = stage.run(command).await;
+        assert!(ran.ok, "{line}: {}", ran.errors);
+    }
+    stage.stop.cancel();
 }
 
 #[tokio::test(flavor = "multi_thread")]

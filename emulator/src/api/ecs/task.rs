@@ -178,6 +178,13 @@ fn desired_status(task: &Task) -> &'static str {
 
 fn render(world: &World, task: &Task, with_tags: bool) -> Value {
     let mut answer: Map<String, Value> = task.given.clone();
+    answer.entry("overrides").or_insert_with(|| {
+        let containers = task.containers.iter();
+        let named: Vec<Value> = containers
+            .map(|container| json!({ "name": container.name }))
+            .collect();
+        json!({ "containerOverrides": named, "inferenceAcceleratorOverrides": [] })
+    });
     let mut set = |member: &str, value: Value| {
         answer.insert(member.to_owned(), value);
     };

@@ -87,7 +87,8 @@ pub(super) fn create(world: &mut World, input: &Value) -> Result<Value, AwsError
         attributes: default_attributes(),
         tags,
     };
-    let answer = json!({ "LoadBalancers": [render(world, &load_balancer)] });
+    let mut answer = json!({ "LoadBalancers": [render(world, &load_balancer)] });
+    answer["LoadBalancers"][0]["State"]["Code"] = json!("provisioning");
     world
         .elb
         .load_balancers

@@ -49,6 +49,12 @@ pub fn start(world: &mut World, definition: &TaskDefinition, origin: Origin) -> 
     };
     let due = world.now + settings.task_provisioning_ms;
     let address = super::take_address(world, &arn);
+    let mut given = origin.given;
+    for member in ["cpu", "memory"] {
+        if let Some(size) = definition.given.get(member) {
+            given.insert(member.to_owned(), size.clone());
+        }
+    }
     let task = Task {
         arn: arn.clone(),
         cluster: origin.cluster,
@@ -82,7 +88,7 @@ pub fn start(world: &mut World, definition: &TaskDefinition, origin: Origin) -> 
         stopped_reason: None,
         container_reason: None,
         version: 1,
-        given: origin.given,
+        given,
         tags: origin.tags,
     };
     if let Some(service) = task

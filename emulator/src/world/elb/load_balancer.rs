@@ -37,6 +37,8 @@ pub struct LoadBalancer {
 pub fn default_attributes() -> BTreeMap<String, String> {
     [
         ("access_logs.s3.enabled", "false"),
+        ("access_logs.s3.bucket", ""),
+        ("access_logs.s3.prefix", ""),
         ("deletion_protection.enabled", "false"),
         ("idle_timeout.timeout_seconds", "60"),
         ("load_balancing.cross_zone.enabled", "true"),

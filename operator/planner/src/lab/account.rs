@@ -62,6 +62,8 @@ pub struct Lab {
 pub struct LabService {
     /// As AWS shows it; counts and addresses are computed.
     pub shown: Service,
+    /// The request that made it; the same one again is no error.
+    pub request: Map<String, Value>,
     /// Address of each task, and when it was started.
     pub tasks: BTreeMap<String, u64>,
     /// When a deleted one is gone.
@@ -175,6 +177,7 @@ impl Lab {
         };
         self.services.push(LabService {
             shown,
+            request: Map::new(),
             tasks: BTreeMap::new(),
             gone_at: None,
         });
@@ -371,6 +374,8 @@ impl Lab {
             state,
             reason: None,
         };
+        // Health checks need the group to be named by a rule; weight is no condition.
+        let named = self.is_named(side);
         let mut targets = Vec::new();
         for service in self
             .services
@@ -383,10 +388,11 @@ impl Lab {
                 .filter(|(_, started)| self.now >= **started + TASK_START)
             {
                 let checked = self.now >= started + TASK_START + 5_000;
-                let state = match (self.is_broken(service), checked) {
-                    (_, false) => TargetState::Initial,
-                    (true, true) => TargetState::Unhealthy,
-                    (false, true) => TargetState::Healthy,
+                let state = match (named, self.is_broken(service), checked) {
+                    (false, _, _) => TargetState::Unused,
+                    (true, _, false) => TargetState::Initial,
+                    (true, true, true) => TargetState::Unhealthy,
+                    (true, false, true) => TargetState::Healthy,
                 };
                 targets.push(target(address, state));
             }
@@ -397,6 +403,13 @@ impl Lab {
                 .map(|(address, _)| target(address, TargetState::Draining)),
         );
         targets
+    }
+
+    /// Some rule forwards to the group of `side`, with whatever weight.
+    fn is_named(&self, side: Side) -> bool {
+        self.rules.iter().any(|rule| {
+            matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some())
+        })
     }
 
     /// Targets that answer on `side`.
@@ -448,18 +461,13 @@ impl Lab {
                 );
             }
             Write::CreateService { name, side, body } => {
-                let named = self.rules.iter().any(|rule| {
-                    matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some())
-                });
-                if !named {
-                    return refused("The target group does not have an associated load balancer.");
-                }
-                match self
-                    .services
-                    .iter()
-                    .find(|service| service.shown.name == *name)
-                    .map(|s| s.shown.status)
-                {
+                let known = self.services.iter().find(|known| known.shown.name == *name);
+                match known.map(|known| known.shown.status) {
+                    Some(ServiceStatus::Active)
+                        if known.is_some_and(|known| known.request == *body) =>
+                    {
+                        return WriteOutcome::Applied;
+                    }
                     Some(ServiceStatus::Active) => {
                         return refused("Creation of service was not idempotent.");
                     }
@@ -467,6 +475,9 @@ impl Lab {
                         return refused("Unable to Start a service that is still Draining.");
                     }
                     Some(ServiceStatus::Inactive) | None => {}
+                }
+                if !self.is_named(*side) {
+                    return refused("The target group does not have an associated load balancer.");
                 }
                 let text = |member: &str| {
                     body.get(member)
@@ -485,6 +496,9 @@ impl Lab {
                     text("taskDefinition"),
                     tags_of(body),
                 );
+                if let Some(made) = self.services.last_mut() {
+                    made.request = body.clone();
+                }
             }
             Write::ScaleService { name, to, .. } => {
                 if !self.is_active(name) {
