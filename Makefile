@@ -39,6 +39,7 @@ demo: build ## a release on this machine under load (SPEED=… ARGS=…)
 .PHONY: test
 test: check-manifests doc-test ## all tests; says what it leaves out for want of a tool
 	@tools/require aws "the emulator driven by an unmodified AWS CLI"
+	@tools/require $(CURDIR)/.tools/conformance/bin/python "the emulator judged by botocore and moto"
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else $(CARGO) test --locked --workspace --lib --bins --tests --no-fail-fast; fi
@@ -53,7 +54,7 @@ doc-test: ## the examples in the documentation
 	$(CARGO) test --locked --workspace --doc --quiet
 
 .PHONY: tools
-tools: ## install promtool, cfn-lint and the AWS CLI into .tools
+tools: ## install promtool, cfn-lint, the AWS CLI, botocore and moto into .tools
 	@tools/install
 
 .PHONY: fmt
@@ -88,7 +89,7 @@ bench: ## the numbers of the README's table
 # Ten thousand cases a property, where it sets no number of its own, instead of 256.
 .PHONY: nightly
 nightly: ## the tests with many more cases; takes long
-	TEAL_SWEEP=full PROPTEST_CASES=$(or $(PROPTEST_CASES),10000) $(CARGO) test --locked --release --workspace --lib --tests
+	TEAL_NIGHTLY=1 TEAL_SWEEP=full PROPTEST_CASES=$(or $(PROPTEST_CASES),10000) $(CARGO) test --locked --release --workspace --lib --tests
 
 .PHONY: image
 image: ## the container image, teal:dev
