@@ -30,7 +30,7 @@ pub(crate) fn settings(scale: f64) -> Settings {
             plan_age: fast(tuning.plan_age),
             poll_moving: fast(tuning.poll_moving),
             poll_settled: fast(tuning.poll_settled),
-            keep_revisions: tuning.keep_revisions,
+            ..tuning
         },
         limits: Limits {
             concurrency: limits.concurrency,
