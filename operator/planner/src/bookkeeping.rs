@@ -94,7 +94,8 @@ fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: O
     let blue = view
         .live()
         .into_iter()
-        .find(|s| !runs(s, &wanted.digest) && s.desired > 0);
+        .filter(|s| !runs(s, &wanted.digest) && s.desired > 0)
+        .max_by_key(|s| s.desired);
     if let Some(rollout) = &mut record.rollout {
         rollout.reference = view.reference(blue);
         if service.is_none() && rollout.base.is_none() {

@@ -119,6 +119,7 @@ pub fn check(
             if facts
                 .services
                 .iter()
+                .filter(|service| service.status != ServiceStatus::Inactive)
                 .any(|service| service.task_definition == *arn)
             {
                 return deny("S9", format!("{arn} is in use"));

@@ -36,8 +36,17 @@ pub struct Deployed {
     pub sick: bool,
     /// While DRAINING: ticks until it is gone.
     pub leaving: u8,
-    /// The last tick at which it had 1, 2, … healthy targets.
-    pub was_healthy: Vec<Option<u64>>,
+    /// How long it had 1, 2, … healthy targets.
+    pub health: Vec<Health>,
+}
+
+/// Since when a service has so many healthy targets, and when that had last been so for a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Health {
+    /// Since when; none while it has fewer.
+    pub since: Option<u64>,
+    /// The last tick at which it was so and had been so a tick before.
+    pub proven: Option<u64>,
 }
 
 /// One task.
@@ -119,13 +128,13 @@ impl Account {
         let first = Setup::generation(1);
         let rules = setup.application.route.production.len() + setup.application.route.test.len();
         let weights = match setup.start {
-            Start::Empty => [Some(100), None],
-            Start::Serving => [Some(100), Some(0)],
+            Start::Empty | Start::Anything => [Some(100), None],
+            Start::Serving | Start::Shared => [Some(100), Some(0)],
             Start::Both(weights) => weights,
         };
         let wish = match setup.start {
-            Start::Empty | Start::Serving => (0, first),
-            Start::Both(_) => (1, Setup::generation(2)),
+            Start::Empty | Start::Serving | Start::Anything => (0, first),
+            Start::Both(_) | Start::Shared => (1, Setup::generation(2)),
         };
         let mut account = Self {
             now: 1_000,
@@ -143,12 +152,13 @@ impl Account {
             weighted: [None; 2],
         };
         let placed: &[(usize, Side)] = match setup.start {
-            Start::Empty => &[],
+            Start::Empty | Start::Anything => &[],
             Start::Serving => &[(0, Side::A)],
             Start::Both(_) => &[(0, Side::A), (1, Side::B)],
+            Start::Shared => &[(0, Side::A), (1, Side::A)],
         };
         for (n, side) in placed {
-            account.place(setup, *n, *side);
+            account.place(setup, *n, *side, setup.application.template.desired_count);
         }
         account.tick(setup);
         account.tick(setup);
@@ -156,7 +166,8 @@ impl Account {
         account
     }
 
-    fn place(&mut self, setup: &Setup, n: usize, side: Side) {
+    /// Release `n` runs on `side`, with so many tasks, as if it had been created by the wish of its number.
+    pub fn place(&mut self, setup: &Setup, n: usize, side: Side, count: u32) -> String {
         let generation = Setup::generation(i64::try_from(n).unwrap_or(0) + 1);
         let wanted = setup.wanted(n, generation);
         let name = release::service_name(
@@ -184,14 +195,8 @@ impl Account {
             blue: None,
             rejected: None,
         };
-        self.add(
-            setup,
-            &name,
-            side,
-            setup.application.template.desired_count,
-            arn,
-            tags,
-        );
+        self.add(setup, &name, side, count, arn, tags);
+        name
     }
 
     fn add(
@@ -225,7 +230,7 @@ impl Account {
                 tasks: Vec::new(),
                 sick: false,
                 leaving: 0,
-                was_healthy: Vec::new(),
+                health: Vec::new(),
             });
         });
         self.scale(setup, name, count);
@@ -275,10 +280,13 @@ impl Account {
 
     /// A task of the n-th service is gone without draining, and another one starts in its place.
     pub fn crash_task(&mut self, setup: &Setup, n: usize) {
+        let free = self.free_addresses().next().unwrap_or(u8::MAX);
         self.change_ecs(setup, |ecs| {
             if let Some(task) = ecs.services[n].tasks.first_mut() {
-                // The freed address is the lowest free one more often than not.
-                task.running = false;
+                *task = Task {
+                    address: free,
+                    running: false,
+                };
             }
         });
         self.refresh(setup);
@@ -297,6 +305,16 @@ impl Account {
     pub fn wish(&mut self, setup: &Setup, n: usize) {
         let next = self.ssm.truth().desired.1.version + 1;
         self.change_ssm(setup, |ssm| ssm.desired = (n, Setup::generation(next)));
+    }
+
+    /// What is desired, by the wish of its number, and the record, as they were for long.
+    pub fn desire(&mut self, n: usize, record: Option<Record>) {
+        let generation = Setup::generation(i64::try_from(n).unwrap_or(0) + 1);
+        self.ssm = Seen::new(Parameters {
+            desired: (n, generation),
+            record: record.map(|record| (1, Arc::new(record))),
+        });
+        self.forget();
     }
 
     /// The record vanishes.
@@ -483,13 +501,29 @@ impl Account {
         service.tasks.iter().filter(|task| task.running).count()
     }
 
-    /// Production requests go to a group without a healthy target although the other one has some.
+    /// Production requests go to a group without a healthy target, or nowhere, although there is a healthy one.
     pub fn loses_requests(&self, setup: &Setup) -> bool {
-        Side::BOTH.into_iter().any(|side| {
-            self.weight(setup, side) > 0
-                && self.healthy(side) == 0
-                && self.healthy(side.other()) > 0
-        })
+        let served = |side: &Side| self.weight(setup, *side) > 0 && self.healthy(*side) > 0;
+        let lost = |side: &Side| self.weight(setup, *side) > 0 && self.healthy(*side) == 0;
+        let could = |side: &Side| self.healthy(*side) > 0;
+        let (both, any) = (Side::BOTH, Side::BOTH.iter().any(could));
+        let names = |weights: &[Option<u32>; 2]| weights.iter().any(Option::is_some);
+        let routed = self.elb.truth().iter().all(names);
+        any && routed && (both.iter().any(lost) || !both.iter().any(served))
+    }
+
+    /// Production requests go to nothing but a service that somebody scaled to zero.
+    pub fn sleeps(&self, setup: &Setup) -> bool {
+        let asleep = |side: Side| {
+            let mut services = self.active_on(side).peekable();
+            let any = services.peek().is_some();
+            self.weight(setup, side) > 0 && any && services.all(|s| s.shown.desired == 0)
+        };
+        let alive = |side: Side| self.healthy(side) > 0;
+        // Two services of one group are a person's to part.
+        let shared = |side: Side| self.active_on(side).count() > 1;
+        let any = |is: &dyn Fn(Side) -> bool| Side::BOTH.into_iter().any(is);
+        any(&asleep) && !any(&alive) && !any(&shared)
     }
 
     /// The present, on both clocks.
@@ -618,13 +652,18 @@ impl Account {
                 .filter(|t| t.running)
                 .map(|t| t.address)
                 .collect();
+            let healthy = if ill { 0 } else { running.len() };
+            let counts = service.health.len().max(healthy);
+            service.health.resize(counts, Health::default());
+            for (n, health) in service.health.iter_mut().enumerate() {
+                health.since = (n < healthy).then(|| health.since.unwrap_or(self.now));
+                if health.since.is_some_and(|since| since < self.now) {
+                    health.proven = Some(self.now);
+                }
+            }
             let state = if ill {
                 TargetState::Unhealthy
             } else {
-                service
-                    .was_healthy
-                    .resize(service.was_healthy.len().max(running.len()), None);
-                service.was_healthy[..running.len()].fill(Some(self.now));
                 TargetState::Healthy
             };
             targets[side.index()].extend(running.into_iter().map(|address| (address, state)));

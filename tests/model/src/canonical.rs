@@ -109,7 +109,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             tasks,
             sick,
             leaving,
-            was_healthy,
+            health,
         } = service;
         self.put((&shown.name, shown.status as u8, shown.side, shown.desired));
         let tags = &shown.tags;
@@ -122,8 +122,9 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         self.put((tasks, leaving));
         if truth {
             self.put(sick);
-            for last in was_healthy {
-                self.tick(*last, crate::judge::EVIDENCE + 1);
+            for health in health {
+                self.tick(health.since, 1);
+                self.tick(health.proven, crate::judge::EVIDENCE + 1);
             }
         }
     }

@@ -4,21 +4,24 @@
 //! ends where the state repeats: then nothing will ever happen again, and it is seen whether that is the goal. States
 //! that were on a good walk are known to be good, so that the search as a whole takes about one step a state.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
+use planner::WaitingOn;
 use planner::report::Hold;
 use planner::world::ServiceStatus;
-use planner::{Side, WaitingOn};
 
 use crate::account::Reads;
 use crate::judge;
 use crate::operator::Fate;
-use crate::setup::Setup;
+use crate::setup::{Setup, Start};
 use crate::state::{GRACE, State, TERM};
 
+/// Requests are lost for at most this many ticks while something healthy is there: the wait after a start, an unanswered
+/// write, and two readings.
+const OUTAGE: usize = 6;
 /// A walk is given up after this many steps.
 const STEPS: usize = 400;
 /// S12: writes to converge, for one or two rules, no steps and up to three services that go: `6·3 + 1·3 + 8`.
@@ -33,11 +36,22 @@ pub struct Wrong {
     pub what: String,
 }
 
-/// States known to be good, each with the writes that it still takes.
+/// How a good state comes to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// Writes until then.
+    pub writes: u8,
+    /// What is waited for then.
+    pub waiting: &'static str,
+}
+
+/// States known to be good.
 #[derive(Default)]
 pub struct Known {
-    good: [Mutex<HashMap<u64, u8>>; 32],
+    good: [Mutex<HashMap<u64, Rest>>; 32],
     most_writes: AtomicUsize,
+    /// How many starts came to rest on each wait.
+    rests: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl Known {
@@ -56,11 +70,15 @@ impl Known {
         let mut state = start.clone();
         let mut walked: Vec<(u64, usize)> = Vec::new();
         let mut writes = 0;
-        let mut rest = 0;
+        let mut rest = Rest {
+            writes: 0,
+            waiting: "Nothing",
+        };
+        let mut lost = 0;
         loop {
             let here = digest(&state);
             if let Some(known) = self.get(here) {
-                rest = usize::from(known);
+                rest = known;
                 break;
             }
             let repeats = walked.iter().any(|(digest, _)| *digest == here);
@@ -76,12 +94,25 @@ impl Known {
                 return wrong(property, describe(&state));
             }
             writes += usize::from(waiting.is_none());
+            let account = &state.account;
+            if waiting.is_some()
+                && (account.loses_requests(&state.setup) || account.sleeps(&state.setup))
+            {
+                lost += 1;
+                if lost > OUTAGE {
+                    return wrong("L2", format!("for {lost} ticks: {}", describe(&state)));
+                }
+            }
             if repeats {
                 match waiting {
                     Some(waiting) => {
                         if let Some(wrong) = judge_rest(&state, &waiting) {
                             return Some(wrong);
                         }
+                        rest.waiting = match &waiting {
+                            WaitingOn::Hold(hold) => hold.label(),
+                            other => other.label(),
+                        };
                         break;
                     }
                     None => {
@@ -90,9 +121,13 @@ impl Known {
                 }
             }
         }
-        let total = writes + rest;
+        let total = writes + usize::from(rest.writes);
         for (digest, before) in walked {
-            self.put(digest, total - before);
+            let writes = u8::try_from(total - before).unwrap_or(u8::MAX);
+            self.put(digest, Rest { writes, ..rest });
+        }
+        if let Ok(mut rests) = self.rests.lock() {
+            *rests.entry(rest.waiting).or_default() += 1;
         }
         self.most_writes.fetch_max(total, Ordering::Relaxed);
         (total > WRITES).then(|| Wrong {
@@ -106,19 +141,27 @@ impl Known {
         self.most_writes.load(Ordering::Relaxed)
     }
 
-    fn shard(&self, digest: u64) -> Option<std::sync::MutexGuard<'_, HashMap<u64, u8>>> {
+    /// How many starts came to rest on each wait.
+    pub fn rests(&self) -> BTreeMap<&'static str, usize> {
+        self.rests
+            .lock()
+            .map(|rests| rests.clone())
+            .unwrap_or_default()
+    }
+
+    fn shard(&self, digest: u64) -> Option<MutexGuard<'_, HashMap<u64, Rest>>> {
         self.good[usize::try_from(digest % 32).unwrap_or(0)]
             .lock()
             .ok()
     }
 
-    fn get(&self, digest: u64) -> Option<u8> {
+    fn get(&self, digest: u64) -> Option<Rest> {
         self.shard(digest)?.get(&digest).copied()
     }
 
-    fn put(&self, digest: u64, writes: usize) {
+    fn put(&self, digest: u64, rest: Rest) {
         if let Some(mut shard) = self.shard(digest) {
-            shard.insert(digest, u8::try_from(writes).unwrap_or(u8::MAX));
+            shard.insert(digest, rest);
         }
     }
 }
@@ -184,12 +227,7 @@ fn judge_rest(state: &State, waiting: &WaitingOn) -> Option<Wrong> {
     }
     let (wish, generation) = account.ssm.truth().desired;
     let broken = setup.broken.contains(&wish);
-    let record = account.ssm.truth().record.as_ref();
-    let rejected = record
-        .is_some_and(|(_, r)| r.rejected.iter().any(|r| r.generation == generation))
-        || state
-            .active()
-            .any(|s| s.shown.tags.rejected == Some(generation));
+    let rejected = judge::is_rejected(account, generation);
     match waiting {
         WaitingOn::Nothing => {}
         WaitingOn::Hold(hold) if may_hold(state, hold) => return None,
@@ -218,24 +256,27 @@ fn judge_rest(state: &State, waiting: &WaitingOn) -> Option<Wrong> {
 fn may_hold(state: &State, hold: &Hold) -> bool {
     let (setup, account) = (&*state.setup, &state.account);
     let alive = state.active().any(|s| account.healthy_of(setup, s) > 0);
-    let (wish, _) = account.ssm.truth().desired;
-    let by_person = state.setup.faults.person > 0;
+    let by_person = setup.faults.person > 0;
+    if setup.start == Start::Anything {
+        return true;
+    }
     match hold {
         Hold::NothingAlive => !alive,
         Hold::FallBackUnhealthy { .. } => state
             .active()
             .any(|s| s.shown.status == ServiceStatus::Active && account.healthy_of(setup, s) == 0),
         Hold::NothingToFallBackTo { .. } => {
-            !Side::BOTH.iter().any(|side| {
-                account
-                    .active_on(*side)
-                    .any(|s| !judge::is_wish(account, s) && account.healthy_of(setup, s) > 0)
-            }) || setup.broken.contains(&wish)
+            let record = account.ssm.truth().record.as_ref();
+            let good = record.and_then(|(_, record)| record.last_good.as_ref());
+            let usable = good.is_some_and(|good| {
+                good.task_definition.is_some() && !judge::is_rejected(account, good.generation)
+            });
+            !usable
         }
-        Hold::SharedGroup { .. }
-        | Hold::RuleNamesNeitherGroup { .. }
-        | Hold::Contended
-        | Hold::GroupUnnamed { .. } => by_person,
+        Hold::SharedGroup { .. } => by_person || setup.start == Start::Shared,
+        Hold::RuleNamesNeitherGroup { .. } | Hold::Contended | Hold::GroupUnnamed { .. } => {
+            by_person
+        }
         _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! The safety properties, judged on what is true, whatever the operator saw.
 
+use crd_schema::record::{Generation, Record};
 use planner::world::ServiceStatus;
 use planner::{Side, Write};
 
@@ -16,8 +17,12 @@ pub const EVIDENCE: u64 = 3;
 pub struct Past {
     /// Since when the wish of now is completed: it serves alone.
     pub completed: Option<u64>,
+    /// Where most traffic went last, since the wish changed.
+    pub direction: Option<Side>,
     /// How often own writes changed the direction of traffic since the wish changed.
     pub turns: u8,
+    /// Generations that failed and whose service was taken away: what they were is known for good.
+    pub rejected: Vec<i64>,
     /// A person acted: what the operator planned before it saw that is excused.
     pub person: Option<u64>,
 }
@@ -27,8 +32,7 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
     if state.lease.as_ref().is_some_and(|lease| lease.holder != by) {
         return Some("S16");
     }
-    let bounded = setup.late * crate::setup::TICK
-        <= u64::try_from(setup.tuning.quiescence.as_millis()).unwrap_or(0);
+    let bounded = setup.late <= crate::setup::QUIESCENCE;
     let distinct = |flight: &Flight| *flight.write != *write;
     if state.flights.iter().any(distinct) && (bounded || write.is_destructive()) {
         return Some("S7");
@@ -37,7 +41,12 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
         Write::SetWeights { weights, .. } => {
             unproven(setup, &state.account, weights.get()).then_some("S2")
         }
-        Write::CreateService { .. } => rejected(&state.account, write).then_some("S8"),
+        Write::CreateService { body, .. } => {
+            let generation = crate::account::generation_of(body);
+            generation
+                .is_some_and(|g| state.past.rejected.contains(&g.version))
+                .then_some("S8")
+        }
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
         | Write::ScaleService { .. }
@@ -49,7 +58,10 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
 
 /// Properties of a write at the moment of its effect; it was planned at tick `made`.
 pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option<&'static str> {
-    if state.past.person.is_some_and(|at| at + 1 >= made) {
+    // Between the last look and the effect of a write a person cannot be stopped, only repaired; the look covers what
+    // a removal depends on.
+    let removes = write.is_destructive() && made + 1 >= state.account.now && !setup.stale.elb;
+    if state.past.person.is_some_and(|at| at + 1 >= made) && !removes {
         return None;
     }
     let account = &state.account;
@@ -83,7 +95,7 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
             }
             None
         }
-        Write::CreateService { name, .. } => {
+        Write::CreateService { name, side, .. } => {
             let services = &account.ecs.truth().services;
             let gone =
                 |s: &Deployed| s.shown.name == *name && s.shown.status == ServiceStatus::Inactive;
@@ -96,8 +108,14 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
                 return Some("S11");
             }
             let long = |since| account.now > since + setup.late + 1;
-            (state.past.completed.is_some_and(long) && !creates_wish(account, write))
-                .then_some("S6")
+            if state.past.completed.is_some_and(long) && !creates_wish(account, write) {
+                return Some("S6");
+            }
+            // A new service begins without traffic while another one has it.
+            let other = account
+                .active_on(side.other())
+                .any(|s| account.healthy_of(setup, s) > 0);
+            (account.weight(setup, *side) > 0 && other).then_some("S2")
         }
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
@@ -119,12 +137,17 @@ fn unproven(setup: &Setup, account: &Account, next: [Option<u32>; 2]) -> bool {
     let sum: u32 = next.iter().flatten().sum();
     Side::BOTH.into_iter().any(|side| {
         let to = next[side.index()].unwrap_or(0);
-        if to <= account.weight(setup, side) {
+        if to <= account.weight(setup, side) || account.active_on(side).next().is_none() {
             return false;
         }
         let other = side.other();
         let carried = account.weight(setup, other) > 0 && was_healthy(account, other, 1);
-        let full = setup.application.template.desired_count;
+        // What the other group's service runs now is what 100 % of traffic needs.
+        let full = account
+            .active_on(other)
+            .map(|s| s.shown.desired)
+            .max()
+            .unwrap_or(1);
         let need = if carried {
             (full * to).div_ceil(sum.max(1))
         } else {
@@ -137,28 +160,28 @@ fn unproven(setup: &Setup, account: &Account, next: [Option<u32>; 2]) -> bool {
 fn was_healthy(account: &Account, side: Side, need: u32) -> bool {
     let nth = usize::try_from(need).unwrap_or(usize::MAX) - 1;
     account.active_on(side).any(|service| {
-        let last = service.was_healthy.get(nth).copied().flatten();
+        let last = service.health.get(nth).and_then(|health| health.proven);
         last.is_some_and(|last| last + EVIDENCE >= account.now)
     })
 }
 
-/// The generation that a service would carry is one whose rejection is known.
-fn rejected(account: &Account, write: &Write) -> bool {
-    let Write::CreateService { body, .. } = write else {
-        return false;
+/// The generation was rejected, as the record or a tag tells.
+pub fn is_rejected(account: &Account, generation: Generation) -> bool {
+    let record = account.ssm.truth().record.as_ref();
+    let listed = |record: &Record| record.rejected.iter().any(|r| r.generation == generation);
+    record.is_some_and(|(_, record)| listed(record))
+        || account
+            .present()
+            .any(|s| s.shown.tags.rejected == Some(generation))
+}
+
+/// The generation of a service that this write takes away because it failed.
+pub fn failed(account: &Account, write: &Write) -> Option<i64> {
+    let (Write::ScaleService { name, .. } | Write::DeleteService { name }) = write else {
+        return None;
     };
-    let ssm = account.ssm.truth();
-    let recorded = |generation| {
-        let record = ssm.record.as_ref();
-        let listed =
-            record.is_some_and(|(_, r)| r.rejected.iter().any(|r| r.generation == generation));
-        let services = &account.ecs.truth().services;
-        listed
-            || services
-                .iter()
-                .any(|s| s.shown.tags.rejected == Some(generation))
-    };
-    crate::account::generation_of(body).is_some_and(recorded)
+    let generation = account.active(name).ok()?.shown.tags.generation?;
+    (write.is_destructive() && is_rejected(account, generation)).then_some(generation.version)
 }
 
 /// The service runs what is desired.
@@ -183,7 +206,8 @@ pub fn direction(setup: &Setup, account: &Account) -> Option<Side> {
 
 /// S13: one way and back at most, for each wish. Repair of dead traffic and of what a person did is not counted.
 pub fn turning(setup: &Setup, past: &Past) -> Option<&'static str> {
-    let calm = setup.faults.flip + setup.faults.crash + setup.faults.person == 0;
+    // Blue and green may fail in turn, and traffic follows.
+    let calm = setup.faults.flip <= 2 && setup.faults.crash + setup.faults.person == 0;
     (calm && past.turns > 2).then_some("S13")
 }
 

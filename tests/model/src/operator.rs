@@ -11,7 +11,7 @@ use planner::{Memory, WaitingOn, Write, plan};
 
 use crate::account::{Reads, rules};
 use crate::judge;
-use crate::setup::{Setup, TICK};
+use crate::setup::TICK;
 use crate::state::{Flight, Operator, State, TERM};
 
 /// What becomes of a write that is sent.
@@ -129,10 +129,17 @@ impl State {
         let setup = Arc::clone(&self.setup);
         let verdict = judge::landing(&setup, self, write, made);
         let before = judge::direction(&setup, &self.account);
+        let failed = judge::failed(&self.account, write);
+        if let Some(generation) = failed.filter(|g| !self.past.rejected.contains(g)) {
+            self.past.rejected.push(generation);
+        }
         self.account.apply(&setup, write)?;
         if matches!(write, Write::SetWeights { .. }) {
-            let turned = judge::direction(&setup, &self.account) != before;
+            let after = judge::direction(&setup, &self.account);
+            let last = self.past.direction.or(before);
+            let turned = after.is_some() && last.is_some() && after != last;
             self.past.turns = (self.past.turns + u8::from(turned)).min(3);
+            self.past.direction = after.or(last);
         }
         self.broken = self
             .broken
@@ -181,9 +188,4 @@ impl State {
                 .any(|((target, _), weights)| target == rule && weights == seen),
         }
     }
-}
-
-/// The part of a search that an operator starts with: it has led for long, and nothing is outstanding.
-pub fn seasoned(_: &Setup) -> Operator {
-    Operator::new(0)
 }

@@ -9,7 +9,7 @@ use stateright::{Model, Property};
 use crate::account::{Account, Reads, Refused};
 use crate::fair::Known;
 use crate::judge::{self, Past};
-use crate::operator::{Fate, seasoned};
+use crate::operator::Fate;
 use crate::setup::{Setup, VERSIONS};
 use crate::state::{GRACE, Lease, Operator, State, TERM};
 
@@ -126,32 +126,7 @@ impl Model for Search {
     type Action = Event;
 
     fn init_states(&self) -> Vec<State> {
-        let setup = &self.setup;
-        let mut operators: Vec<Option<Operator>> = (0..setup.operators)
-            .map(|_| Some(seasoned(setup)))
-            .collect();
-        let account = Account::new(setup);
-        if setup.lease {
-            operators[1..].fill(None);
-        }
-        for operator in operators.iter_mut().flatten() {
-            operator.renewed = account.now;
-        }
-        vec![State {
-            setup: Arc::clone(setup),
-            lease: setup.lease.then_some(Lease {
-                holder: 0,
-                renewed: account.now,
-            }),
-            account,
-            operators,
-            flights: Vec::new(),
-            left: setup.faults,
-            wishes: setup.wishes,
-            past: Past::default(),
-            broken: None,
-            ending: OnceLock::new(),
-        }]
+        vec![State::new(&self.setup, Account::new(&self.setup))]
     }
 
     fn actions(&self, state: &State, events: &mut Vec<Event>) {
@@ -307,6 +282,7 @@ impl Model for Search {
                 state.account.wish(setup, n);
                 state.past.completed = None;
                 state.past.turns = 0;
+                state.past.direction = None;
             }
             Event::Flip(n) => state.account.flip(setup, n),
             Event::Crash(n) => state.account.crash_task(setup, n),
@@ -350,6 +326,34 @@ impl Model for Search {
 }
 
 impl State {
+    /// Operators that have led for long begin on this account.
+    pub fn new(setup: &Arc<Setup>, account: Account) -> Self {
+        let mut operators: Vec<Option<Operator>> = (0..setup.operators)
+            .map(|_| Some(Operator::new(0)))
+            .collect();
+        if setup.lease {
+            operators[1..].fill(None);
+        }
+        for operator in operators.iter_mut().flatten() {
+            operator.renewed = account.now;
+        }
+        Self {
+            setup: Arc::clone(setup),
+            lease: setup.lease.then_some(Lease {
+                holder: 0,
+                renewed: account.now,
+            }),
+            account,
+            operators,
+            flights: Vec::new(),
+            left: setup.faults,
+            wishes: setup.wishes,
+            past: Past::default(),
+            broken: None,
+            ending: OnceLock::new(),
+        }
+    }
+
     /// A tick passes; the lease's holder renews it, and who lost it stands by.
     pub fn tick(&mut self) {
         let setup = Arc::clone(&self.setup);

@@ -16,6 +16,9 @@ pub const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0", "3.0.0"];
 /// Milliseconds of a tick. Every duration of the model is a few of them.
 pub const TICK: u64 = 1_000;
 
+/// Q in ticks, as shipped: an unanswered write that lands later than that is outside of what bounded writes promise.
+pub const QUIESCENCE: u64 = 2;
+
 /// A few ticks as a duration.
 pub const fn ticks(n: u64) -> Duration {
     Duration::from_millis(n * TICK)
@@ -74,6 +77,10 @@ pub enum Start {
     Serving,
     /// The first release on A and the second on B, both healthy, with these weights.
     Both([Option<u32>; 2]),
+    /// The first and the second release, both healthy, on A.
+    Shared,
+    /// Whatever can be written down, reachable or not: a person may be needed for any reason.
+    Anything,
 }
 
 /// One search.
@@ -112,14 +119,14 @@ impl Setup {
         application.bake_time = ticks(1);
         application.clean_up.settle = ticks(1);
         application.clean_up.keep_blue = ticks(0);
-        application.deadlines.scale_up = ticks(6);
+        application.deadlines.scale_up = ticks(8);
         application.deadlines.validate = ticks(6);
         application.deadlines.shift = ticks(6);
         application.deadlines.clean_up = ticks(6);
         let tuning = Tuning {
             staleness: ticks(1),
             ecs_staleness: ticks(1),
-            quiescence: ticks(2),
+            quiescence: ticks(QUIESCENCE),
             quiescence_destructive: ticks(3),
             health_gap: ticks(1),
             evidence_age: ticks(1),
@@ -136,7 +143,7 @@ impl Setup {
             operators: 1,
             lease: false,
             stale: Stale::default(),
-            late: 2,
+            late: QUIESCENCE,
             lag: 1,
             faults: Faults::default(),
         }

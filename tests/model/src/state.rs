@@ -130,7 +130,8 @@ impl Hash for State {
             self.left,
             self.wishes,
             completed,
-            self.past.turns,
+            (self.past.turns, self.past.direction),
+            &self.past.rejected,
             person,
             self.broken,
         )

@@ -44,7 +44,7 @@ fn one(faults: Faults) -> Faults {
     }
 }
 
-const SMALL: usize = 120_000;
+const SMALL: usize = 300_000;
 const NIGHT: usize = 30_000_000;
 
 #[test]

@@ -6,8 +6,8 @@ use crate::ablation;
 use crate::release::{self, NewService, Wanted};
 use crate::report::{Hold, WaitingOn};
 use crate::target::ToCreate;
-use crate::view::{View, resource, weights};
-use crate::world::{Base, Read, Side};
+use crate::view::{View, Vital, resource, weights};
+use crate::world::{Base, Read, Service, Side};
 use crate::write::Write;
 
 use super::decision::Decision;
@@ -18,6 +18,11 @@ use super::weighing::to_zero;
 pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) -> Decision {
     if let Some(write) = leave_weight(view, side).or_else(|| reference(view, side)) {
         return Decision::act(stage, write);
+    }
+    if let Some(other) = may_take_over(view, side) {
+        let need = view.reference(Some(other));
+        let healthy = view.healthy(other).unwrap_or(0);
+        return Decision::wait(stage, WaitingOn::HealthyTargets { healthy, need });
     }
     let named = view
         .rules
@@ -151,6 +156,18 @@ fn leave_weight(view: &View<'_>, side: Side) -> Option<Write> {
         return None;
     }
     to_zero(view, side, |weight| weight.is_some_and(|weight| weight > 0))
+}
+
+/// The empty group has all the weight of a rule, and the service of the other group may turn out to live: then the
+/// weight goes there first. Nothing new ever starts under traffic that somebody else could serve.
+fn may_take_over<'a>(view: &View<'a>, side: Side) -> Option<&'a Service> {
+    if view.production_weight(side) == 0 || view.tuning.without(ablation::Rule::EmptyGroupFirst) {
+        return None;
+    }
+    let others = view.live_on(side.other()).into_iter();
+    others
+        .filter(|other| other.desired > 0)
+        .find(|other| view.vital(other) != Vital::Dead)
 }
 
 /// ECS accepts a service only on a group that a rule names: weight 0 is enough.

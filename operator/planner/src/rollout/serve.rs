@@ -6,7 +6,7 @@ use crd_schema::application::Drift;
 use crd_schema::record::Stage;
 
 use crate::ablation;
-use crate::report::Hold;
+use crate::report::{Hold, WaitingOn};
 use crate::target::Course;
 use crate::view::{View, Vital};
 use crate::world::{Service, Side};
@@ -51,7 +51,9 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
     {
         return decision;
     }
-    let blue = others.iter().find(|s| s.side != Some(side)).copied();
+    let blue = others.iter().filter(|s| s.side != Some(side));
+    // Of several on the other group, the largest one says what traffic needs.
+    let blue = blue.copied().max_by_key(|s| s.desired);
     let reference = match course {
         Course::Forward => view.reference(blue),
         Course::Finish if view.all_on(side) => service.desired.max(1),
@@ -95,6 +97,20 @@ fn stray(view: &View<'_>, service: &Service, side: Side, others: &[&Service]) ->
         .iter()
         .copied()
         .find(|o| o.side == Some(side) && o.desired == 0 && o.running == 0 && o.pending == 0);
+    // The idle one goes when it is seen that the other one serves; both may have been put to sleep under traffic.
+    if idle.is_some() && service.running == 0 && !view.nothing_on(side) {
+        let need = service.desired.max(view.reference(None));
+        if service.desired > 0 {
+            let running = service.running;
+            return Some(Decision::wait(stage, WaitingOn::Tasks { running, need }));
+        }
+        let wake = Write::ScaleService {
+            name: service.name.clone(),
+            from: 0,
+            to: need,
+        };
+        return Some(Decision::act(stage, wake));
+    }
     if let Some(idle) = idle {
         return Some(Decision::act(
             stage,

@@ -1,0 +1,235 @@
+//! Total repair (L6): from every syntactically possible world, not only the reachable ones, the planner converges or
+//! holds with a reason, and every write on the way is safe on what is true.
+//!
+//! Each group of the production rule unnamed or at weight 0, some or all; three releases, each absent or on either side
+//! as scaled to zero, partly healthy, fully healthy, never healthy, or being deleted; the record missing, of any stage,
+//! of something else, or with a rejection; desired any of the three.
+
+#![allow(missing_docs, reason = "tests say what they do")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crd_schema::record::{Record, Rejection, Release, Rollout, Stage};
+use model::account::{Account, wall};
+use model::fair::Known;
+use model::setup::{Setup, Start, VERSIONS};
+use model::state::State;
+use planner::Side;
+
+const WEIGHTS: [Option<u32>; 4] = [None, Some(0), Some(50), Some(100)];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Runs {
+    Absent,
+    Zero(Side),
+    Partly(Side),
+    Healthy(Side),
+    Broken(Side),
+    Draining(Side),
+}
+
+const RUNS: [Runs; 11] = [
+    Runs::Absent,
+    Runs::Zero(Side::A),
+    Runs::Partly(Side::A),
+    Runs::Healthy(Side::A),
+    Runs::Broken(Side::A),
+    Runs::Draining(Side::A),
+    Runs::Zero(Side::B),
+    Runs::Partly(Side::B),
+    Runs::Healthy(Side::B),
+    Runs::Broken(Side::B),
+    Runs::Draining(Side::B),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Written {
+    Missing,
+    Settled,
+    Rollout(Stage),
+    OfSomethingElse,
+    Rejected,
+}
+
+const RECORDS: [Written; 9] = [
+    Written::Missing,
+    Written::Settled,
+    Written::Rollout(Stage::ScaleUp),
+    Written::Rollout(Stage::Shift),
+    Written::Rollout(Stage::Bake),
+    Written::Rollout(Stage::CleanUp),
+    Written::Rollout(Stage::RollBack),
+    Written::OfSomethingElse,
+    Written::Rejected,
+];
+
+/// One world, by its number.
+#[derive(Debug, Clone, Copy)]
+struct World {
+    services: [Runs; 3],
+    weights: [Option<u32>; 2],
+    record: Written,
+    desired: usize,
+}
+
+const WORLDS: usize = RUNS.len() * RUNS.len() * RUNS.len() * 16 * RECORDS.len() * 3;
+
+impl World {
+    fn number(n: usize) -> Self {
+        let (n, desired) = (n / 3, n % 3);
+        let (n, record) = (n / RECORDS.len(), n % RECORDS.len());
+        let (n, a) = (n / 4, n % 4);
+        let (n, b) = (n / 4, n % 4);
+        let (n, one) = (n / RUNS.len(), n % RUNS.len());
+        let (three, two) = (n / RUNS.len(), n % RUNS.len());
+        Self {
+            services: [RUNS[one], RUNS[two], RUNS[three]],
+            weights: [WEIGHTS[a], WEIGHTS[b]],
+            record: RECORDS[record],
+            desired,
+        }
+    }
+
+    /// Which releases never pass a health check, as bits.
+    fn broken(self) -> usize {
+        let broken = |n: &usize| matches!(self.services[*n], Runs::Broken(_));
+        (0..3).filter(broken).map(|n| 1 << n).sum()
+    }
+
+    fn state(self, setup: &Arc<Setup>) -> State {
+        let mut account = Account::new(setup);
+        account.set_weights(setup, 0, self.weights);
+        let mut deleted = Vec::new();
+        for (n, runs) in self.services.into_iter().enumerate() {
+            let (side, count) = match runs {
+                Runs::Absent => continue,
+                Runs::Zero(side) => (side, 0),
+                Runs::Partly(side) => (side, 1),
+                Runs::Healthy(side) | Runs::Draining(side) | Runs::Broken(side) => (side, 2),
+            };
+            let name = account.place(setup, n, side, count);
+            if let Runs::Draining(_) = runs {
+                deleted.push(name);
+            }
+        }
+        account.tick(setup);
+        account.tick(setup);
+        for name in deleted {
+            account.delete(setup, &name);
+        }
+        account.desire(self.desired, record(setup, self, account.now));
+        State::new(setup, account)
+    }
+}
+
+/// What the record says in this world.
+fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
+    let release = |n: usize| {
+        let wanted = setup.wanted(n, Setup::generation(i64::try_from(n).unwrap_or(0) + 1));
+        Release {
+            digest: wanted.digest,
+            version: wanted.version,
+            generation: wanted.generation,
+            task_definition: None,
+        }
+    };
+    let wish = release(world.desired);
+    let rollout = |release: Release, stage: Stage| Rollout {
+        release,
+        stage,
+        entered: BTreeMap::from([(stage, wall(now))]),
+        reference: 2,
+        base: Some("blog:1".to_owned()),
+    };
+    let mut record = Record {
+        created: 1,
+        ..Record::default()
+    };
+    match world.record {
+        Written::Missing => return None,
+        Written::Settled => record.last_good = Some(release(0)),
+        Written::Rollout(stage) => record.rollout = Some(rollout(wish, stage)),
+        Written::OfSomethingElse => {
+            let other = Release {
+                digest: "0".repeat(16),
+                version: "9.9.9".to_owned(),
+                ..release(1)
+            };
+            record.rollout = Some(rollout(other, Stage::Bake));
+        }
+        Written::Rejected => {
+            record.last_good = Some(release(0));
+            record.rejected.push(Rejection {
+                generation: wish.generation,
+                version: wish.version,
+                reason: "it failed".to_owned(),
+            });
+        }
+    }
+    Some(record)
+}
+
+/// The setup in which these releases never pass a health check.
+fn setup(broken: usize) -> Arc<Setup> {
+    let setup = Setup::new(0)
+        .start(Start::Anything)
+        .application(|application| application.template.desired_count = 2);
+    Arc::new(Setup {
+        broken: (0..VERSIONS.len())
+            .filter(|n| broken & 1 << n != 0)
+            .collect(),
+        ..setup
+    })
+}
+
+#[test]
+fn every_syntactic_world_converges_or_holds_with_a_reason() {
+    let began = Instant::now();
+    let known: Vec<(Arc<Setup>, Known)> = (0..8).map(|n| (setup(n), Known::default())).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let look = |thread: usize| {
+        let (mut wrong, mut count) = (Vec::new(), 0);
+        for n in (thread..WORLDS).step_by(threads) {
+            let world = World::number(n);
+            let (setup, known) = &known[world.broken()];
+            if let Some(what) = known.ends(&world.state(setup)) {
+                count += 1;
+                if wrong.len() < 5 {
+                    wrong.push(format!("{world:?}: {}: {}", what.property, what.what));
+                }
+            }
+        }
+        (wrong, count)
+    };
+    let found: Vec<(Vec<String>, usize)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|n| {
+                let look = &look;
+                scope.spawn(move || look(n))
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_default())
+            .collect()
+    });
+    let failed: usize = found.iter().map(|(_, count)| count).sum();
+    let wrong: Vec<String> = found.into_iter().flat_map(|(wrong, _)| wrong).collect();
+    let mut rests: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, known) in &known {
+        for (rest, count) in known.rests() {
+            *rests.entry(rest).or_default() += count;
+        }
+    }
+    println!(
+        "{WORLDS} worlds in {:.1} s, {failed} fail; where they come to rest: {rests:?}",
+        began.elapsed().as_secs_f32()
+    );
+    assert!(
+        wrong.is_empty(),
+        "{failed} worlds fail, among them:\n{}",
+        wrong.join("\n")
+    );
+}
