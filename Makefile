@@ -89,7 +89,7 @@ bench: ## the numbers of the README's table
 # Ten thousand cases a property, where it sets no number of its own, instead of 256.
 .PHONY: nightly
 nightly: ## the tests with many more cases; takes long
-	TEAL_NIGHTLY=1 TEAL_SWEEP=full PROPTEST_CASES=$(or $(PROPTEST_CASES),10000) $(CARGO) test --locked --release --workspace --lib --tests
+	TEAL_NIGHTLY=1 TEAL_NIGHTLY=1 PROPTEST_CASES=$(or $(PROPTEST_CASES),10000) $(CARGO) test --locked --release --workspace --lib --tests
 
 .PHONY: image
 image: ## the container image, teal:dev
