@@ -9,12 +9,18 @@
 pub enum Rule {
     /// … writes without the right to write outliving the write (executor).
     Authority,
+    /// … removes a superseded release before its traffic has gone back (the planner).
+    BackFirst,
     /// … trusts reads of ECS that lack an own write.
     BarrierEcs,
     /// … trusts reads of the load balancer that lack an own write.
     BarrierElb,
     /// … shifts traffic, and bakes, below full capacity (the planner; the guard still counts).
     Capacity,
+    /// … leaves the count of what should serve as it is.
+    CountFollows,
+    /// … lets every stage take for ever.
+    Deadlines,
     /// … scales down at weight 0 without settling (the planner).
     DrainTimer,
     /// … deletes a service whose tasks still stop and whose targets still drain (the planner).
@@ -23,16 +29,32 @@ pub enum Rule {
     EmptyGroupFirst,
     /// … does not re-create the last good release.
     FallBack,
+    /// … holds a release while what serves is dead.
+    FixTheDead,
     /// … takes health readings for evidence however long ago the first of them was.
     FreshReadings,
+    /// … keeps blue for its time although a newer release waits.
+    GiveWay,
     /// … sends every planned write, whatever the safety properties say.
     Guard,
     /// … keeps health readings from before an own ECS write.
     HealthAfterWrite,
+    /// … creates where most weight is, whoever lives there (the planner).
+    IdleSide,
+    /// … forgets the wish while it cannot be read.
+    KnownWish,
     /// … creates, and gives weight, although an earlier write of unknown outcome may still create another or take away.
     LateLanding,
+    /// … takes the spec's count for what serves now.
+    LiveCount,
+    /// … takes for granted, from the bake on, that the weights are as they were written.
+    LiveWeights,
     /// … sends on the plan's view, without reading again what the write touches (executor).
     LookAgain,
+    /// … takes a bake whose start is not known for one that is over.
+    MissingTimer,
+    /// … names a service alike for every wish for the same release.
+    NameOfTheWish,
     /// … names a service after its release and generation alone.
     NewName,
     /// … takes a desired value older than one that was seen.
@@ -45,6 +67,8 @@ pub enum Rule {
     RecordFirst,
     /// … never gives a group that no rule names the weight 0 that ECS asks for.
     ReferenceFirst,
+    /// … takes any rejection for one of the present wish.
+    RejectOne,
     /// … moves traffic off a dead release without rejecting it.
     RejectTheDead,
     /// … does not look for a rejection in the record.
@@ -55,16 +79,24 @@ pub enum Rule {
     RestartOnRaise,
     /// … leaves a service scaled to zero under traffic.
     Revive,
+    /// … gives a service another name with every plan.
+    SameName,
     /// … plans at once after a start or a takeover.
     StartWait,
     /// … ignores a second service on the aim's group.
     Strays,
     /// … creates the newest release although two others live.
     SupersedeFirst,
+    /// … puts a count right before traffic goes back.
+    TrafficFirst,
     /// … takes one health reading for evidence.
     TwoReadings,
     /// … overlooks rules that name a group and do not stand in the spec (the planner).
     UnlistedRules,
+    /// … takes rules that could not be read for rules without weight.
+    UnreadRules,
+    /// … goes back to what served as if it were released anew.
+    WayBack,
     /// … leaves a rule whose weights are all zero.
     WeightlessRepair,
 }

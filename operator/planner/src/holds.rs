@@ -90,7 +90,12 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
             service: elsewhere.name.clone(),
         });
     }
-    if view.record().rollout.is_some() && view.memory.foreign_changes > TOLERATED_CHANGES {
+    // A newer wish, also for the same version, is the word that the other writer was stopped.
+    let fought_over = view.record().rollout.as_ref().is_some_and(|rollout| {
+        let wanted = view.wanted.as_ref();
+        wanted.is_none_or(|wanted| rollout.release.generation == wanted.generation)
+    });
+    if fought_over && view.memory.foreign_changes > TOLERATED_CHANGES {
         return Some(Hold::Contended);
     }
     match (&view.wanted, &view.memory.desired) {

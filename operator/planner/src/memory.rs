@@ -153,6 +153,11 @@ impl Memory {
                 self.health[side.index()].absorb(value, *at, tuning);
             }
         }
+        if let Read::Unread { .. } = &world.desired
+            && tuning.without(ablation::Rule::KnownWish)
+        {
+            (self.desired, self.wish) = (None, None);
+        }
         if let Read::Known { value, .. } = &world.services {
             self.sides = value
                 .iter()
@@ -160,8 +165,12 @@ impl Memory {
                 .collect();
         }
         self.settle_writes(world, tuning, now);
-        if let Read::Known { value, at } = &world.rules {
-            self.absorb_rules(value, *at, tuning);
+        match &world.rules {
+            Read::Known { value, at } => self.absorb_rules(value, *at, tuning),
+            Read::Unread { .. } if tuning.without(ablation::Rule::UnreadRules) => {
+                self.absorb_rules(&[], now.mono, tuning);
+            }
+            Read::Unread { .. } => {}
         }
     }
 
@@ -315,6 +324,13 @@ impl Memory {
     fn applied(&mut self, write: &Write, tuning: &Tuning, now: Now) {
         match write {
             Write::PutRecord(record) => {
+                let rollout = |record: &Record| {
+                    let rollout = record.rollout.as_ref();
+                    rollout.map(|rollout| rollout.release.generation)
+                };
+                if rollout(record) != rollout(&self.record) {
+                    self.foreign_changes = 0;
+                }
                 self.record = (**record).clone();
                 let before = self.record_generation.unwrap_or(Generation {
                     date: 0,

@@ -16,7 +16,7 @@ use crate::target::{Aim, aim};
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
 use crate::view::{View, Vital, rule_name, runs, weights};
-use crate::world::{DesiredParameter, Read, ServiceStatus, Side, World};
+use crate::world::{DesiredParameter, Read, Service, ServiceStatus, Side, World};
 use crate::write::{Weights, Write};
 
 /// At most one write, what is waited for, and when to look again.
@@ -83,13 +83,20 @@ fn view<'a>(
     let missing = record_unread
         .or(desired_unread)
         .or(unread("services", &world.services));
-    let missing = missing.or(unread("listener rules", &world.rules));
+    let none = tuning
+        .without(ablation::Rule::UnreadRules)
+        .then_some(&[][..]);
+    let rules = world.rules.value().map(Vec::as_slice).or(none);
+    let missing = match rules {
+        Some(_) => missing,
+        None => missing.or(unread("listener rules", &world.rules)),
+    };
     let missing = world.groups.iter().fold(missing, |missing, group| {
         missing.or(unread("target groups", group))
     });
     let (Some(services), Some(rules), [Some(a), Some(b)], None) = (
         world.services.value(),
-        world.rules.value(),
+        rules,
         [world.groups[0].value(), world.groups[1].value()],
         missing,
     ) else {
@@ -369,14 +376,22 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
             .and_then(|wanted| view.rejection(wanted.generation)),
         converged: decision.waiting == WaitingOn::Nothing
             && target.as_ref().is_some_and(serves_wish),
-        drifted: stage == Stage::Settled
-            && target
-                .and_then(|s| s.side)
-                .is_some_and(|side| !view.all_on(side)),
+        drifted: drifted(view, target, decision),
         rules: rules.collect(),
         services: services.collect(),
         notes: notes(view),
     }
+}
+
+/// Production weights are not what they were left at, and no rollout is on its way.
+fn drifted(view: &View<'_>, target: Option<&Service>, decision: &Decision) -> bool {
+    let side = target.and_then(|service| service.side);
+    let off_target =
+        decision.stage == Stage::Settled && side.is_some_and(|side| !view.all_on(side));
+    // A wish may have come meanwhile: then what is repaired first is drift all the same.
+    let repairs =
+        view.record().rollout.is_none() && matches!(decision.write, Some(Write::SetWeights { .. }));
+    off_target || repairs
 }
 
 /// What production rules should say at this point.

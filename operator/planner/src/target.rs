@@ -70,7 +70,7 @@ pub(crate) fn aim<'a>(view: &View<'a>) -> Aim<'a> {
         let going_back = live
             .iter()
             .any(|other| other.tags.blue.as_deref() == Some(service.name.as_str()));
-        let course = if going_back {
+        let course = if going_back && !view.tuning.without(ablation::Rule::WayBack) {
             Course::Back
         } else {
             Course::Forward
@@ -194,7 +194,9 @@ fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
     };
     let mut sides: Vec<Side> = Side::BOTH
         .into_iter()
-        .filter(|side| view.live_on(*side).is_empty())
+        .filter(|side| {
+            view.live_on(*side).is_empty() || view.tuning.without(ablation::Rule::IdleSide)
+        })
         .collect();
     // Highest weight first (ties: the first of the pair), but one that no rule names last: ECS would refuse it.
     sides.sort_by_key(|side| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crd_schema::Application;
 use crd_schema::application::RuleTarget;
-use crd_schema::record::{Generation, Record};
+use crd_schema::record::{Generation, Record, Stage};
 
 use crate::ablation;
 use crate::memory::{Memory, Reading, weight};
@@ -76,8 +76,13 @@ impl<'a> View<'a> {
 
     /// Every production rule gives everything to `side`.
     pub(crate) fn all_on(&self, side: Side) -> bool {
-        self.production()
-            .all(|rule| weight(rule, side) > 0 && weight(rule, side.other()) == 0)
+        let rollout = self.record().rollout.as_ref();
+        let granted = self.tuning.without(ablation::Rule::LiveWeights)
+            && rollout.is_none_or(|rollout| rollout.stage >= Stage::Bake);
+        granted
+            || self
+                .production()
+                .all(|rule| weight(rule, side) > 0 && weight(rule, side.other()) == 0)
     }
 
     /// Every rule, listed or not, gives `side` nothing.
@@ -190,7 +195,7 @@ impl<'a> View<'a> {
             .rejected
             .iter()
             .filter(|_| !self.tuning.without(ablation::Rule::RejectionRecord))
-            .find(|r| r.generation == generation)
+            .find(|r| r.generation == generation || self.tuning.without(ablation::Rule::RejectOne))
             .map(|r| r.reason.clone());
         let tagged = || {
             let tag = self
@@ -205,7 +210,9 @@ impl<'a> View<'a> {
 
     /// Tasks that 100 % of traffic needs: blue's live count, or what was written down, or the spec's.
     pub(crate) fn reference(&self, blue: Option<&Service>) -> u32 {
-        let live = blue.map(|b| b.desired).filter(|count| *count > 0);
+        let live = blue
+            .map(|b| b.desired)
+            .filter(|count| *count > 0 && !self.tuning.without(ablation::Rule::LiveCount));
         let recorded = self
             .record()
             .rollout

@@ -26,11 +26,11 @@ pub(super) fn back(
     others: &[&Service],
 ) -> Decision {
     let stage = stage_so_far(view, course);
-    if !view.all_on(side) {
+    if !view.all_on(side) && !view.tuning.without(ablation::Rule::BackFirst) {
         let healthy = view.healthy(service).unwrap_or(0);
         let write = view.production().find_map(|rule| {
             let all = if view.outage(rule) { 1 } else { reference };
-            let percent = if healthy >= all {
+            let percent = if healthy >= all || view.tuning.without(ablation::Rule::Capacity) {
                 100
             } else {
                 healthy.saturating_mul(100) / reference.max(1)
@@ -80,7 +80,12 @@ pub(super) fn back(
     if others.is_empty() && !leftovers(view, side.other()) {
         return arrived(view, side, stage);
     }
-    clean_up(view, others, side, stage, Duration::ZERO)
+    let keep = if view.tuning.without(ablation::Rule::GiveWay) {
+        view.application.clean_up.keep_blue
+    } else {
+        Duration::ZERO
+    };
+    clean_up(view, others, side, stage, keep)
 }
 
 /// Before failed green goes, its rejection also stands as a tag on what serves: either suffices.

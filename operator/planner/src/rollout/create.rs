@@ -1,6 +1,6 @@
 //! Groups referenced, task definition registered, service created: in this order.
 
-use crd_schema::record::Stage;
+use crd_schema::record::{Generation, Stage};
 
 use crate::ablation;
 use crate::release::{self, NewService, Wanted};
@@ -59,13 +59,26 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
     } else {
         view.record().created
     };
+    let created = if view.tuning.without(ablation::Rule::SameName) {
+        u32::try_from(view.now.mono.0).unwrap_or(created)
+    } else {
+        created
+    };
     let Wanted {
         digest,
         version,
         generation,
         ..
     } = &release.wanted;
-    let name = release::service_name(view.application, version, digest, *generation, created);
+    let wish = if view.tuning.without(ablation::Rule::NameOfTheWish) {
+        Generation {
+            date: 0,
+            version: 0,
+        }
+    } else {
+        *generation
+    };
+    let name = release::service_name(view.application, version, digest, wish, created);
     let new = NewService {
         name: &name,
         task_definition: &task_definition,

@@ -3,6 +3,7 @@
 use crd_schema::record::Stage;
 use jiff::Timestamp;
 
+use crate::ablation;
 use crate::time::instant_after;
 use crate::view::View;
 use crate::world::{Service, Side, TargetState};
@@ -19,6 +20,9 @@ pub(super) fn entered(view: &View<'_>, stage: Stage) -> Option<Timestamp> {
 
 /// When this stage fails: its first entry plus its deadline. CleanUp and RollBack are only reported late.
 pub(crate) fn deadline(view: &View<'_>, stage: Stage) -> Option<Timestamp> {
+    if view.tuning.without(ablation::Rule::Deadlines) {
+        return None;
+    }
     let deadlines = &view.application.deadlines;
     let limit = match stage {
         Stage::ScaleUp => deadlines.scale_up,

@@ -1,6 +1,7 @@
 //! A release: full size, tests, shift, bake, clean-up.
 
 use crd_schema::record::Stage;
+use jiff::Timestamp;
 
 use crate::ablation;
 use crate::memory::weight;
@@ -110,7 +111,11 @@ fn after_shift(view: &View<'_>, service: &Service, side: Side, others: &[&Servic
             application.clean_up.keep_blue,
         );
     }
-    let Some(began) = entered(Stage::Bake) else {
+    // The stage is written down, and when it was entered is not.
+    let lost = view.tuning.without(ablation::Rule::MissingTimer)
+        && stage_so_far(view, Course::Forward) == Stage::Bake;
+    let began = entered(Stage::Bake).or(lost.then_some(Timestamp::UNIX_EPOCH));
+    let Some(began) = began else {
         let quiet = view.quiet_at(side.other(), application.clean_up.settle);
         return if view.is_past(quiet) {
             Decision::wait(Stage::Bake, WaitingOn::BakeTime)

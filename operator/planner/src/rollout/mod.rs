@@ -20,12 +20,18 @@ use serve::serve;
 
 use crd_schema::record::Stage;
 
-use crate::report::WaitingOn;
+use crate::ablation;
+use crate::report::{Hold, WaitingOn};
 use crate::target::{Aim, ToCreate};
-use crate::view::View;
+use crate::view::{View, Vital};
+use crate::world::Service;
 
 /// The next step towards the aim.
 pub(crate) fn towards(view: &View<'_>, aim: &Aim<'_>) -> Decision {
+    let dead = |service: &&Service| view.vital(service) == Vital::Dead;
+    if view.tuning.without(ablation::Rule::FixTheDead) && view.live().iter().any(dead) {
+        return Decision::hold(recorded_stage(view), Hold::NothingAlive);
+    }
     match aim {
         Aim::Hold(hold) => Decision::hold(recorded_stage(view), hold.clone()),
         Aim::MakeRoom { what } => Decision::wait(

@@ -61,12 +61,13 @@ pub(super) fn remove(view: &View<'_>, service: &Service, stage: Stage, keep: Dur
     if let Some(hold) = holds::weighted_elsewhere(view, side) {
         return Decision::hold(stage, hold);
     }
+    let waits = !view.tuning.without(ablation::Rule::BackFirst);
     let quiet = view.quiet_at(side, view.application.clean_up.settle);
-    if !view.is_past(quiet) {
+    if waits && !view.is_past(quiet) {
         return Decision::wait_until(stage, WaitingOn::Settle, quiet);
     }
     let kept = view.quiet_at(side, view.application.clean_up.settle + keep);
-    if !view.is_past(kept) {
+    if waits && !view.is_past(kept) {
         return Decision::wait_until(stage, WaitingOn::KeepBlue, kept);
     }
     if service.desired > 0 {

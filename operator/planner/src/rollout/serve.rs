@@ -61,16 +61,23 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
             view.reference(Some(service)).max(view.reference(None))
         }
     };
-    if service.desired < reference {
+    let too_few = service.desired < reference && !view.tuning.without(ablation::Rule::CountFollows);
+    if course != Course::Forward {
+        // What carries traffic now takes it now: a count that somebody changes again and again does not hold it up.
+        let back = back(view, service, side, course, reference, &others);
+        let traffic = matches!(back.write, Some(Write::SetWeights { .. }))
+            && !view.tuning.without(ablation::Rule::TrafficFirst);
+        if traffic || !too_few {
+            return back;
+        }
+    }
+    if too_few {
         let write = Write::ScaleService {
             name: service.name.clone(),
             from: service.desired,
             to: reference,
         };
         return Decision::act(stage_so_far(view, course), write);
-    }
-    if course != Course::Forward {
-        return back(view, service, side, course, reference, &others);
     }
     forward(view, service, side, reference, &others)
 }
