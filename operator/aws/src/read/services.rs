@@ -161,13 +161,15 @@ pub(crate) fn parse(
     })
 }
 
-/// Not at its count, or with a deployment that is not one finished one: worth asking why.
+/// Not at its count, or with a deployment that is not one finished one: worth asking why. A crash loop is at its count
+/// between one death and the next.
 pub(crate) fn is_troubled(service: &EcsService) -> bool {
     let deployments = service.deployments();
-    let failed = deployments
-        .iter()
-        .any(|one| one.rollout_state() == Some(&DeploymentRolloutState::Failed));
-    service.running_count < service.desired_count || deployments.len() != 1 || failed
+    let unfinished = deployments.iter().any(|one| match one.rollout_state() {
+        Some(state) => *state != DeploymentRolloutState::Completed,
+        None => false,
+    });
+    service.running_count < service.desired_count || deployments.len() != 1 || unfinished
 }
 
 /// AWS's counts are never negative.
