@@ -76,11 +76,13 @@ pub struct Settings {
     pub propagation_min_ms: u64,
     /// Longest time until a node adopts a change of configuration.
     pub propagation_max_ms: u64,
+    /// The same for listeners and rules, where it is another.
+    pub rule_propagation_max_ms: Option<u64>,
     /// How long a target is `Elb.RegistrationInProgress` before it is checked.
     pub target_registration_ms: u64,
     /// Whether a forward whose weights sum to 0 is accepted (and answers 503) or refused. Not known of AWS.
     pub accept_zero_weights: bool,
-    /// Pages of Parameter Store's lists come short or empty, with a token for more, as AWS reserves the right to.
+    /// Pages of lists come short with a token for more, Parameter Store's also empty, as AWS reserves the right to.
     pub short_pages: bool,
 
     /// Quotas of the account.
@@ -149,6 +151,7 @@ impl Default for Settings {
             load_balancer_nodes: 2,
             propagation_min_ms: 50,
             propagation_max_ms: 1_000,
+            rule_propagation_max_ms: None,
             target_registration_ms: 1_000,
             accept_zero_weights: true,
             short_pages: false,
@@ -183,6 +186,9 @@ impl Settings {
         ] {
             *duration = divided(*duration, factor);
         }
+        self.rule_propagation_max_ms = self
+            .rule_propagation_max_ms
+            .map(|longest| divided(longest, factor));
         self.time_scale *= factor;
         self
     }

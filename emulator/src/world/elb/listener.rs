@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::rule::{Compiled, Rule};
-use super::{propagation_ms, target_group};
+use super::{longest_rule_propagation_ms, rule_propagation_ms, target_group};
 use crate::world::{Millis, World};
 
 /// A listener of a load balancer.
@@ -77,7 +77,9 @@ impl Listener {
         self.versions
             .iter()
             .rev()
-            .find(|version| version.at + propagation_ms(world, version.change, node) <= world.now)
+            .find(|version| {
+                version.at + rule_propagation_ms(world, version.change, node) <= world.now
+            })
             .map(|version| version.rules.as_slice())
     }
 }
@@ -98,7 +100,7 @@ pub fn publish(world: &mut World, listener_arn: &str) {
         at: world.now,
         rules: Arc::new(rules),
     };
-    let settled = world.now.saturating_sub(world.settings.propagation_max_ms);
+    let settled = world.now.saturating_sub(longest_rule_propagation_ms(world));
     let Some(listener) = world.elb.listeners.get_mut(listener_arn) else {
         return;
     };

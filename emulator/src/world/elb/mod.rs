@@ -35,10 +35,26 @@ pub struct Elb {
 /// How long after a change of configuration a node adopts it.
 #[must_use]
 pub fn propagation_ms(world: &World, change: u64, node: usize) -> u64 {
-    let (min, max) = (
-        world.settings.propagation_min_ms,
-        world.settings.propagation_max_ms,
-    );
-    let span = max.saturating_sub(min) + 1;
-    min + hash::mix(&[world.settings.seed, change, node as u64]) % span
+    adopted_after(world, change, node, world.settings.propagation_max_ms)
+}
+
+/// The same for a change of listeners and rules.
+#[must_use]
+pub fn rule_propagation_ms(world: &World, change: u64, node: usize) -> u64 {
+    adopted_after(world, change, node, longest_rule_propagation_ms(world))
+}
+
+/// After this long every node has adopted a change of listeners and rules.
+#[must_use]
+pub fn longest_rule_propagation_ms(world: &World) -> u64 {
+    let settings = &world.settings;
+    settings
+        .rule_propagation_max_ms
+        .unwrap_or(settings.propagation_max_ms)
+}
+
+fn adopted_after(world: &World, change: u64, node: usize, longest: u64) -> u64 {
+    let shortest = world.settings.propagation_min_ms;
+    let span = longest.saturating_sub(shortest) + 1;
+    shortest + hash::mix(&[world.settings.seed, change, node as u64]) % span
 }
