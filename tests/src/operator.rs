@@ -85,6 +85,19 @@ impl Operator {
         }
     }
 
+    /// The largest value of a metric over its series; 0 when it has none.
+    pub fn metric(&self, name: &str) -> f64 {
+        let families = self.registry.gather();
+        let of_it = families.iter().filter(|family| family.name() == name);
+        let series = of_it.flat_map(|family| family.get_metric());
+        let value = series.map(|one| {
+            one.get_gauge()
+                .get_value()
+                .max(one.get_counter().get_value())
+        });
+        value.fold(0.0, f64::max)
+    }
+
     /// `kill -9`: nothing leaves it any more; what it had sent arrives.
     pub async fn kill(self) {
         self.dead.cancel();

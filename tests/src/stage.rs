@@ -237,6 +237,16 @@ impl Stage {
         })
     }
 
+    /// Healthy targets of one of the pair.
+    pub fn healthy(&self, side: usize) -> u64 {
+        let input = json!({"TargetGroupArn": self.groups[side]});
+        let read = self.person(Service::Elbv2, "DescribeTargetHealth", input);
+        let all = read["TargetHealthDescriptions"].as_array();
+        let healthy = |target: &&Value| target["TargetHealth"]["State"] == "healthy";
+        let count = all.into_iter().flatten().filter(healthy).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
     /// Services of the cluster that are not INACTIVE, by name, as DescribeServices tells them.
     pub fn services(&self) -> Vec<Value> {
         let names: Vec<String> = self.emulator.with(|world| {
@@ -247,31 +257,27 @@ impl Stage {
                 .map(|service| service.name.clone())
                 .collect()
         });
-        if names.is_empty() {
-            return Vec::new();
-        }
-        let read = self.person(
-            Service::Ecs,
-            "DescribeServices",
-            json!({"cluster": "prod", "services": names, "include": ["TAGS"]}),
-        );
-        let all = read["services"].as_array().cloned().unwrap_or_default();
-        all.into_iter()
-            .filter(|service| service["status"] != "INACTIVE")
+        let describe = |names: &[String]| {
+            let input = json!({"cluster": "prod", "services": names, "include": ["TAGS"]});
+            let read = self.person(Service::Ecs, "DescribeServices", input);
+            read["services"].as_array().cloned().unwrap_or_default()
+        };
+        let all = names.chunks(10).flat_map(describe);
+        all.filter(|service| service["status"] != "INACTIVE")
             .collect()
     }
 
-    /// Versions of the services that live, and the side of each.
+    /// Versions of the application's services that live, and the side of each.
     pub fn live(&self) -> Vec<(String, usize)> {
         let services = self.services();
         let mut live: Vec<(String, usize)> = services
             .iter()
-            .map(|service| {
-                let version = tag(service, "teal:version").unwrap_or_default();
+            .filter_map(|service| {
+                let version = tag(service, "teal:version")?;
                 let group = service["loadBalancers"][0]["targetGroupArn"]
                     .as_str()
                     .unwrap_or_default();
-                (version, usize::from(group == self.groups[1]))
+                Some((version, usize::from(group == self.groups[1])))
             })
             .collect();
         live.sort();
