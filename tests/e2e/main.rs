@@ -7,7 +7,9 @@
 //! - `matrix`: carries a plan out on several stages at once, and tells what came of it in one line of JSON.
 //! - `killed`: the tests.
 //!
-//! `TEAL_E2E_MINUTES` ends a run after so many minutes; what was left is told.
+//! `TEAL_E2E_MINUTES` ends a run after so many minutes; what was left is told. The faster time passes, the sooner a plan
+//! is too old to be enacted: a machine that is busy with other things needs a smaller `TEAL_E2E_PACE` than 30, or releases
+//! are held, by "the plan was 355 ms old", until their time is over.
 
 #![cfg(all(feature = "emulator", unix))]
 #![allow(
