@@ -110,6 +110,31 @@ async fn a_lost_request_did_nothing_and_a_lost_answer_did() {
     }
 }
 
+#[tokio::test]
+async fn a_refused_connection_carries_nothing_and_a_cut_answer_is_half() {
+    let refusing = emulator(plan(json!("refuseConnection")));
+    let response = put(&refusing, "/a").await;
+    let lost = response.extensions().get::<ConnectionLost>();
+    assert_eq!(lost, Some(&ConnectionLost::Refused));
+    assert!(!exists(&refusing, "/a"));
+    let whole = put(&emulator(json!({})), "/a").await;
+    let cutting = emulator(plan(json!("cutAnswer")));
+    let cut = put(&cutting, "/a").await;
+    assert!(exists(&cutting, "/a"));
+    assert_eq!(cut.body(), &whole.body()[..whole.body().len() / 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_read_can_be_answered_from_the_past() {
+    let stale =
+        json!({"operation": "GetParameter", "when": {"nth": 1}, "effect": {"staleAnswer": 3000}});
+    let emulator = emulator(json!({"plan": [stale]}));
+    let get = || send(&emulator, "AmazonSSM.GetParameter", json!({"Name": "/a"}));
+    assert_eq!(put(&emulator, "/a").await.status(), 200);
+    assert_eq!(error(&get().await), "ParameterNotFound");
+    assert_eq!(get().await.status(), 200);
+}
+
 #[tokio::test(start_paused = true)]
 async fn latency_comes_before_the_effect_and_a_slow_answer_after() {
     for (effect, at_once) in [

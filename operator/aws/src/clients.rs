@@ -44,6 +44,16 @@ impl Default for Settings {
 /// The secret access key towards a local AWS. A test looks for it where no secret may be.
 pub const MADE_UP_SECRET: &str = "made-up-secret-access-key";
 
+/// Log directives that come after whatever a person asks to log: these rooms of the SDK show whole requests and answers
+/// below `info`, and with them the environment of task definitions.
+pub const LOG_CAPS: [&str; 5] = [
+    "aws_runtime=info",
+    "aws_sigv4=info",
+    "aws_smithy_http_client=info",
+    "aws_smithy_runtime=info",
+    "aws_smithy_runtime_api=info",
+];
+
 /// Why there is no connection to AWS.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {

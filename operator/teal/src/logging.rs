@@ -15,11 +15,14 @@ pub(crate) fn start(global: &Global, default: &str) -> Result<(), Failure> {
         .or_else(|| std::env::var("RUST_LOG").ok())
         .filter(|asked| !asked.is_empty());
     let asked = asked.as_deref().unwrap_or(default);
-    let filter = EnvFilter::builder().parse(asked).map_err(|error| {
+    let mut filter = EnvFilter::builder().parse(asked).map_err(|error| {
         Failure::new(Exit::Invalid, format!("{asked:?} does not say what to log"))
             .because(error)
             .next("Write `info`, or a list such as `runtime=debug,warn`.")
     })?;
+    for cap in aws::clients::LOG_CAPS.map(str::parse).into_iter().flatten() {
+        filter = filter.add_directive(cap);
+    }
     let terminal = std::io::stderr().is_terminal();
     let format = global.log_format.unwrap_or(if terminal {
         LogFormat::Text

@@ -13,6 +13,7 @@
     reason = "a test says so by failing"
 )]
 
+mod controls;
 mod dose;
 mod permissions;
 mod plan;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tests::Stage;
 use tests::iam::{Asked, Policy};
 
-use crate::plan::{Deed, Plan, Scene, at};
+use crate::plan::{Plan, Scene};
 use crate::run::run;
 use crate::scene;
 
@@ -21,12 +21,7 @@ fn reference() -> Vec<Plan> {
 
 /// More releases than revisions are kept.
 fn many() -> Plan {
-    let mut plan = Plan::calm(Scene::Serving, "1.4.0");
-    for minor in 5..10 {
-        let wish = Deed::Wish(format!("1.{minor}.0"));
-        plan.acts.push(at((minor - 4) * 150_000, wish));
-    }
-    plan
+    serde_json::from_str(include_str!("plans/six-releases.json")).unwrap()
 }
 
 fn policy() -> Policy {

@@ -110,6 +110,15 @@ impl Plan {
             .any(|act| matches!(&act.deed, Deed::Behave(version, _) if version == wish))
     }
 
+    /// A person changes what is the operator's.
+    pub(crate) fn has_drift(&self) -> bool {
+        let drifts = |act: &Act| match act.deed {
+            Deed::TestWeights(_) | Deed::Split | Deed::ScaleOut => true,
+            Deed::Wish(_) | Deed::Behave(..) | Deed::Kill | Deed::Start => false,
+        };
+        self.acts.iter().any(drifts)
+    }
+
     /// What goes wrong may cost a good release its deadline.
     pub(crate) fn may_reject(&self) -> bool {
         let often = |fault: &Fault| !matches!(fault.when, When::Nth(_));
@@ -199,7 +208,7 @@ pub(crate) fn kinds() -> Vec<Effect> {
     ]
 }
 
-pub(crate) fn at(at: u64, deed: Deed) -> Act {
+fn at(at: u64, deed: Deed) -> Act {
     Act { at, deed }
 }
 

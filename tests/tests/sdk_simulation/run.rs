@@ -6,6 +6,7 @@ use std::time::Duration;
 use emulator::api::Service;
 use emulator::faults::FaultSettings;
 use planner::Tuning;
+use planner::ablation::{Rule, Without};
 use runtime::controller::Settings;
 use serde_json::{Value, json};
 use tests::iam::{Asked, Policy};
@@ -51,12 +52,29 @@ impl Report {
 /// Nothing lands later than 15 s here, so that less than the default need be waited for before a removal.
 const QUIESCENCE_DESTRUCTIVE: Duration = Duration::from_secs(60);
 
+/// What of the operator is not as usual.
+#[derive(Debug, Default)]
+pub(crate) struct Unusual<'a> {
+    /// Rules that are switched off.
+    pub(crate) without: &'a [Rule],
+    /// What is logged; none: see [`Log::collect`].
+    pub(crate) log: Option<&'a str>,
+    /// How many seconds of quiet are waited for the end; none: [`PATIENCE_S`].
+    pub(crate) patience_s: Option<u64>,
+}
+
 /// Runs a plan on a runtime of its own, whose clock is paused.
 pub(crate) fn run(plan: &Plan) -> Report {
+    run_unusual(plan, &Unusual::default())
+}
+
+/// The same with something unusual.
+pub(crate) fn run_unusual(plan: &Plan, unusual: &Unusual<'_>) -> Report {
     let settings = Settings {
         tuning: Tuning {
             quiescence_destructive: QUIESCENCE_DESTRUCTIVE,
             poll_moving: Duration::from_millis(plan.poll_ms),
+            without: Without::rules(unusual.without),
             ..Tuning::default()
         },
         ..Settings::default()
@@ -68,7 +86,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
     let runtime = builder.build().unwrap();
     fastrand::seed(plan.seed);
     let log = Log::default();
-    let _collected = log.collect();
+    let _collected = log.collect(unusual.log);
     runtime.block_on(async {
         let stage = Stage::resumed(&snapshot);
         let policy = Policy::shipped(&stage.listeners, &scene::rules(&stage)).unwrap();
@@ -80,6 +98,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
             stage,
             log,
             operator: None,
+            patience_s: unusual.patience_s.unwrap_or(PATIENCE_S),
             outputs: String::new(),
         };
         running.run().await
@@ -93,6 +112,7 @@ struct Running<'a> {
     stage: Stage,
     log: Log,
     operator: Option<Operator>,
+    patience_s: u64,
     /// What ended operators showed.
     outputs: String,
 }
@@ -114,12 +134,18 @@ impl Running<'_> {
         self.pass_until(now, self.plan.quiet_ms).await;
         self.stage.emulator.faults().set(FaultSettings::default());
         self.act(&Deed::Start).await;
+        if self.plan.has_drift() {
+            // What a person changed at the last moment is seen at the next look.
+            tokio::time::sleep(self.settings.tuning.poll_settled + Duration::from_secs(5)).await;
+        }
         let mut problems = Vec::new();
         match self.ends().await {
             Err(unended) => problems.push(unended),
             Ok(()) => {
                 let took_ms = self.stage.emulator.now() - began;
                 if self.plan.scene == Scene::Empty {
+                    // Every node of the load balancer has to learn of the first targets.
+                    tokio::time::sleep(Duration::from_secs(30)).await;
                     self.stage.open(5.0);
                 }
                 let before = self.stage.writes();
@@ -199,7 +225,7 @@ impl Running<'_> {
     /// Waits for the end, and says when it does not come.
     async fn ends(&self) -> Result<(), String> {
         let (mut looked, mut ended) = (0, false);
-        for _ in 0..PATIENCE_S {
+        for _ in 0..self.patience_s {
             let version = self.stage.version("status");
             if version != looked {
                 looked = version;
@@ -212,7 +238,8 @@ impl Running<'_> {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         Err(format!(
-            "no end within {PATIENCE_S} s of quiet: {}",
+            "no end within {} s of quiet: {}",
+            self.patience_s,
             self.stage.picture()
         ))
     }

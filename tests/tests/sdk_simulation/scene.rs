@@ -31,12 +31,15 @@ pub(crate) async fn snapshot(scene: Scene) -> Snapshot {
     set
 }
 
-async fn set_up(scene: Scene) -> Snapshot {
+pub(crate) async fn set_up(scene: Scene) -> Snapshot {
     fastrand::seed(0);
     let settings = Settings {
         task_provisioning_ms: 2_000,
         task_pending_ms: 5_000,
         task_activating_ms: 1_000,
+        // Nodes of the load balancer that take their time, as the settle time of 30 s allows.
+        propagation_min_ms: 22_000,
+        propagation_max_ms: 28_000,
         ..Settings::default()
     };
     let mut stage = Stage::with(settings, |mut spec| {

@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use aws::clients::MADE_UP_SECRET;
+use aws::clients::{LOG_CAPS, MADE_UP_SECRET};
 use tests::{Operator, Stage};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::plan::{Plan, Scene};
+use crate::run::{Unusual, run_unusual};
 
 /// In the environment of the base task definition.
 pub(crate) const ENVIRONMENT: &str = "canary-in-the-environment";
@@ -19,14 +22,20 @@ pub(crate) const SECURE: &str = "canary-in-a-secure-string";
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Collects what this thread logs from now on: all of the operator's own, and the SDK's warnings.
-    pub(crate) fn collect(&self) -> tracing::subscriber::DefaultGuard {
-        self.collect_at("warn,runtime=trace,planner=trace,aws::=trace")
+    /// Collects what this thread logs from now on: what is asked for, as the operator's own binary understands it, or
+    /// else all of the operator's own and the SDK's warnings.
+    pub(crate) fn collect(&self, asked: Option<&str>) -> tracing::subscriber::DefaultGuard {
+        let own = "warn,runtime=trace,planner=trace,aws::=trace";
+        let mut filter = EnvFilter::new(asked.unwrap_or(own));
+        for cap in LOG_CAPS {
+            filter = filter.add_directive(cap.parse().unwrap());
+        }
+        self.collect_by(filter)
     }
 
-    fn collect_at(&self, filter: &str) -> tracing::subscriber::DefaultGuard {
+    fn collect_by(&self, filter: EnvFilter) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(filter))
+            .with_env_filter(filter)
             .with_writer(self.clone())
             .with_ansi(false)
             .without_time()
@@ -96,10 +105,36 @@ pub(crate) fn written(stage: &Stage) -> String {
 #[test]
 fn canaries_are_found_where_they_are() {
     let log = Log::default();
-    let guard = log.collect();
+    let guard = log.collect(None);
     tracing::trace!(target: "runtime::somewhere", "{ENVIRONMENT}");
     tracing::trace!(target: "aws::somewhere", "{SECURE}");
     drop(guard);
     tracing::warn!("{MADE_UP_SECRET}");
     assert_eq!(found(&log.text(), "the log").len(), 2, "{}", log.text());
+}
+
+#[test]
+fn whoever_asks_to_log_everything_sees_no_secret() {
+    let everything = Unusual {
+        log: Some("trace"),
+        ..Unusual::default()
+    };
+    for plan in [Plan::calm(Scene::Empty, "1.3.0"), Plan::bad()] {
+        run_unusual(&plan, &everything).check(&plan);
+    }
+}
+
+#[test]
+fn without_the_caps_the_sdk_would_show_them() {
+    let shown = Log::default();
+    let guard = shown.collect_by(EnvFilter::new("trace"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(crate::scene::set_up(Scene::Serving));
+    drop(guard);
+    let found = found(&shown.text(), "the log");
+    assert_eq!(found.len(), 1, "the environment: {found:?}");
 }

@@ -74,7 +74,8 @@ fn part(part: usize, parts: usize) -> usize {
         if !report.problems.is_empty() {
             let operation = &operations[usize::try_from(*call).unwrap() - 1];
             let plan = serde_json::to_string(&plan).unwrap();
-            failed.push(format!("{operation}: {:#?}\n{plan}", report.problems));
+            println!("{operation}: {:#?}\n{plan}", report.problems);
+            failed.push((*call, effect));
         }
     }
     println!(
@@ -85,10 +86,9 @@ fn part(part: usize, parts: usize) -> usize {
     );
     assert!(
         failed.is_empty(),
-        "{} of {} plans:\n{}",
+        "{} of {} plans: {failed:?}",
         failed.len(),
-        mine.len(),
-        failed.join("\n")
+        mine.len()
     );
     mine.len()
 }

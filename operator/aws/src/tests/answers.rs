@@ -125,6 +125,21 @@ async fn a_connection_that_breaks_leaves_a_write_unknown() {
     );
 }
 
+#[tokio::test]
+async fn without_a_connection_in_process_nothing_was_sent() {
+    let http = http_client(|_| async { Err(NoAnswer::NotConnected) });
+    let metrics = CallMetrics::new(&prometheus::Registry::new()).unwrap();
+    let clock = runtime::clock::Clock::system();
+    let connection = Connection::in_process(http, clock, &Settings::default(), metrics);
+    let outcome = AwsWriter::new(&connection, Names::default())
+        .write(&blog(), &delete())
+        .await;
+    assert!(
+        matches!(&outcome, WriteOutcome::NotSent { .. }),
+        "{outcome:?}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_answer_in_time_leaves_a_write_unknown() {
     let http = http_client(|_| async {
