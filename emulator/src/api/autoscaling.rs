@@ -319,8 +319,9 @@ fn page(name: &str, all: Vec<Value>, asked: &Describe) -> Result<Value, AwsError
     let (count, length) = (all.len(), asked.max_results.unwrap_or(50).clamp(1, 50));
     let items: Vec<Value> = all.into_iter().skip(start).take(length).collect();
     let mut output = json!({name: items});
-    if start + length < count {
-        output["NextToken"] = json!((start + length).to_string());
+    let end = start.saturating_add(length);
+    if end < count {
+        output["NextToken"] = json!(end.to_string());
     }
     Ok(output)
 }

@@ -13,6 +13,9 @@ struct Node {
     parts: BTreeMap<String, Node>,
 }
 
+/// Parts of a name; no shape of the services is as deep. What follows stays in the last part, which no model has.
+const MOST_PARTS: usize = 32;
+
 /// Decodes the pairs of a form, without `Action` and `Version`, as the structure `shape`.
 ///
 /// Numbers and booleans that do not read as such stay texts and names that the model does not have stay
@@ -22,7 +25,7 @@ pub fn decode(model: &Model, shape: &str, pairs: &[(String, String)]) -> Value {
     let mut root = Node::default();
     for (name, text) in pairs {
         let mut node = &mut root;
-        for part in name.split('.') {
+        for part in name.splitn(MOST_PARTS, '.') {
             node = node.parts.entry(part.to_owned()).or_default();
         }
         node.text = Some(text.clone());
