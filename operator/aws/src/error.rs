@@ -94,7 +94,7 @@ impl Error {
             kind,
             effect: Effect::NotSent,
             operation,
-            resource: resource.to_owned(),
+            resource: one_line(resource),
             code: None,
             message: message.into(),
         }
@@ -166,7 +166,7 @@ impl Error {
             kind,
             effect,
             operation,
-            resource: resource.to_owned(),
+            resource: one_line(resource),
             code,
             message,
         }

@@ -16,6 +16,10 @@ use crate::page;
 const LISTENERS: &str = "DescribeListeners";
 const RULES: &str = "DescribeRules";
 
+/// The largest weight that ELB has.
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupTuple.html>)
+const MAX_WEIGHT: u32 = 999;
+
 /// One place that forwards, as ELB shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Place {
@@ -233,17 +237,23 @@ pub(crate) fn action(actions: &[ElbAction], pair: &[TargetGroupArn; 2]) -> Actio
             .map(|tuple| (tuple.target_group_arn(), tuple.weight()))
             .collect()
     };
+    // A single group may stand without weight: then it is 1.
+    let default = (named.len() == 1).then_some(1);
     for (arn, weight) in named {
-        // A single group may stand without weight: then it is 1.
-        let (Some(arn), Ok(weight)) = (arn, u32::try_from(weight.unwrap_or(1))) else {
-            return Action::Other {
-                kinds: "a forward that cannot be read".to_owned(),
-            };
+        let unreadable = || Action::Other {
+            kinds: "a forward that cannot be read".to_owned(),
+        };
+        let weight = weight
+            .or(default)
+            .and_then(|weight| u32::try_from(weight).ok());
+        let (Some(arn), Some(weight @ 0..=MAX_WEIGHT)) = (arn, weight) else {
+            return unreadable();
         };
         match Side::BOTH.into_iter().find(|side| {
             pair.get(side.index())
                 .is_some_and(|group| group.as_str() == arn)
         }) {
+            Some(side) if weights[side.index()].is_some() => return unreadable(),
             Some(side) => weights[side.index()] = Some(weight),
             None => others.push(TargetGroupArn::new(arn)),
         }
@@ -418,6 +428,9 @@ mod tests {
         );
         for unreadable in [
             forward(&[(A, Some(-1))], None, None),
+            forward(&[(A, Some(1000))], None, None),
+            forward(&[(A, Some(1)), (A, Some(0))], None, None),
+            forward(&[(A, None), (B, Some(0))], None, None),
             forward(&[], None, None),
         ] {
             assert_eq!(

@@ -177,6 +177,7 @@ async fn attributes(
     let interval = group
         .health_check_interval_seconds
         .and_then(|seconds| u64::try_from(seconds).ok())
+        .filter(|seconds| *seconds > 0)
         .unwrap_or(30);
     Ok(Facts {
         load_balancer: group.load_balancer_arns().first().cloned(),

@@ -8,7 +8,6 @@ use crd_schema::record::{Generation, Record};
 use crd_schema::{Application, Desired};
 use futures_util::future::join_all;
 use planner::world::{DesiredParameter, RecordParameter};
-use serde_json::{Map, Value};
 
 use crate::budget::Class;
 use crate::clients::Clients;
@@ -142,7 +141,9 @@ pub(crate) fn record(parameter: Option<&Parameter>) -> Result<RecordParameter, E
         return Ok(RecordParameter::Missing);
     };
     let generation = generation(parameter)?;
-    let record = text(parameter).ok().and_then(parse_record);
+    let record = text(parameter)
+        .ok()
+        .and_then(|text| Record::from_json(text).ok());
     Ok(match record {
         Some(record) => RecordParameter::Set {
             generation,
@@ -150,12 +151,6 @@ pub(crate) fn record(parameter: Option<&Parameter>) -> Result<RecordParameter, E
         },
         None => RecordParameter::Garbled { generation },
     })
-}
-
-/// serde would take a list for a record too.
-fn parse_record(text: &str) -> Option<Record> {
-    let members: Map<String, Value> = serde_json::from_str(text).ok()?;
-    serde_json::from_value(Value::Object(members)).ok()
 }
 
 #[cfg(test)]

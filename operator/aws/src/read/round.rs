@@ -16,7 +16,7 @@ use runtime::clock::Clock;
 use runtime::cloud::Focus;
 
 use crate::clients::Clients;
-use crate::error::Error;
+use crate::error::{Error, Kind, one_line};
 use crate::names::{Leaf, Names};
 use crate::read::definitions::RevisionCache;
 use crate::read::groups::FactsCache;
@@ -70,6 +70,15 @@ impl<T> Dated<T> {
 struct Fleet {
     services: Read<Vec<Service>>,
     autoscaled: Read<BTreeSet<String>>,
+}
+
+/// The services of a cluster, each as it was described or why it was not.
+type Listed = Vec<(String, Result<EcsService, Error>)>;
+
+/// A service that was remembered, or whose name begins as the names do that the operator gives.
+fn may_be_own(name: &str, application: &Application, focus: &Focus) -> bool {
+    let named = name.strip_prefix(application.name.as_str());
+    named.is_some_and(|rest| rest.starts_with('-')) || focus.services.iter().any(|one| one == name)
 }
 
 /// Groups and rules of one application.
@@ -172,36 +181,32 @@ impl Reader {
             reads.push(self.dated(services::of_cluster(&self.clients, cluster, names)));
         }
         let read = join_all(reads).await;
-        let found: BTreeMap<&str, &Dated<Vec<EcsService>>> =
-            clusters.keys().copied().zip(&read).collect();
+        let found: BTreeMap<&str, &Dated<Listed>> = clusters.keys().copied().zip(&read).collect();
         let mut fleets = Vec::new();
         for request in requests {
             fleets.push(self.fleet(
-                &request.application,
+                request,
                 found.get(request.application.cluster.as_str()).copied(),
             ));
         }
         join_all(fleets).await
     }
 
-    async fn fleet(
-        &self,
-        application: &Application,
-        cluster: Option<&Dated<Vec<EcsService>>>,
-    ) -> Fleet {
+    async fn fleet(&self, request: &Request, cluster: Option<&Dated<Listed>>) -> Fleet {
+        let Request { application, focus } = request;
+        let unread = |error: &Error| Fleet {
+            services: Read::Unread {
+                reason: error.to_string(),
+            },
+            autoscaled: Read::Unread {
+                reason: error.to_string(),
+            },
+        };
         let (at, all) = match cluster {
             Some(Dated { at, value: Ok(all) }) => (*at, all),
             Some(Dated {
                 value: Err(error), ..
-            }) => {
-                let reason = error.to_string();
-                return Fleet {
-                    services: Read::Unread {
-                        reason: reason.clone(),
-                    },
-                    autoscaled: Read::Unread { reason },
-                };
-            }
+            }) => return unread(error),
             None => {
                 return Fleet {
                     services: never_asked(),
@@ -211,12 +216,18 @@ impl Reader {
         };
         let mut reads = Vec::new();
         let mut names = BTreeSet::new();
-        for service in all
-            .iter()
-            .filter(|service| services::concerns(service, application))
-        {
-            reads.push(self.service(application, service));
-            names.extend(service.service_name.clone());
+        for (name, service) in all {
+            match service {
+                Ok(service) if services::concerns(service, application) => {
+                    reads.push(self.service(application, service));
+                    names.insert(name.clone());
+                }
+                Ok(_) => {}
+                // What we are not allowed to see is not ours, unless its name says so.
+                Err(error)
+                    if error.kind == Kind::Denied && !may_be_own(name, application, focus) => {}
+                Err(error) => return unread(error),
+            }
         }
         let autoscaled = self.dated(scaling::autoscaled(
             &self.clients,
@@ -425,7 +436,7 @@ fn blame_targets(world: &mut World) {
         });
         service.trouble = sick.map(|target| {
             let reason = target.reason.as_deref().unwrap_or("no reason is given");
-            format!("target {} is unhealthy: {reason}", target.address)
+            one_line(&format!("target {} is unhealthy: {reason}", target.address))
         });
     }
 }

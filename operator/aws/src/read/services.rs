@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_ecs::operation::describe_services::DescribeServicesOutput;
 use aws_sdk_ecs::types::{DeploymentRolloutState, Service as EcsService, ServiceField, Tag};
 use crd_schema::{Application, TargetGroupArn};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use planner::release::{
     MANAGED_BY, TAG_APPLICATION, TAG_BLUE, TAG_GENERATION, TAG_MANAGED_BY, TAG_REJECTED,
@@ -14,19 +15,20 @@ use planner::world::{Service, ServiceStatus, Side, Tags};
 
 use crate::budget::Class;
 use crate::clients::Clients;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, one_line};
 use crate::page;
 use crate::read::tasks::Tasks;
 
 const LIST: &str = "ListServices";
 const DESCRIBE: &str = "DescribeServices";
 
-/// Every service that the cluster lists, and those of `names` that it does not list any more.
+/// Every service that the cluster lists, and those of `names` that it does not list any more, by name: each as it was
+/// described, or why it was not.
 pub(crate) async fn of_cluster(
     clients: &Clients,
     cluster: &str,
     names: &BTreeSet<String>,
-) -> Result<Vec<EcsService>, Error> {
+) -> Result<Vec<(String, Result<EcsService, Error>)>, Error> {
     let mut wanted = page::all(LIST, cluster, |token| async move {
         let send = clients
             .ecs
@@ -46,41 +48,95 @@ pub(crate) async fn of_cluster(
         .map(|arn| last_segment(arn).to_owned())
         .collect();
     wanted.extend(names.difference(&listed).cloned());
-    describe(clients, cluster, &wanted).await
+    let described = join_all(
+        wanted
+            .chunks(10)
+            .map(|chunk| chunk_of(clients, cluster, chunk)),
+    );
+    Ok(described
+        .await
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, service)| Some((name, service.transpose()?)))
+        .collect())
 }
 
-/// Services by name or ARN, with tags; those that ECS does not know are left out.
+/// One service by name, with tags; `None` when ECS does not know it.
 pub(crate) async fn describe(
     clients: &Clients,
     cluster: &str,
+    name: &str,
+) -> Result<Option<EcsService>, Error> {
+    let wanted = [name.to_owned()];
+    let answer = call(clients, cluster, &wanted).await?;
+    pick(name, &answer)
+}
+
+/// At most ten services, by name. One that is denied spares the others: then each is asked for alone.
+async fn chunk_of(
+    clients: &Clients,
+    cluster: &str,
     wanted: &[String],
-) -> Result<Vec<EcsService>, Error> {
-    let calls = wanted.chunks(10).map(|chunk| async move {
-        let send = clients
-            .ecs
-            .describe_services()
-            .cluster(cluster)
-            .set_services(Some(chunk.to_vec()))
-            .include(ServiceField::Tags)
-            .send();
-        let answer = clients
-            .call(Class::ServiceRead, DESCRIBE, cluster, send)
-            .await?;
-        for failure in answer.failures.unwrap_or_default() {
-            let reason = failure.reason.unwrap_or_default();
-            if reason != "MISSING" {
-                let arn = failure.arn.unwrap_or_default();
-                return Err(Error::own(
-                    Kind::Invalid,
-                    DESCRIBE,
-                    &arn,
-                    format!("ECS could not describe it: {reason}"),
-                ));
-            }
+) -> Vec<(String, Result<Option<EcsService>, Error>)> {
+    let name = |arn: &String| last_segment(arn).to_owned();
+    match call(clients, cluster, wanted).await {
+        Ok(answer) => wanted
+            .iter()
+            .map(|arn| (name(arn), pick(arn, &answer)))
+            .collect(),
+        Err(error) if error.kind == Kind::Denied && wanted.len() > 1 => {
+            let each = wanted
+                .iter()
+                .map(|arn| async move { (name(arn), describe(clients, cluster, arn).await) });
+            join_all(each).await
         }
-        Ok(answer.services.unwrap_or_default())
-    });
-    Ok(try_join_all(calls).await?.into_iter().flatten().collect())
+        Err(error) => wanted
+            .iter()
+            .map(|arn| (name(arn), Err(error.clone())))
+            .collect(),
+    }
+}
+
+async fn call(
+    clients: &Clients,
+    cluster: &str,
+    wanted: &[String],
+) -> Result<DescribeServicesOutput, Error> {
+    let send = clients
+        .ecs
+        .describe_services()
+        .cluster(cluster)
+        .set_services(Some(wanted.to_vec()))
+        .include(ServiceField::Tags)
+        .send();
+    clients
+        .call(Class::ServiceRead, DESCRIBE, cluster, send)
+        .await
+}
+
+/// What the answer says of a service that was asked for by ARN or name: half an answer is no answer.
+fn pick(arn: &str, answer: &DescribeServicesOutput) -> Result<Option<EcsService>, Error> {
+    let name = last_segment(arn);
+    let found = answer
+        .services()
+        .iter()
+        .find(|service| service.service_name() == Some(name));
+    if let Some(service) = found {
+        return Ok(Some(service.clone()));
+    }
+    let failure = answer
+        .failures()
+        .iter()
+        .find(|failure| failure.arn().map(last_segment) == Some(name));
+    let why = match failure.map(|failure| failure.reason()) {
+        Some(Some("MISSING")) => return Ok(None),
+        Some(reason) => format!(
+            "ECS could not describe it: {}",
+            one_line(reason.unwrap_or("no reason is given"))
+        ),
+        None => "AWS's answer does not mention the service".to_owned(),
+    };
+    Err(Error::own(Kind::Invalid, DESCRIBE, name, why))
 }
 
 /// The name at the end of an ARN, or the name itself.
@@ -128,7 +184,10 @@ pub(crate) fn parse(
         Some("ACTIVE") => ServiceStatus::Active,
         Some("DRAINING") => ServiceStatus::Draining,
         Some("INACTIVE") => ServiceStatus::Inactive,
-        Some(other) => return Err(lacks(&format!("has the unknown status {other:?}"))),
+        Some(other) => {
+            let other = one_line(other);
+            return Err(lacks(&format!("has the unknown status {other:?}")));
+        }
         None => return Err(lacks("has no status")),
     };
     let created = service
@@ -147,9 +206,9 @@ pub(crate) fn parse(
             .ok_or_else(|| lacks("has no ARN"))?,
         status,
         side: side(service, &application.route.pair),
-        desired: count(service.desired_count),
-        running: count(service.running_count),
-        pending: count(service.pending_count),
+        desired: count(service.desired_count).ok_or_else(|| lacks("has a negative count"))?,
+        running: count(service.running_count).ok_or_else(|| lacks("has a negative count"))?,
+        pending: count(service.pending_count).ok_or_else(|| lacks("has a negative count"))?,
         task_definition: service.task_definition.clone().unwrap_or_default(),
         tags: tags(service.tags(), application),
         created: created.ok_or_else(|| lacks("has no creation time"))?,
@@ -172,9 +231,9 @@ pub(crate) fn is_troubled(service: &EcsService) -> bool {
     service.running_count < service.desired_count || deployments.len() != 1 || unfinished
 }
 
-/// AWS's counts are never negative.
-pub(crate) fn count(number: i32) -> u32 {
-    u32::try_from(number).unwrap_or(0)
+/// A count; `None` for what is none.
+pub(crate) fn count(number: i32) -> Option<u32> {
+    u32::try_from(number).ok()
 }
 
 fn tag<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {

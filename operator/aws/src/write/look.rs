@@ -81,9 +81,7 @@ impl AwsWriter {
         application: &Application,
         name: &str,
     ) -> Result<Option<Service>, Error> {
-        let found =
-            services::describe(&self.clients, &application.cluster, &[name.to_owned()]).await?;
-        Ok(found.into_iter().next())
+        services::describe(&self.clients, &application.cluster, name).await
     }
 
     /// Another ACTIVE service with tasks is bound to the same group.
@@ -95,7 +93,8 @@ impl AwsWriter {
         let pair = &application.route.pair;
         let all =
             services::of_cluster(&self.clients, &application.cluster, &BTreeSet::new()).await?;
-        Ok(all.iter().any(|other| {
+        let mut seen = all.iter().filter_map(|(_, other)| other.as_ref().ok());
+        Ok(seen.any(|other| {
             other.service_name != service.service_name
                 && other.status() == Some("ACTIVE")
                 && other.running_count > 0
@@ -151,8 +150,9 @@ fn active<'a>(
     }
     let desired = services::count(service.desired_count);
     match count {
-        Some(count) if count != desired => Err(format!(
-            "service {name} (count {count} before, now {desired})"
+        Some(count) if Some(count) != desired => Err(format!(
+            "service {name} (count {count} before, now {})",
+            service.desired_count
         )),
         Some(_) | None => Ok(service),
     }
