@@ -91,6 +91,16 @@ bench: ## the numbers of the README's table
 nightly: ## the tests with many more cases; takes long
 	TEAL_NIGHTLY=1 TEAL_NIGHTLY=1 PROPTEST_CASES=$(or $(PROPTEST_CASES),10000) $(CARGO) test --locked --release --workspace --lib --tests
 
+# Every small way to break the file: a test of the planner or the runtime must notice. docs/mutants.md has the rest.
+MUTANTS ?= operator/planner/src/safety.rs operator/runtime/src/executor.rs operator/runtime/src/queue.rs
+.PHONY: mutants
+mutants: .tools/bin/cargo-mutants ## break guard, executor and queue: do tests notice? (MUTANTS="files" MUTANTS_SHARD=k/n)
+	TEAL_SWEEP=short $(CARGO) mutants --colors never --output $(TARGET) $(addprefix --file ,$(MUTANTS)) \
+	  $(if $(MUTANTS_SHARD),--shard $(MUTANTS_SHARD))
+
+.tools/bin/cargo-mutants:
+	$(CARGO) install --locked --root .tools --target-dir $(TARGET) cargo-mutants@27.1.0
+
 .PHONY: image
 image: ## the container image, teal:dev
 	docker build --tag teal:dev .

@@ -627,3 +627,24 @@ fn weight_on_a_rule_that_does_not_forward_is_none() {
     };
     assert_eq!(with(&mut scene, &down, other), "allowed");
 }
+
+#[test]
+fn weight_that_was_just_read_counts_before_any_memory_of_it() {
+    let mut scene = scene();
+    let down = Write::ScaleService {
+        name: scene.green.clone(),
+        from: 2,
+        to: 0,
+    };
+    let weight = |side_b: u32| {
+        move |world: &mut World| {
+            rules(world)[0].action = Action::Forward {
+                weights: [Some(100), Some(side_b)],
+                others: Vec::new(),
+                sticky: false,
+            };
+        }
+    };
+    assert_eq!(with(&mut scene, &down, weight(0)), "allowed");
+    assert_eq!(with(&mut scene, &down, weight(1)), "S4");
+}
