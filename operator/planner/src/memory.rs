@@ -382,7 +382,12 @@ impl Memory {
             if read_after && fresh && effect::shows(world, &sent.write) {
                 let write = sent.write.clone();
                 self.outstanding = None;
-                self.unsettled.pop();
+                // One of those that would have this effect landed; it may have been an earlier one.
+                let subject = effect::subject(&write);
+                let landed = self.unsettled.iter().position(|late| {
+                    effect::subject(&late.write) == subject && effect::shows(world, &late.write)
+                });
+                landed.map(|landed| self.unsettled.remove(landed));
                 self.applied(&write, tuning, now);
             } else if now.mono.since(sent.since) >= tuning.quiescence {
                 self.outstanding = None;

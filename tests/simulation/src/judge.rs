@@ -78,6 +78,8 @@ pub(crate) struct Judge {
     /// Effective writes, but for the record.
     pub(crate) effects: u32,
     losing_since: Option<u64>,
+    /// Effects of writes, and when they came.
+    landed: Vec<(u64, String)>,
 }
 
 impl Judge {
@@ -99,6 +101,7 @@ impl Judge {
             direction: (None, None, 0),
             effects: 0,
             losing_since: None,
+            landed: Vec::new(),
         };
         judge.look(lab, &lab.observe());
         judge
@@ -160,17 +163,26 @@ impl Judge {
                     .saturating_sub(u64::try_from(evidence).unwrap_or(u64::MAX));
                 self.acted_since(since, &[Act::Services, Act::Health])
             }
-            "S4" | "S5" => self.acted_since(issue.looked, &[Act::Weights, Act::Services]),
+            // Traffic that is lost now is moved to what lives, though a removal of unknown outcome may still land there.
+            "S4" | "S5" => {
+                self.acted_since(issue.looked, &[Act::Weights, Act::Services, Act::Health])
+            }
             "S9" => self.acted_since(issue.looked, &[Act::Services]),
             "S8" => self.acted_since(issue.seen, &[Act::Record]),
             _ => false,
         }
     }
 
-    /// Somebody else may have done, since it was sent, what this write would do: then it looks as if it had taken effect.
+    /// Somebody else, or the same write sent before, may have done what this write would do: then it looks as if it had
+    /// taken effect.
     pub(crate) fn imitated(&self, issue: &Issue) -> bool {
         let others = [Act::Weights, Act::Services, Act::Record];
-        self.acted_since(issue.sent, &others)
+        let what = issue.write.describe();
+        self.acted_since(issue.sent.saturating_sub(30_000), &others)
+            || self
+                .landed
+                .iter()
+                .any(|(at, landed)| *at >= issue.sent && *landed == what)
     }
 
     /// What needs more than the moment: S6, S10, S13, S15.
@@ -312,7 +324,7 @@ impl Judge {
             && is_wanted
             && alive
             && gains.tags.release.as_ref() != Some(digest)
-            && !self.acted_since(issue.seen.saturating_sub(20_000), &others)
+            && !self.acted_since(issue.seen.saturating_sub(60_000), &others)
         {
             return violation(
                 "S6",
@@ -324,6 +336,7 @@ impl Judge {
 
     /// A write took effect.
     pub(crate) fn took_effect(&mut self, lab: &Lab, issue: &Issue) {
+        self.landed.push((lab.now, issue.write.describe()));
         if let Write::CreateService { name, .. } = &issue.write {
             self.names.insert(name.clone());
         }

@@ -8,6 +8,7 @@ use std::task::Poll;
 use planner::WaitingOn;
 use runtime::Settings;
 use runtime::lab::Reconciled;
+use runtime::outcome::Outcome;
 use tokio::runtime::Runtime;
 
 use crate::ending;
@@ -82,6 +83,14 @@ struct Each {
     quiet: u32,
     /// The hold it is in, and since when.
     hold: Option<(&'static str, u64)>,
+    /// It had a step to take, and no right to.
+    stands_by: bool,
+}
+
+impl Each {
+    fn leads(&self) -> bool {
+        !self.stands_by && (self.quiet > 0 || self.hold.is_some())
+    }
 }
 
 impl Progress {
@@ -113,6 +122,7 @@ impl Progress {
                     *each = Each::default();
                     return;
                 }
+                each.stands_by = reconciled.outcome == Outcome::Standby;
                 each.quiet = match waiting {
                     Some(WaitingOn::Nothing) => each.quiet + 1,
                     Some(_) | None => 0,
@@ -133,7 +143,8 @@ impl Progress {
                     let each = &told.each[id];
                     let holds = each.hold.filter(|(_, since)| now >= since + HOLD);
                     held = held.or(holds);
-                    quiet &= each.quiet >= 3 || holds.is_some();
+                    let stands_by = each.stands_by && told.each[1 - id].leads();
+                    quiet &= each.quiet >= 3 || holds.is_some() || stands_by;
                 }
                 if quiet {
                     let ending = match held {

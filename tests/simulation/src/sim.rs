@@ -12,7 +12,7 @@ use runtime::lease::shelf::{Shelf, Trouble};
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::{Act, Issue, Judge, Violation, violation};
-use crate::plan::{At, Entry, Fault, Operators, Plan};
+use crate::plan::{At, Entry, Fault, Operators, Part, Plan};
 use crate::scenario::{START, Scenario};
 use crate::truth::Truth;
 
@@ -39,6 +39,9 @@ pub(crate) struct State {
     pub(crate) truth: Truth,
     pub(crate) judge: Judge,
     pub(crate) operators: [Operator; 2],
+    lease: Option<Shelf>,
+    /// Old answers of the load balancer were given.
+    pub(crate) old_rules: bool,
     /// What is still to go wrong.
     entries: Vec<Entry>,
     pub(crate) reads: u32,
@@ -121,8 +124,26 @@ impl Sim {
         let stale = |entry: &Entry| matches!(entry.fault, Fault::Stale { .. });
         let truth = Truth::new(lab, entries.iter().any(stale));
         let judge = Judge::new(&truth.lab);
+        let lease = (plan.operators == Operators::TwoWithLease).then(Shelf::default);
+        let old_rules = entries.iter().any(|entry| {
+            matches!(
+                entry.fault,
+                Fault::Stale {
+                    part: Part::Rules,
+                    ..
+                } | Fault::Frozen {
+                    part: Part::Rules,
+                    ..
+                } | Fault::Flicker {
+                    part: Part::Rules,
+                    ..
+                }
+            )
+        });
         let state = State {
             scenario: plan.scenario,
+            lease: lease.clone(),
+            old_rules,
             truth,
             judge,
             operators: [true, plan.operators == Operators::TwoWithLease].map(|exists| Operator {
@@ -140,7 +161,6 @@ impl Sim {
             trace: trace.then(Vec::new),
             sent: Vec::new(),
         };
-        let lease = (plan.operators == Operators::TwoWithLease).then(Shelf::default);
         Self {
             clock,
             lease,
@@ -326,9 +346,11 @@ impl State {
     pub(crate) fn lands(&mut self, issue: &Issue) -> WriteOutcome {
         let mut judged = self.judge.judge(&self.truth.lab, issue);
         let later = self.now() > issue.sent + quiescence(&issue.write);
-        let outlived = later && issue.process < self.operators[issue.operator].process;
+        let leader = self.lease.as_ref().and_then(Shelf::item);
+        let led_on = leader.is_none_or(|item| item.holder == self.holder(issue.operator));
+        let outlived = later && (issue.process < self.operators[issue.operator].process || !led_on);
         if outlived || issue.stalled {
-            // This remains: it outlived its process by more than the next one waits for, or its process stood still
+            // This remains: it outlived its process, or its leadership, by more than the next one waits for, or its process stood still
             // between the last check and the send.
             judged = Ok(());
         }

@@ -8,6 +8,7 @@
     reason = "a test says so by failing"
 )]
 
+mod controls;
 mod pairs;
 mod reference;
 mod replay;
