@@ -349,8 +349,11 @@ impl State {
         let leader = self.lease.as_ref().and_then(Shelf::item);
         let led_on = leader.is_none_or(|item| item.holder == self.holder(issue.operator));
         let outlived = later && (issue.process < self.operators[issue.operator].process || !led_on);
-        if outlived || issue.stalled {
-            // This remains: it outlived its process, or its leadership, by more than the next one waits for, or its process stood still
+        // The same request again: ECS answers as it did before, and nothing changes.
+        let repeats = matches!(&issue.write, Write::CreateService { name, .. }
+            if self.truth.lab.services.iter().any(|service| service.shown.name == *name));
+        if repeats || outlived || issue.stalled {
+            // What outlives remains: it outlived its process, or its leadership, by more than the next one waits for, or its process stood still
             // between the last check and the send.
             judged = Ok(());
         }
