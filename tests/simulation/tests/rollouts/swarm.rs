@@ -10,13 +10,13 @@ fn dose(day: usize, night: usize) -> usize {
 
 #[test]
 fn of_faults_and_then_a_quiet_tail() {
-    let count = dose(8_000, 1_000_000);
+    let count = dose(2_000, 1_000_000);
     search::holds("swarm", count, |n| swarm(n as u64));
 }
 
 #[test]
 fn of_calls_that_fail_all_the_way() {
-    let count = dose(4_000, 200_000);
+    let count = dose(2_000, 200_000);
     search::holds("up to a third of the calls failing", count, |n| {
         stubborn(n as u64)
     });
