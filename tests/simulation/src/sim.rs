@@ -42,6 +42,8 @@ pub(crate) struct State {
     lease: Option<Shelf>,
     /// Old answers of the load balancer were given.
     pub(crate) old_rules: bool,
+    /// A write took effect against a property after it had outlived its process or its leadership.
+    pub(crate) outlived: bool,
     /// What is still to go wrong.
     entries: Vec<Entry>,
     pub(crate) reads: u32,
@@ -144,6 +146,7 @@ impl Sim {
             scenario: plan.scenario,
             lease: lease.clone(),
             old_rules,
+            outlived: false,
             truth,
             judge,
             operators: [true, plan.operators == Operators::TwoWithLease].map(|exists| Operator {
@@ -353,8 +356,9 @@ impl State {
         let repeats = matches!(&issue.write, Write::CreateService { name, .. }
             if self.truth.lab.services.iter().any(|service| service.shown.name == *name));
         if repeats || outlived || issue.stalled {
-            // What outlives remains: it outlived its process, or its leadership, by more than the next one waits for, or its process stood still
-            // between the last check and the send.
+            // What outlives remains: it outlived its process, or its leadership, by more than the next one waits for,
+            // or its process stood still between the last check and the send.
+            self.outlived |= judged.is_err();
             judged = Ok(());
         }
         if let Write::SetWeights { rule, weights, .. } = &issue.write {

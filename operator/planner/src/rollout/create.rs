@@ -183,8 +183,9 @@ fn may_take_over<'a>(view: &View<'a>, side: Side) -> Option<&'a Service> {
         .find(|other| view.vital(other) != Vital::Dead)
 }
 
-/// ECS accepts a service only on a group that a rule names: weight 0 is enough.
-fn reference(view: &View<'_>, side: Side) -> Option<Write> {
+/// ECS accepts a service only on a group that a rule names, and its targets are health-checked only there: weight 0 is
+/// enough.
+pub(super) fn reference(view: &View<'_>, side: Side) -> Option<Write> {
     if view.tuning.without(ablation::Rule::ReferenceFirst) {
         return None;
     }
