@@ -487,6 +487,13 @@ impl Memory {
                 None if !unseen.is_empty() => None,
                 known => Some(known.unwrap_or(at)),
             };
+            // ELB checks no target of a group that no rule names: what was healthy before proves nothing after.
+            let named = rules.iter().any(|rule| {
+                matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some())
+            });
+            if !named {
+                self.health[side.index()] = Health::default();
+            }
         }
         // What changes soon after a start may be an earlier self's write that lands late.
         let own = self.leading_since + tuning.quiescence + tuning.staleness;
