@@ -60,19 +60,31 @@ pub enum BaseTaskDefinition {
     Inline(Map<String, Value>),
 }
 
-/// One container port behind a fixed pair of target groups.
+/// One container port, and the target groups and rules in front of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     /// The container that listens.
     pub container: String,
     /// The container port, 1–65535.
     pub port: u16,
-    /// The two groups, for life; two different ones.
-    pub pair: [TargetGroupArn; 2],
+    /// The target groups of blue and green.
+    pub groups: TargetGroups,
     /// Rules that carry users; at least one.
     pub production: Vec<RuleTarget>,
     /// Rules that carry tests; may be empty.
     pub test: Vec<RuleTarget>,
+}
+
+/// Where the target groups of blue and green come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetGroups {
+    /// Two groups, for life; two different ones. Blue and green take turns on them.
+    Pair([TargetGroupArn; 2]),
+    /// A new group for each release, made from a template and deleted with the release.
+    PerRelease {
+        /// The template: its settings, attributes and tags are copied. It is never given traffic and never changed.
+        from: TargetGroupArn,
+    },
 }
 
 /// A place that forwards: a listener's default action, or a rule.

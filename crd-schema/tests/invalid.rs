@@ -219,10 +219,17 @@ fn traffic() {
             )],
         ),
         (
-            "a group for each release",
+            "a pair and a group for each release",
             &[(
                 "          pair: ",
                 "          perRelease: {}\n          pair: ",
+            )],
+        ),
+        (
+            "neither a pair nor a group for each release",
+            &[(
+                "        targetGroups:\n          pair: ",
+                "        targetGroups: {}\n        unused: ",
             )],
         ),
     ]);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use aws::names::Names;
 use aws::{AwsCloud, AwsWriter, CallMetrics, Connection};
-use crd_schema::application::{Application, RuleTarget};
+use crd_schema::TargetGroupArn;
+use crd_schema::application::{Application, RuleTarget, TargetGroups};
 use crd_schema::record::Record;
 use emulator::Emulator;
 use emulator::faults::FaultSettings;
@@ -137,6 +138,14 @@ impl Peers {
         self.cloud.observe(&self.application, &focus).await
     }
 
+    /// The group of the pair on `side`.
+    fn group(&self, side: Side) -> TargetGroupArn {
+        match &self.application.route.groups {
+            TargetGroups::Pair(pair) => pair[side.index()].clone(),
+            TargetGroups::PerRelease { from } => from.clone(),
+        }
+    }
+
     /// The write of an act on each account; they name revisions and services differently.
     fn writes(&self, act: &Act, seen: &World) -> Option<[Write; 2]> {
         let both = |write: Write| Some([write.clone(), write]);
@@ -172,7 +181,7 @@ impl Peers {
                 let new = NewService {
                     name,
                     task_definition: "blog:1",
-                    side,
+                    group: &self.group(side),
                     count: *count,
                     digest: "0123456789",
                     version: VERSIONS[*version],
@@ -216,6 +225,8 @@ impl Peers {
                 let rule: &RuleTarget = [&route.production[0], &route.test[0]][*rule];
                 both(Write::SetWeights {
                     rule: rule.clone(),
+                    groups: Side::BOTH.map(|side| Some(self.group(side))),
+                    forget: Vec::new(),
                     seen: [None, None],
                     weights: Weights::new(*weights)?,
                     evidence: Vec::new(),
@@ -348,6 +359,7 @@ fn picture(world: &World, settled: bool) -> Result<Picture, String> {
     let targets = |index: usize| {
         let group = world.groups[index]
             .value()
+            .and_then(Option::as_ref)
             .ok_or_else(|| unread("a group"))?;
         let mut by_state = BTreeMap::new();
         for target in &group.targets {

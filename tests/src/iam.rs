@@ -360,8 +360,38 @@ pub fn asked(
             | "DescribeRules"
             | "DescribeTargetGroups"
             | "DescribeTargetGroupAttributes"
-            | "DescribeTargetHealth",
+            | "DescribeTargetHealth"
+            | "DescribeTags",
         ) => any("elasticloadbalancing"),
+        (Service::Elbv2, "CreateTargetGroup") => {
+            // The end of the ARN is ELB's to choose.
+            let resource = arn(
+                "elasticloadbalancing",
+                &format!("targetgroup/{}/new", text("Name")),
+            );
+            let requested = elb_tags(&input["Tags"], "aws:RequestTag");
+            let mut context = requested.clone();
+            context.extend(key(
+                "elasticloadbalancing:CreateAction",
+                [operation.to_owned()],
+            ));
+            let tagging = Asked {
+                action: "elasticloadbalancing:AddTags".to_owned(),
+                resource: resource.clone(),
+                context,
+            };
+            vec![one("elasticloadbalancing", resource, requested), tagging]
+        }
+        (Service::Elbv2, "ModifyTargetGroupAttributes" | "DeleteTargetGroup") => {
+            let group = text("TargetGroupArn");
+            let read = serde_json::json!({"ResourceArns": [group]});
+            let read = emulator.call(Service::Elbv2, "DescribeTags", read);
+            let tags = read.map_or_else(
+                |_| Context::new(),
+                |read| elb_tags(&read["TagDescriptions"][0]["Tags"], "aws:ResourceTag"),
+            );
+            vec![one("elasticloadbalancing", group, tags)]
+        }
         (Service::Elbv2, "ModifyListener") => {
             vec![one(
                 "elasticloadbalancing",
@@ -415,6 +445,13 @@ fn tags(tags: &Value, prefix: &str) -> Context {
         }
     }
     context
+}
+
+/// The same for tags as ELB writes them.
+fn elb_tags(list: &Value, prefix: &str) -> Context {
+    let lower = |tag: &Value| serde_json::json!({"key": tag["Key"], "value": tag["Value"]});
+    let list = list.as_array().into_iter().flatten().map(lower);
+    tags(&Value::Array(list.collect()), prefix)
 }
 
 /// The tags of an ECS resource as they are now.

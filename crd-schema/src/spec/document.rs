@@ -152,7 +152,6 @@ pub(super) struct Route {
     /// The container port.
     #[schemars(range(min = 1, max = 65535))]
     pub(super) port: u16,
-    /// The target groups that blue and green take turns on.
     pub(super) target_groups: TargetGroups,
     /// Listeners and rules that carry users.
     #[schemars(length(min = 1, max = 20))]
@@ -163,13 +162,20 @@ pub(super) struct Route {
     pub(super) test: Vec<Target>,
 }
 
+/// Exactly one way to come by target groups.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum TargetGroups {
+    Pair([TargetGroupArn; 2]),
+    PerRelease(PerRelease),
+}
+
+/// A new target group for each release, deleted with it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = refused::in_target_groups)]
-pub(super) struct TargetGroups {
-    /// Two different target groups, for life.
-    #[schemars(extend("errorMessage" = "write exactly two target-group ARNs: one serves, the other waits for the next release"))]
-    pub(super) pair: [TargetGroupArn; 2],
+pub(super) struct PerRelease {
+    /// The template: each new group gets its settings, attributes and tags. It is never given traffic and never changed.
+    pub(super) from: TargetGroupArn,
 }
 
 /// A place that forwards to the target groups.

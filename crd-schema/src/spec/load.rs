@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::check::check;
-use super::document::{self, Document, Route, Spec, Target, TaskDefinition};
+use super::document::{
+    self, Document, PerRelease, Route, Spec, Target, TargetGroups, TaskDefinition,
+};
 use super::node::{self, Node, Place};
 use super::path::Path;
 use super::problem::{Finding, Invalid};
@@ -99,8 +101,9 @@ fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
                 right,
             });
         };
-        let [one, other] = &route.target_groups.pair;
-        if one == other {
+        if let TargetGroups::Pair([one, other]) = &route.target_groups
+            && one == other
+        {
             let path = path.key("targetGroups").key("pair").index(1);
             report(
                 path,
@@ -171,7 +174,12 @@ fn application(document: Document) -> Application {
         route: application::Route {
             container,
             port,
-            pair: target_groups.pair,
+            groups: match target_groups {
+                TargetGroups::Pair(pair) => application::TargetGroups::Pair(pair),
+                TargetGroups::PerRelease(PerRelease { from }) => {
+                    application::TargetGroups::PerRelease { from }
+                }
+            },
             production: production.iter().map(rule_target).collect(),
             test: test.iter().map(rule_target).collect(),
         },

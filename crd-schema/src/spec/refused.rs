@@ -42,14 +42,6 @@ pub(super) fn in_strategy(schema: &mut Schema) {
     }
 }
 
-pub(super) fn in_target_groups(schema: &mut Schema) {
-    refuse(
-        schema,
-        "perRelease",
-        "a new target group for each release is not supported yet; write `pair:` with two target-group ARNs",
-    );
-}
-
 pub(super) fn in_service(schema: &mut Schema) {
     for (name, instead) in [
         (

@@ -6,9 +6,11 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
-use super::document::{Document, Service, Strategy, Target, TaskDefinition};
+use super::document::{
+    Document, PerRelease, Service, Strategy, Target, TargetGroups, TaskDefinition,
+};
 use super::refused;
-use crate::identity::{ListenerArn, RuleArn};
+use crate::identity::{ListenerArn, RuleArn, TargetGroupArn};
 
 /// The JSON Schema (draft 2020-12) of the Application document, without references.
 ///
@@ -91,6 +93,34 @@ impl JsonSchema for Service {
         });
         refused::in_service(&mut schema);
         schema
+    }
+}
+
+impl JsonSchema for TargetGroups {
+    fn schema_name() -> Cow<'static, str> {
+        "TargetGroups".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The target groups of blue and green: `{pair: [ARN, ARN]}` for two that they take turns on, or `{perRelease: {from: ARN}}` for a new one for each release.",
+            "type": "object",
+            "properties": {
+                "pair": {
+                    "description": "Two different target groups, for life.",
+                    "type": "array",
+                    "items": generator.subschema_for::<TargetGroupArn>(),
+                    "minItems": 2,
+                    "maxItems": 2,
+                    "errorMessage": "write exactly two target-group ARNs: one serves, the other waits for the next release"
+                },
+                "perRelease": generator.subschema_for::<PerRelease>()
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": false,
+            "errorMessage": "write exactly one of `pair: [ARN, ARN]` and `perRelease: {from: ARN}`"
+        })
     }
 }
 

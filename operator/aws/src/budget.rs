@@ -26,7 +26,7 @@ pub enum Class {
     TaskRead,
     /// ELB: everything; a mutating call takes from both of its buckets.
     ElbAny,
-    /// ELB: modify listeners and rules.
+    /// ELB: modify listeners and rules, create, modify and delete target groups.
     ElbModify,
     /// SSM: read parameters.
     ParameterRead,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::error::{self, Kind};
 
 /// Every operation that the operator calls, by service (as in IAM).
-pub const OPERATIONS: [(&str, &str); 24] = [
+pub const OPERATIONS: [(&str, &str); 29] = [
     ("application-autoscaling", "DescribeScalableTargets"),
     ("ecs", "CreateService"),
     ("ecs", "DeleteService"),
@@ -30,13 +30,18 @@ pub const OPERATIONS: [(&str, &str); 24] = [
     ("ecs", "RegisterTaskDefinition"),
     ("ecs", "TagResource"),
     ("ecs", "UpdateService"),
+    ("elasticloadbalancing", "AddTags"),
+    ("elasticloadbalancing", "CreateTargetGroup"),
+    ("elasticloadbalancing", "DeleteTargetGroup"),
     ("elasticloadbalancing", "DescribeListeners"),
     ("elasticloadbalancing", "DescribeRules"),
+    ("elasticloadbalancing", "DescribeTags"),
     ("elasticloadbalancing", "DescribeTargetGroupAttributes"),
     ("elasticloadbalancing", "DescribeTargetGroups"),
     ("elasticloadbalancing", "DescribeTargetHealth"),
     ("elasticloadbalancing", "ModifyListener"),
     ("elasticloadbalancing", "ModifyRule"),
+    ("elasticloadbalancing", "ModifyTargetGroupAttributes"),
     ("ssm", "GetParameter"),
     ("ssm", "GetParameters"),
     ("ssm", "GetParametersByPath"),

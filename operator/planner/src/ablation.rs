@@ -21,6 +21,8 @@ pub enum Rule {
     CountFollows,
     /// … lets every stage take for ever.
     Deadlines,
+    /// … deletes a target group that rules still name; the server refuses.
+    DereferenceFirst,
     /// … scales down at weight 0 without settling (the planner).
     DrainTimer,
     /// … deletes a service whose tasks still stop and whose targets still drain (the planner).

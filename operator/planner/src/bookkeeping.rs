@@ -6,11 +6,11 @@ use crd_schema::record::{
     Ended, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, Rejection, Release, Rollout, Stage,
 };
 
-use crate::release::{Wanted, service_name, task_definition};
+use crate::release::{Wanted, group_name, service_name, task_definition};
 use crate::rollout::Decision;
 use crate::target::{Aim, Course, ToCreate};
 use crate::view::{View, runs};
-use crate::world::{Base, Service, ServiceStatus};
+use crate::world::{Base, Group, Origin, Service, ServiceStatus};
 
 /// Longest reason that is kept, in characters.
 const REASON: usize = 200;
@@ -142,8 +142,8 @@ fn enter(view: &View<'_>, record: &mut Record, stage: Stage) {
     *began = view.now.wall.min(*began);
 }
 
-/// The name that would be created next, of the wish or of the last good release, is one that AWS has not shown yet, in
-/// any state.
+/// The names that would be created next, of the wish or of the last good release, are ones that AWS has not shown yet,
+/// in any state.
 fn never_the_same_name(view: &View<'_>, record: &mut Record) {
     let wish = view.wanted.as_ref().map(release);
     let releases = wish.iter().chain(&record.last_good);
@@ -156,11 +156,10 @@ fn never_the_same_name(view: &View<'_>, record: &mut Record) {
                 task_definition: _,
             } = release;
             let name = service_name(view.application, version, digest, *generation, created);
+            let group = group_name(view.application, digest, *generation, created);
             let gone = |s: &&Service| s.status != ServiceStatus::Active || !s.tags.ours;
-            view.services
-                .iter()
-                .filter(gone)
-                .any(|service| service.name == name)
+            let mut services = view.services.iter().filter(gone);
+            services.any(|service| service.name == name) || group_taken(view, &group)
         })
     };
     let mut created = record.created;
@@ -173,6 +172,13 @@ fn never_the_same_name(view: &View<'_>, record: &mut Record) {
             rollout.entered = BTreeMap::from([(rollout.stage, view.now.wall)]);
         }
     }
+}
+
+/// A group of this name exists and cannot be the next service's.
+fn group_taken(view: &View<'_>, name: &str) -> bool {
+    let named =
+        |group: &Group| matches!(&group.origin, Origin::Ours { name: held } if held == name);
+    view.own.taken.contains(name) || view.own.spares.iter().any(named)
 }
 
 /// A lost record of a rollout that is being undone: what leaves is what was rolled out.

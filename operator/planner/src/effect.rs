@@ -2,7 +2,7 @@
 
 use crate::release;
 use crate::time::Mono;
-use crate::world::{Action, RecordParameter, ServiceStatus, World};
+use crate::world::{Action, Group, Origin, RecordParameter, Rule, ServiceStatus, World};
 use crate::write::Write;
 
 /// The service that a write concerns, by name.
@@ -15,6 +15,9 @@ pub(crate) fn service_name(write: &Write) -> Option<String> {
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
         | Write::SetWeights { .. }
+        | Write::CreateTargetGroup { .. }
+        | Write::SetGroupAttributes { .. }
+        | Write::DeleteTargetGroup { .. }
         | Write::DeregisterTaskDefinition { .. } => None,
     }
 }
@@ -28,7 +31,11 @@ pub(crate) fn is_ecs(write: &Write) -> bool {
         | Write::TagService { .. }
         | Write::DeleteService { .. }
         | Write::DeregisterTaskDefinition { .. } => true,
-        Write::PutRecord(_) | Write::SetWeights { .. } => false,
+        Write::PutRecord(_)
+        | Write::SetWeights { .. }
+        | Write::CreateTargetGroup { .. }
+        | Write::SetGroupAttributes { .. }
+        | Write::DeleteTargetGroup { .. } => false,
     }
 }
 
@@ -43,6 +50,10 @@ pub(crate) fn subject(write: &Write) -> String {
             format!("service {name}")
         }
         Write::SetWeights { rule, .. } => format!("rule {rule:?}"),
+        Write::CreateTargetGroup { name, .. } => format!("new group {name}"),
+        Write::SetGroupAttributes { group, .. } | Write::DeleteTargetGroup { group } => {
+            format!("group {group}")
+        }
         Write::TagService { name, key, .. } => format!("tag {name} {key}"),
         Write::DeregisterTaskDefinition { arn } => format!("revision {arn}"),
     }
@@ -60,6 +71,9 @@ pub(crate) fn read_at(world: &World, write: &Write) -> Option<Mono> {
         | Write::TagService { .. }
         | Write::DeleteService { .. } => world.services.at(),
         Write::SetWeights { .. } => world.rules.at(),
+        Write::CreateTargetGroup { .. }
+        | Write::SetGroupAttributes { .. }
+        | Write::DeleteTargetGroup { .. } => world.own.at(),
     }
 }
 
@@ -76,27 +90,70 @@ pub(crate) fn shows(world: &World, write: &Write) -> bool {
             world.record.value(),
             Some(RecordParameter::Set { record: read, .. }) if read == record
         ),
-        Write::RegisterTaskDefinition { digest, .. } => {
-            world.revisions.value().is_some_and(|all| all.iter().any(|r| r.digest.as_ref() == Some(digest)))
-        }
-        Write::DeregisterTaskDefinition { arn } => {
-            world.revisions.value().is_some_and(|all| all.iter().all(|r| r.arn != *arn))
-        }
+        Write::RegisterTaskDefinition { digest, .. } => world
+            .revisions
+            .value()
+            .is_some_and(|all| all.iter().any(|r| r.digest.as_ref() == Some(digest))),
+        Write::DeregisterTaskDefinition { arn } => world
+            .revisions
+            .value()
+            .is_some_and(|all| all.iter().all(|r| r.arn != *arn)),
         Write::CreateService { name, .. } => service(name).flatten().is_some(),
-        Write::ScaleService { name, to, .. } => {
-            service(name).is_some_and(|s| s.is_none_or(|s| s.desired == *to || s.status != ServiceStatus::Active))
-        }
+        Write::ScaleService { name, to, .. } => service(name).is_some_and(|s| {
+            s.is_none_or(|s| s.desired == *to || s.status != ServiceStatus::Active)
+        }),
         Write::DeleteService { name } => {
             service(name).is_some_and(|s| s.is_none_or(|s| s.status != ServiceStatus::Active))
         }
-        Write::TagService { name, key, value, .. } => service(name).is_some_and(|s| {
-            s.is_none_or(|s| key != release::TAG_REJECTED || s.tags.rejected.map(release::show) == Some(value.clone()))
-        }),
-        Write::SetWeights { rule, weights, .. } => world.rules.value().is_some_and(|all| {
-            all.iter().any(|r| {
-                r.target == *rule
-                    && matches!(&r.action, Action::Forward { weights: read, .. } if *read == weights.get())
+        Write::TagService {
+            name, key, value, ..
+        } => service(name).is_some_and(|s| {
+            s.is_none_or(|s| {
+                key != release::TAG_REJECTED
+                    || s.tags.rejected.map(release::show) == Some(value.clone())
             })
         }),
+        Write::SetWeights { rule, .. } => world.rules.value().is_some_and(|all| {
+            all.iter()
+                .any(|r| r.target == *rule && shows_weights(r, write))
+        }),
+        Write::CreateTargetGroup { name, .. } => own_groups(world).is_some_and(|mut all| {
+            all.any(|group| matches!(&group.origin, Origin::Ours { name: read } if read == name))
+        }),
+        // Gone is as good as set: there is nothing left to wait for.
+        Write::SetGroupAttributes { group, attributes } => {
+            own_groups(world).is_some_and(|mut all| {
+                all.find(|read| read.arn == *group).is_none_or(|read| {
+                    attributes
+                        .iter()
+                        .all(|(key, value)| read.attributes.get(key) == Some(value))
+                })
+            })
+        }
+        Write::DeleteTargetGroup { group } => {
+            own_groups(world).is_some_and(|mut all| all.all(|read| read.arn != *group))
+        }
     }
+}
+
+/// The rule is as `write`, a write of weights, leaves it.
+pub(crate) fn shows_weights(rule: &Rule, write: &Write) -> bool {
+    let Write::SetWeights {
+        weights, forget, ..
+    } = write
+    else {
+        return false;
+    };
+    matches!(
+        &rule.action,
+        Action::Forward { weights: read, others, .. }
+            if *read == weights.get() && others.iter().all(|(group, _)| !forget.contains(group))
+    )
+}
+
+/// Every group that was read, with or without a side; none unless all could be.
+fn own_groups(world: &World) -> Option<impl Iterator<Item = &Group>> {
+    let [a, b] = [world.groups[0].value()?, world.groups[1].value()?];
+    let spares = &world.own.value()?.spares;
+    Some(a.iter().chain(b).chain(spares))
 }

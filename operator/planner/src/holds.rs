@@ -1,14 +1,15 @@
 //! What needs a person: nothing is changed, and the message says what to do.
 
-use crd_schema::application::RuleTarget;
+use crd_schema::TargetGroupArn;
+use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::record::Stage;
 
 use crate::ablation;
 use crate::memory::weight;
 use crate::report::{Hold, WaitingOn};
 use crate::rollout::Decision;
-use crate::view::{View, resource, rule_name};
-use crate::world::{Action, DesiredParameter, Read, Role, ServiceStatus, Side};
+use crate::view::{View, resource, rule_name, weights};
+use crate::world::{Action, DesiredParameter, Read, Role, Rule, ServiceStatus, Side};
 use crate::write::Write;
 
 /// Foreign changes of weights in one rollout that are answered; the next one holds.
@@ -33,28 +34,54 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
                 "{name} has group stickiness, which pins users to a group that is about to go: switch it off (TargetGroupStickinessConfig)"
             ),
             Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
-                return Some(Hold::RuleNamesNeitherGroup { rule: name });
+                let what = match &view.application.route.groups {
+                    TargetGroups::Pair(_) => format!(
+                        "production rule {name} forwards to neither group of the pair: add one of them to its forward action (weight 0 is enough)"
+                    ),
+                    TargetGroups::PerRelease { from } => format!(
+                        "production rule {name} forwards to no group of this application and not to its template: let it forward to {}",
+                        resource(from.as_str())
+                    ),
+                };
+                return Some(Hold::RuleNamesNeitherGroup { what });
             }
-            Action::Forward { others, .. } if !others.is_empty() => format!(
-                "{name} also forwards to {}: take that out, since a rule of an application forwards to its two groups only",
-                others.iter().map(|group| resource(group.as_str())).collect::<Vec<_>>().join(", ")
-            ),
-            Action::Forward { .. } => return None,
+            Action::Forward { others, .. } => {
+                let others: Vec<&str> = strangers(view, others).collect();
+                if others.is_empty() {
+                    return None;
+                }
+                format!(
+                    "{name} also forwards to {}: take that out, since a rule of an application forwards to its own groups only",
+                    others.join(", ")
+                )
+            }
         };
         Some(Hold::RuleUnusable { what })
     })
 }
 
+/// Groups in a forward that the operator does not take out by itself: all but spare ones without weight.
+fn strangers<'a>(
+    view: &View<'_>,
+    others: &'a [(TargetGroupArn, u32)],
+) -> impl Iterator<Item = &'a str> {
+    let spares = &view.own.spares;
+    others
+        .iter()
+        .filter(|(arn, weight)| *weight > 0 || spares.iter().all(|spare| spare.arn != *arn))
+        .map(|(arn, _)| resource(arn.as_str()))
+}
+
 /// Things that only a person can decide; dead traffic is repaired all the same.
 pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
     for side in Side::BOTH {
-        let group = view.groups[side.index()];
-        let arn = resource(view.application.route.pair[side.index()].as_str());
-        let other = view.groups[side.other().index()];
+        let Some(group) = view.groups[side.index()] else {
+            continue;
+        };
+        let arn = resource(group.arn.as_str());
         if !group.by_address {
-            let what = format!(
-                "{arn} does not have target type `ip`: create the pair with --target-type ip"
-            );
+            let what =
+                format!("{arn} does not have target type `ip`: create it with --target-type ip");
             return Some(Hold::GroupUnusable { what });
         }
         if group.sticky {
@@ -62,13 +89,16 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
                 format!("{arn} has stickiness on: switch its attribute stickiness.enabled off");
             return Some(Hold::GroupUnusable { what });
         }
+        let Some(other) = view.groups[side.other().index()] else {
+            continue;
+        };
         if let (Some(one), Some(two)) = (&group.load_balancer, &other.load_balancer)
             && one != two
         {
-            let two_arn = resource(view.application.route.pair[side.other().index()].as_str());
+            let two_arn = resource(other.arn.as_str());
             let (one, two) = (resource(one), resource(two));
             let what = format!(
-                "{arn} belongs to {one} and {two_arn} to {two}: give the pair groups of one load balancer"
+                "{arn} belongs to {one} and {two_arn} to {two}: give the application groups of one load balancer"
             );
             return Some(Hold::GroupUnusable { what });
         }
@@ -85,7 +115,9 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
         );
         return Some(Hold::ForeignService { service });
     }
-    if let Some(elsewhere) = active().find(|service| service.tags.ours && service.side.is_none()) {
+    if let Some(elsewhere) =
+        active().find(|service| service.tags.ours && service.side.is_none() && !service.group_gone)
+    {
         return Some(Hold::ServiceElsewhere {
             service: elsewhere.name.clone(),
         });
@@ -139,18 +171,23 @@ pub(crate) fn before(view: &View<'_>, decision: &Decision) -> Option<WaitingOn> 
     let scaled = view
         .live()
         .into_iter()
+        .chain(view.groupless())
         .find(|service| autoscaled.contains(&service.name))?;
     Some(WaitingOn::Hold(Hold::AutoscalingNotSupported {
         service: scaled.name.clone(),
     }))
 }
 
-/// A rule that does not stand in the spec keeps weight on a group that is to be emptied.
-pub(crate) fn weighted_elsewhere(view: &View<'_>, side: Side) -> Option<Hold> {
+/// A rule that does not stand in the spec keeps weight on a group that is to be emptied, or names one that is to go.
+pub(crate) fn named_elsewhere(view: &View<'_>, side: Side) -> Option<Hold> {
+    let keeps = |rule: &Rule| {
+        let named = weights(rule).is_some_and(|read| read[side.index()].is_some());
+        weight(rule, side) > 0 || view.per_release() && named
+    };
     let rule = view
         .rules
         .iter()
-        .find(|rule| rule.role == Role::Unlisted && weight(rule, side) > 0)
+        .find(|rule| rule.role == Role::Unlisted && keeps(rule))
         .filter(|_| !view.tuning.without(ablation::Rule::UnlistedRules))?;
     Some(Hold::UnlistedRule {
         rule: unlisted(&rule.target),

@@ -4,6 +4,7 @@
 //!
 //! - [`world`]: what was read, each part with when; "could not read" is a value.
 //! - [`memory`]: what only this process can know, updated by [`Memory::absorb`].
+//! - [`groups`]: which group holds which side.
 //! - `view`: the facts that decisions are made of (who is alive, who has weight, who is blue).
 //! - `target`: which release should serve now.
 //! - `rollout`: the stages that lead there, one write at a time.
@@ -15,6 +16,7 @@
 pub mod ablation;
 mod bookkeeping;
 mod effect;
+pub mod groups;
 mod holds;
 #[cfg(feature = "lab")]
 pub mod lab;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crd_schema::TargetGroupArn;
 use crd_schema::application::{Application, RuleTarget};
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record, Release};
@@ -39,6 +40,10 @@ pub struct Memory {
     pub health: [Health; 2],
     /// Since when every rule that was read shows no weight for the group, without interruption, by [`Side::index`].
     pub zero_since: [Option<Mono>; 2],
+    /// The same for groups of ours that hold no side.
+    pub spare_since: BTreeMap<TargetGroupArn, Mono>,
+    /// Since when each service's group was seen to be gone, without interruption.
+    pub gone_since: BTreeMap<String, Mono>,
     /// Production weights as they were last seen or written by us.
     pub weights: BTreeMap<RuleTarget, [Option<u32>; 2]>,
     /// How often somebody else changed production weights in the present rollout.
@@ -51,6 +56,8 @@ pub struct Memory {
     pub barriers: BTreeMap<String, Barrier>,
     /// Which group each service was last seen on.
     pub sides: BTreeMap<String, Side>,
+    /// Which group holds each side.
+    pub holders: [Option<TargetGroupArn>; 2],
 }
 
 /// The health readings of a group that count: from the latest one that lies far enough before the newest, to the newest.
@@ -135,12 +142,15 @@ impl Memory {
             wish: None,
             health: [Health::default(), Health::default()],
             zero_since: [None; 2],
+            spare_since: BTreeMap::new(),
+            gone_since: BTreeMap::new(),
             weights: BTreeMap::new(),
             foreign_changes: 0,
             outstanding: None,
             unsettled: Vec::new(),
             barriers: BTreeMap::new(),
             sides: BTreeMap::new(),
+            holders: [None, None],
         }
     }
 
@@ -150,7 +160,10 @@ impl Memory {
         self.absorb_desired(&world.desired, tuning);
         for side in Side::BOTH {
             if let Read::Known { value, at } = &world.groups[side.index()] {
-                self.health[side.index()].absorb(value, *at, tuning);
+                self.absorb_holder(side, value.as_ref().map(|group| &group.arn));
+                if let Some(group) = value {
+                    self.health[side.index()].absorb(group, *at, tuning);
+                }
             }
         }
         if let Read::Unread { .. } = &world.desired
@@ -158,15 +171,25 @@ impl Memory {
         {
             (self.desired, self.wish) = (None, None);
         }
-        if let Read::Known { value, .. } = &world.services {
+        if let Read::Known { value, at } = &world.services {
             self.sides = value
                 .iter()
                 .filter_map(|s| s.side.map(|side| (s.name.clone(), side)))
                 .collect();
+            let gone = value.iter().filter(|service| service.group_gone);
+            let since = |name: &String| self.gone_since.get(name).copied().unwrap_or(*at);
+            self.gone_since = gone
+                .map(|service| (service.name.clone(), since(&service.name)))
+                .collect();
         }
         self.settle_writes(world, tuning, now);
         match &world.rules {
-            Read::Known { value, at } => self.absorb_rules(value, *at, tuning),
+            Read::Known { value, at } => {
+                self.absorb_rules(value, *at, tuning);
+                if let Read::Known { value: own, .. } = &world.own {
+                    self.absorb_spares(&own.spares, value, *at);
+                }
+            }
             Read::Unread { .. } if tuning.without(ablation::Rule::UnreadRules) => {
                 self.absorb_rules(&[], now.mono, tuning);
             }
@@ -300,10 +323,13 @@ impl Memory {
             }
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
+            | Write::CreateTargetGroup { .. }
+            | Write::SetGroupAttributes { .. }
             | Write::CreateService { .. }
             | Write::ScaleService { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }
+            | Write::DeleteTargetGroup { .. }
             | Write::DeregisterTaskDefinition { .. } => false,
         };
         let hurts = |late: &&Unsettled| match (&late.write, write) {
@@ -347,10 +373,13 @@ impl Memory {
                 self.weights.insert(rule.clone(), weights.get());
             }
             Write::RegisterTaskDefinition { .. }
+            | Write::CreateTargetGroup { .. }
+            | Write::SetGroupAttributes { .. }
             | Write::CreateService { .. }
             | Write::ScaleService { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }
+            | Write::DeleteTargetGroup { .. }
             | Write::DeregisterTaskDefinition { .. } => {}
         }
         let barrier = if effect::is_ecs(write) {
@@ -472,6 +501,33 @@ impl Memory {
         }
     }
 
+    /// What was remembered of a side's former group says nothing of the one that holds it now.
+    fn absorb_holder(&mut self, side: Side, group: Option<&TargetGroupArn>) {
+        if self.holders[side.index()].as_ref() == group {
+            return;
+        }
+        self.holders[side.index()] = group.cloned();
+        self.health[side.index()] = Health::default();
+        self.zero_since[side.index()] = None;
+        for weights in self.weights.values_mut() {
+            weights[side.index()] = None;
+        }
+    }
+
+    fn absorb_spares(&mut self, spares: &[Group], rules: &[Rule], at: Mono) {
+        let unseen = rules.iter().any(|rule| self.lacks_own_weights(rule, at));
+        let idle = spares.iter().map(|group| &group.arn).filter(|arn| {
+            let weights = |rule: &Rule| other_weight(rule, arn).unwrap_or(0);
+            rules.iter().all(|rule| weights(rule) == 0)
+        });
+        self.spare_since = idle
+            .filter_map(|arn| {
+                let since = self.spare_since.get(arn).copied();
+                Some((arn.clone(), since.or((!unseen).then_some(at))?))
+            })
+            .collect();
+    }
+
     /// A read that lacks an own write of weights is a stale one: it neither starts a wait nor shows a foreign change.
     fn absorb_rules(&mut self, rules: &[Rule], at: Mono, tuning: &Tuning) {
         let unseen: BTreeSet<&RuleTarget> = rules
@@ -521,18 +577,13 @@ impl Memory {
     /// An own write of this rule is outstanding, or answered and not shown by a read that began at `at`.
     fn lacks_own_weights(&self, rule: &Rule, at: Mono) -> bool {
         let ours = |write: &Write| matches!(write, Write::SetWeights { rule: target, .. } if *target == rule.target);
-        let shown = |write: &Write| {
-            matches!((write, &rule.action), (
-                Write::SetWeights { weights, .. },
-                Action::Forward { weights: read, .. },
-            ) if *read == weights.get())
-        };
         let outstanding = self
             .outstanding
             .as_ref()
             .is_some_and(|sent| ours(&sent.write));
         let unseen = |barrier: &Barrier| {
-            ours(&barrier.write) && (at < barrier.since || !shown(&barrier.write))
+            ours(&barrier.write)
+                && (at < barrier.since || !effect::shows_weights(rule, &barrier.write))
         };
         outstanding || self.barriers.values().any(unseen)
     }
@@ -552,8 +603,11 @@ impl Memory {
             }
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
+            | Write::CreateTargetGroup { .. }
+            | Write::SetGroupAttributes { .. }
             | Write::SetWeights { .. }
             | Write::TagService { .. }
+            | Write::DeleteTargetGroup { .. }
             | Write::DeregisterTaskDefinition { .. } => None,
         }
     }
@@ -614,6 +668,17 @@ pub fn weight(rule: &Rule, side: Side) -> u32 {
     match &rule.action {
         Action::Forward { weights, .. } => weights[side.index()].unwrap_or(0),
         Action::Other { .. } | Action::Missing => 0,
+    }
+}
+
+/// The weight that `rule` gives to a group that holds no side; none when it does not name it.
+pub(crate) fn other_weight(rule: &Rule, group: &TargetGroupArn) -> Option<u32> {
+    match &rule.action {
+        Action::Forward { others, .. } => {
+            let named = others.iter().find(|(arn, _)| arn == group);
+            named.map(|(_, weight)| *weight)
+        }
+        Action::Other { .. } | Action::Missing => None,
     }
 }
 

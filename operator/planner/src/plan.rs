@@ -94,10 +94,12 @@ fn view<'a>(
     let missing = world.groups.iter().fold(missing, |missing, group| {
         missing.or(unread("target groups", group))
     });
-    let (Some(services), Some(rules), [Some(a), Some(b)], None) = (
+    let missing = missing.or(unread("target groups", &world.own));
+    let (Some(services), Some(rules), [Some(a), Some(b)], Some(own), None) = (
         world.services.value(),
         rules,
         [world.groups[0].value(), world.groups[1].value()],
+        world.own.value(),
         missing,
     ) else {
         let what = missing.map_or_else(
@@ -121,7 +123,8 @@ fn view<'a>(
         now,
         rules,
         services,
-        groups: [a, b],
+        groups: [a.as_ref(), b.as_ref()],
+        own,
         wanted,
     })
 }
@@ -151,6 +154,9 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
             unchanged()
         };
         return (repair, record);
+    }
+    if let Some(decision) = rollout::stranded(view) {
+        return (decision, unchanged());
     }
     if let Some(hold) = holds::person(view) {
         return (Decision::hold(stage, hold), unchanged());
@@ -245,10 +251,13 @@ fn is_repair(view: &View<'_>, write: &Write) -> bool {
             .any(|known| known.target == *rule && view.outage(known)),
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
+        | Write::CreateTargetGroup { .. }
+        | Write::SetGroupAttributes { .. }
         | Write::CreateService { .. }
         | Write::ScaleService { .. }
         | Write::TagService { .. }
         | Write::DeleteService { .. }
+        | Write::DeleteTargetGroup { .. }
         | Write::DeregisterTaskDefinition { .. } => false,
     }
 }
@@ -280,6 +289,7 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
     // counts for nothing, unless the last ones differ.
     let clear = Side::BOTH
         .iter()
+        .filter(|side| view.groups[side.index()].is_some())
         .all(|side| view.group_vital(*side) != Vital::Unclear);
     let passes = decision.until.is_some() && clear;
     let poll = if settled {
@@ -333,6 +343,9 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
         role: rule.role,
         read: weights(rule).unwrap_or_default(),
         asked: asked.map(Weights::get),
+        groups: view
+            .groups
+            .map(|group| group.map(|group| group.arn.clone())),
     });
     let services = view
         .services
@@ -397,12 +410,13 @@ fn drifted(view: &View<'_>, target: Option<&Service>, decision: &Decision) -> bo
 /// What production rules should say at this point.
 fn asked(view: &View<'_>, side: Option<Side>, decision: &Decision) -> Option<Weights> {
     let serving = Side::BOTH.into_iter().find(|side| view.all_on(*side));
-    match decision.stage {
-        Stage::ScaleUp | Stage::Validate => serving.or(side).map(Weights::all_to),
+    let asked = match decision.stage {
+        Stage::ScaleUp | Stage::Validate => serving.or(side),
         Stage::Shift | Stage::Bake | Stage::CleanUp | Stage::RollBack | Stage::Settled => {
-            side.or(serving).map(Weights::all_to)
+            side.or(serving)
         }
-    }
+    };
+    Weights::all_to(asked?).of(view.groups.map(|group| group.is_some()))
 }
 
 fn notes(view: &View<'_>) -> Vec<String> {

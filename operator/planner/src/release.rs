@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crd_schema::Application;
 use crd_schema::application::BaseTaskDefinition;
 use crd_schema::desired::Desired;
 use crd_schema::record::Generation;
+use crd_schema::{Application, TargetGroupArn};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -27,6 +27,8 @@ pub const TAG_GENERATION: &str = "teal:generation";
 pub const TAG_BLUE: &str = "teal:blue";
 /// Newest generation that was rejected while a service served.
 pub const TAG_REJECTED: &str = "teal:rejected";
+/// The side that a target group was made for.
+pub const TAG_SIDE: &str = "teal:side";
 /// Content digest on a task definition.
 pub const TAG_DIGEST: &str = "teal:digest";
 /// The base revision that a task definition was rendered from.
@@ -103,6 +105,103 @@ pub fn service_name(
         .collect();
     let unique = hex(&format!("{digest} {} {created}", show(generation)), 10);
     format!("{readable}-{unique}")
+}
+
+/// ELB's longest name of a target group.
+const GROUP_NAME: usize = 32;
+/// Hex digits at the end of a target group's name.
+const GROUP_DIGITS: usize = 10;
+
+/// The target group's name: what [`group_prefix`] says, and 10 hex digits of (digest, generation, `created`).
+pub fn group_name(
+    application: &Application,
+    digest: &str,
+    generation: Generation,
+    created: u32,
+) -> String {
+    let unique = format!(
+        "group {} {digest} {} {created}",
+        application.name,
+        show(generation)
+    );
+    format!(
+        "{}{}",
+        group_prefix(application),
+        hex(&unique, GROUP_DIGITS)
+    )
+}
+
+/// What every target group's name of an application begins with: its name, as much as fits in ELB's 32 characters.
+/// ELB takes letters, digits and hyphens, none of these at an end, and nothing that begins with `internal-`.
+pub fn group_prefix(application: &Application) -> String {
+    let name = application.name.as_str();
+    let reserved = name.split('-').next() == Some("internal");
+    let readable = format!("{}{name}", if reserved { "teal-" } else { "" });
+    let cut: String = readable
+        .chars()
+        .take(GROUP_NAME - GROUP_DIGITS - 1)
+        .collect();
+    format!("{}-", cut.trim_end_matches('-'))
+}
+
+/// CreateTargetGroup: the template's settings and the user's tags on it, with the name and the tags of the release.
+pub fn target_group(
+    application: &Application,
+    name: &str,
+    side: Side,
+    wanted: &Wanted,
+    settings: &Map<String, Value>,
+) -> Map<String, Value> {
+    let mut body = settings.clone();
+    let side = match side {
+        Side::A => "A",
+        Side::B => "B",
+    };
+    let mut tags: BTreeMap<String, String> = tags_of(&body, ["Tags", "Key", "Value"]);
+    tags.retain(|key, _| !key.starts_with("aws:") && !key.starts_with("teal:"));
+    tags.extend(application.tags.clone());
+    let own = [
+        (TAG_MANAGED_BY, MANAGED_BY.to_owned()),
+        (TAG_APPLICATION, application.name.to_string()),
+        (TAG_RELEASE, wanted.digest.clone()),
+        (TAG_VERSION, wanted.version.clone()),
+        (TAG_GENERATION, show(wanted.generation)),
+        (TAG_SIDE, side.to_owned()),
+    ];
+    tags.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    let list: Vec<Value> = tags
+        .into_iter()
+        .map(|(key, value)| json!({"Key": key, "Value": value}))
+        .collect();
+    body.insert("Name".to_owned(), json!(name));
+    body.insert("Tags".to_owned(), Value::Array(list));
+    body
+}
+
+/// A side from a tag value.
+pub fn parse_side(text: &str) -> Option<Side> {
+    match text {
+        "A" => Some(Side::A),
+        "B" => Some(Side::B),
+        _ => None,
+    }
+}
+
+/// Tags in AWS's JSON: a list under the first name, of members with the other two names.
+pub(crate) fn tags_of(
+    body: &Map<String, Value>,
+    [list, key, value]: [&str; 3],
+) -> BTreeMap<String, String> {
+    let tags = body
+        .get(list)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    tags.filter_map(|tag| {
+        let text = |member: &str| tag.get(member).and_then(Value::as_str).map(str::to_owned);
+        Some((text(key)?, text(value)?))
+    })
+    .collect()
 }
 
 /// The family of every task definition that we render for an application.
@@ -196,7 +295,7 @@ pub struct NewService<'a> {
     /// Task definition ARN.
     pub task_definition: &'a str,
     /// The group it is bound to.
-    pub side: Side,
+    pub group: &'a TargetGroupArn,
     /// Tasks.
     pub count: u32,
     /// Content digest.
@@ -222,7 +321,7 @@ pub fn service(application: &Application, new: &NewService<'_>) -> Map<String, V
         (
             "loadBalancers",
             json!([{
-                "targetGroupArn": application.route.pair[new.side.index()].as_str(),
+                "targetGroupArn": new.group.as_str(),
                 "containerName": application.route.container,
                 "containerPort": application.route.port,
             }]),
@@ -245,20 +344,7 @@ pub fn service(application: &Application, new: &NewService<'_>) -> Map<String, V
 
 /// User tags of the template and of the Application, then ours; ours win.
 fn add_tags(body: &mut Map<String, Value>, application: &Application, own: &[(&str, String)]) {
-    let mut tags: BTreeMap<String, String> = BTreeMap::new();
-    for tag in body
-        .get("tags")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        if let (Some(key), Some(value)) = (
-            tag.get("key").and_then(Value::as_str),
-            tag.get("value").and_then(Value::as_str),
-        ) {
-            tags.insert(key.to_owned(), value.to_owned());
-        }
-    }
+    let mut tags = tags_of(body, ["tags", "key", "value"]);
     tags.extend(application.tags.clone());
     tags.extend(
         own.iter()

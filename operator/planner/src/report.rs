@@ -1,5 +1,6 @@
 //! What the planner says besides its step: for the log, the metrics, the command line and the status page alike.
 
+use crd_schema::TargetGroupArn;
 use crd_schema::record::{Generation, Stage};
 use jiff::Timestamp;
 
@@ -167,10 +168,10 @@ pub enum Hold {
         /// Which group and why.
         what: String,
     },
-    /// A production rule names neither group.
+    /// A production rule names no group of the application.
     RuleNamesNeitherGroup {
-        /// Which rule.
-        rule: String,
+        /// Which rule, and what to add.
+        what: String,
     },
     /// A rule names one of the groups and stands in neither list.
     UnlistedRule {
@@ -275,14 +276,14 @@ impl Hold {
                 "the Application's spec parameter is gone: everything stays as it is until it is written again".to_owned()
             }
             Self::Conflict { what } => format!("{what}: give each application groups and rules of its own"),
-            Self::RuleUnusable { what } | Self::GroupUnusable { what } | Self::BaseUnusable { what } => what.clone(),
-            Self::RuleNamesNeitherGroup { rule } => format!(
-                "production rule {rule} forwards to neither group of the pair: add one of them to its forward action (weight 0 is enough)"
-            ),
+            Self::RuleUnusable { what }
+            | Self::RuleNamesNeitherGroup { what }
+            | Self::GroupUnusable { what }
+            | Self::BaseUnusable { what } => what.clone(),
             Self::UnlistedRule { rule } => rule.clone(),
             Self::ForeignService { service } => service.clone(),
             Self::ServiceElsewhere { service } => format!(
-                "service {service} carries this application's tags and is bound to neither group of the pair: the groups of an application cannot change while a service lives"
+                "service {service} carries this application's tags and is bound to none of its groups: the groups of an application cannot change while a service lives"
             ),
             Self::SharedGroup { services } => {
                 format!("services {services} share one group that has weight: delete the one that should not be there")
@@ -321,6 +322,8 @@ pub struct RuleReport {
     pub rule: String,
     /// What the spec says of it.
     pub role: Role,
+    /// The group that holds each side.
+    pub groups: [Option<TargetGroupArn>; 2],
     /// As read; `None` when the rule does not name the group.
     pub read: [Option<u32>; 2],
     /// As asked for at this point of the rollout.

@@ -4,16 +4,22 @@
 //! properties carry the numbers of the safety page; S3 is held by the type [`Weights`](crate::Weights), S12 and S13
 //! are properties of whole runs and are checked by the tests.
 
+mod groups;
+
+use std::collections::BTreeMap;
+
 use crd_schema::Application;
 use serde_json::Value;
 
 use crate::ablation;
-use crate::memory::{Memory, weight};
-use crate::release::{self, TAG_GENERATION};
+use crate::memory::{Memory, other_weight, weight};
+use crate::release::{self, TAG_GENERATION, tags_of};
 use crate::time::Now;
 use crate::tuning::Tuning;
 use crate::world::{Read, Role, Rule, Service, ServiceStatus, Side, TargetState, World};
 use crate::write::{Evidence, Write};
+
+use groups::Groups;
 
 /// A write that must not be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +90,12 @@ pub fn check(
                 other => deny("S9", format!("family {other:?} is not the application's")),
             }
         }
+        Write::CreateTargetGroup { name, side, body } => {
+            facts.groups()?.create(name, *side, body)?;
+            facts.not_rejected(&tags_of(body, ["Tags", "Key", "Value"]))
+        }
+        Write::SetGroupAttributes { group, .. } => facts.groups()?.unused(group),
+        Write::DeleteTargetGroup { group } => facts.groups()?.delete(group),
         Write::CreateService { name, side, body } => facts.create(name, *side, body),
         Write::ScaleService { name, to, .. } => {
             let service = facts.own(name)?;
@@ -95,13 +107,22 @@ pub fn check(
         }
         Write::SetWeights {
             rule,
+            groups,
             weights,
+            forget,
             evidence,
             ..
         } => {
+            facts.groups()?.named(groups, forget)?;
             let Some(rule) = facts.rules.iter().find(|known| known.target == *rule) else {
                 return deny("S14", "the rule was not read");
             };
+            if let Some(group) = forget
+                .iter()
+                .find(|group| other_weight(rule, group) > Some(0))
+            {
+                return deny("S4", format!("the rule gives weight to {group}"));
+            }
             facts.weights(rule, weights.get(), evidence)
         }
         Write::TagService { name, .. } => facts.own(name).map(drop),
@@ -135,6 +156,8 @@ pub fn check(
     }
 }
 
+/// What a write is checked against.
+#[derive(Clone, Copy)]
 struct Facts<'a> {
     application: &'a Application,
     memory: &'a Memory,
@@ -222,16 +245,18 @@ impl<'a> Facts<'a> {
         if self.live().any(|service| service.side == Some(side)) {
             return deny("S11", "a service is bound to that group already");
         }
-        let tag = body
-            .get("tags")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .find_map(|tag| {
-                (tag.get("key")?.as_str()? == TAG_GENERATION).then(|| tag.get("value")?.as_str())?
-            });
-        let Some(generation) = tag.and_then(release::parse_generation) else {
-            return deny("S8", "the service would carry no generation");
+        let bound = body
+            .get("loadBalancers")
+            .and_then(|list| list.get(0)?.get("targetGroupArn")?.as_str());
+        self.groups()?.serves(side, bound)?;
+        self.not_rejected(&tags_of(body, ["tags", "key", "value"]))
+    }
+
+    /// What carries these tags is not of a generation that was rejected.
+    fn not_rejected(&self, tags: &BTreeMap<String, String>) -> Result<(), Violation> {
+        let generation = tags.get(TAG_GENERATION);
+        let Some(generation) = generation.and_then(|text| release::parse_generation(text)) else {
+            return deny("S8", "it would carry no generation");
         };
         let recorded = self
             .memory
@@ -249,9 +274,16 @@ impl<'a> Facts<'a> {
         Ok(())
     }
 
+    fn groups(&self) -> Result<Groups<'a>, Violation> {
+        Groups::read(self)
+    }
+
     /// Nothing that serves, or may serve, goes. A service without tasks beside another one on its group serves nobody.
     fn remove(&self, service: &Service) -> Result<(), Violation> {
         let Some(side) = service.side else {
+            if service.group_gone {
+                return self.groups()?.gone(service);
+            }
             return deny(
                 "S9",
                 format!("service {} is bound to neither group", service.name),
@@ -262,6 +294,9 @@ impl<'a> Facts<'a> {
             .any(|other| other.side == Some(side) && other.name != service.name);
         if has_company && service.desired == 0 && service.running == 0 && service.pending == 0 {
             return Ok(());
+        }
+        if !has_company {
+            self.groups()?.gone_first(service)?;
         }
         if let Some(rule) = self.rules.iter().find(|rule| weight(rule, side) > 0) {
             return deny(
@@ -378,7 +413,7 @@ impl<'a> Facts<'a> {
 
     fn healthy(&self, service: &Service, side: Side) -> Option<u32> {
         let readings = self.memory.health[side.index()].readings()?;
-        let group = self.world.groups[side.index()].value()?;
+        let group = self.world.groups[side.index()].value()?.as_ref()?;
         let leaving = |address: &str| {
             group
                 .targets

@@ -3,9 +3,10 @@
 use crd_schema::record::{Generation, Stage};
 
 use crate::ablation;
+use crate::release;
 use crate::report::Hold;
 use crate::view::{View, runs};
-use crate::world::{Service, ServiceStatus, Side};
+use crate::world::{Origin, Service, ServiceStatus, Side};
 use crd_schema::application::{DuringBake, OnFailure};
 
 /// Where this reconcile is going.
@@ -185,6 +186,9 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
 /// The side for a new service: without a live service and without targets. With nothing alive anywhere, the one that
 /// has most weight; else never one that has weight beside a living one.
 fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
+    if view.per_release() {
+        return create_on_its_own_group(view, what);
+    }
     let free = |side: &Side| {
         occupant(view, *side).is_none() || view.tuning.without(ablation::Rule::EmptyGroupFirst)
     };
@@ -215,6 +219,70 @@ fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
     }
 }
 
+/// With a group for each release: the side of the group that was made for it, or else an empty one, or else the one
+/// whose group can go.
+fn create_on_its_own_group<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
+    let name = new_group_name(view, &what);
+    // Beside a template that has all weight, what came up and never served makes room.
+    let never_served = |side: Side| {
+        let beside = view.groups[side.other().index()].map(|group| &group.origin);
+        beside == Some(&Origin::Template)
+            && view.production_weight(side.other()) > 0
+            && view.nothing_on(side)
+    };
+    let sides = Side::BOTH
+        .into_iter()
+        .filter(|side| view.live_on(*side).is_empty() || never_served(*side));
+    let side = sides.min_by_key(|side| {
+        let holder = view.groups[side.index()].map(|group| &group.origin);
+        let preference = match holder {
+            Some(Origin::Ours { name: held }) if Some(held) == name.as_ref() => 0,
+            None => 1,
+            Some(Origin::Ours { .. }) => 2,
+            Some(Origin::Given | Origin::Template) => 3,
+        };
+        let stays = preference > 1;
+        let weight = if stays {
+            view.production_weight(*side)
+        } else {
+            0
+        };
+        (stays, weight, preference)
+    });
+    let Some(side) = side else {
+        return Aim::Hold(Hold::NothingAlive);
+    };
+    let made_for_it = view.groups[side.index()].is_some_and(
+        |group| matches!(&group.origin, Origin::Ours { name: held } if Some(held) == name.as_ref()),
+    );
+    match occupant(view, side).filter(|_| made_for_it) {
+        Some(Occupant::Leaving(what)) => Aim::MakeRoom { what },
+        Some(Occupant::Stranger(what)) => Aim::Hold(Hold::GroupUnusable { what }),
+        None => Aim::Create { what, side },
+    }
+}
+
+/// The name of the group for a service that is to be created.
+pub(crate) fn new_group_name(view: &View<'_>, what: &ToCreate) -> Option<String> {
+    let (digest, generation) = match what {
+        ToCreate::Wanted => {
+            let wanted = view.wanted.as_ref()?;
+            (&wanted.digest, wanted.generation)
+        }
+        ToCreate::LastGood => {
+            let good = view.record().last_good.as_ref()?;
+            (&good.digest, good.generation)
+        }
+    };
+    let created = view.record().created;
+    Some(release::group_name(
+        view.application,
+        digest,
+        generation,
+        created,
+    ))
+}
+
 enum Occupant {
     Leaving(String),
     Stranger(String),
@@ -232,12 +300,12 @@ fn occupant(view: &View<'_>, side: Side) -> Option<Occupant> {
             service.name
         )));
     }
-    let targets = &view.groups[side.index()].targets;
+    let targets = view.targets(side);
     let leaving = targets
         .iter()
         .filter(|t| t.state == crate::world::TargetState::Draining)
         .count();
-    let arn = &view.application.route.pair[side.index()];
+    let arn = view.group_name(side);
     if leaving > 0 {
         return Some(Occupant::Leaving(format!(
             "{leaving} targets of {arn} are draining"

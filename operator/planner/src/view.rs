@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crd_schema::Application;
-use crd_schema::application::RuleTarget;
+use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::record::{Generation, Record, Stage};
 
 use crate::ablation;
@@ -12,7 +12,9 @@ use crate::memory::{Memory, Reading, weight};
 use crate::release::Wanted;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
-use crate::world::{Action, Group, Role, Rule, Service, ServiceStatus, Side, TargetState, World};
+use crate::world::{
+    Action, Group, OwnGroups, Role, Rule, Service, ServiceStatus, Side, Target, TargetState, World,
+};
 use crate::write::Evidence;
 
 /// A world whose parts that matter could all be read.
@@ -24,7 +26,9 @@ pub(crate) struct View<'a> {
     pub(crate) now: Now,
     pub(crate) rules: &'a [Rule],
     pub(crate) services: &'a [Service],
-    pub(crate) groups: [&'a Group; 2],
+    /// The group that holds each side, by [`Side::index`].
+    pub(crate) groups: [Option<&'a Group>; 2],
+    pub(crate) own: &'a OwnGroups,
     /// What is wished for; none while there is no usable wish.
     pub(crate) wanted: Option<Wanted>,
 }
@@ -45,7 +49,7 @@ impl<'a> View<'a> {
         &self.memory.record
     }
 
-    /// Our ACTIVE services that are bound to the pair, oldest first.
+    /// Our ACTIVE services that are bound to a side's group, oldest first.
     pub(crate) fn live(&self) -> Vec<&'a Service> {
         let mut live: Vec<&Service> = self.services.iter().filter(|s| is_live(s)).collect();
         live.sort_by_key(|s| (s.tags.generation, s.created, s.name.clone()));
@@ -58,6 +62,31 @@ impl<'a> View<'a> {
             .into_iter()
             .filter(|s| s.side == Some(side))
             .collect()
+    }
+
+    /// Registered targets of the group that holds `side`.
+    pub(crate) fn targets(&self, side: Side) -> &'a [Target] {
+        self.groups[side.index()].map_or(&[], |group| &group.targets)
+    }
+
+    /// The group that holds `side`, for people.
+    pub(crate) fn group_name(&self, side: Side) -> &'a str {
+        self.groups[side.index()].map_or("a group", |group| resource(group.arn.as_str()))
+    }
+
+    /// Each release has a group of its own.
+    pub(crate) fn per_release(&self) -> bool {
+        match self.application.route.groups {
+            TargetGroups::Pair(_) => false,
+            TargetGroups::PerRelease { .. } => true,
+        }
+    }
+
+    /// Our ACTIVE services whose group does not exist any more.
+    pub(crate) fn groupless(&self) -> impl Iterator<Item = &'a Service> {
+        self.services.iter().filter(|service| {
+            service.tags.ours && service.status == ServiceStatus::Active && service.group_gone
+        })
     }
 
     pub(crate) fn production(&self) -> impl Iterator<Item = &'a Rule> {
@@ -159,12 +188,12 @@ impl<'a> View<'a> {
 
     /// The zones of blue's healthy targets in which green has none, when one of the groups does not balance across zones.
     pub(crate) fn zones_missing(&self, green: Side) -> BTreeSet<String> {
-        if !self.groups.iter().any(|group| group.single_zone) {
+        if !self.groups.iter().flatten().any(|group| group.single_zone) {
             return BTreeSet::new();
         }
         let zones = |side: Side| -> BTreeSet<String> {
-            let targets = self.groups[side.index()].targets.iter();
-            targets
+            self.targets(side)
+                .iter()
                 .filter(|t| t.state == TargetState::Healthy)
                 .filter_map(|t| t.zone.clone())
                 .collect()
@@ -177,6 +206,9 @@ impl<'a> View<'a> {
 
     /// When `side` has been without weight on every rule for `wait`; none while it has weight.
     pub(crate) fn quiet_at(&self, side: Side, wait: Duration) -> Option<Mono> {
+        if self.groups[side.index()].is_none() {
+            return Some(self.now.mono);
+        }
         let since = self.memory.zero_since[side.index()]?;
         if self.tuning.without(ablation::Rule::DrainTimer) {
             return Some(since);
@@ -224,7 +256,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// ACTIVE, ours, and bound to the pair.
+/// ACTIVE, ours, and bound to a side's group.
 pub(crate) fn is_live(service: &Service) -> bool {
     service.tags.ours && service.status == ServiceStatus::Active && service.side.is_some()
 }

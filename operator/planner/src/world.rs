@@ -1,6 +1,6 @@
 //! What one round of reads saw.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crd_schema::application::RuleTarget;
@@ -52,10 +52,10 @@ impl<T> Read<T> {
     }
 }
 
-/// One of the two target groups of a pair.
+/// One of the two places that a forward's groups take: a group of the pair, or a group made for one release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
-    /// The first group of the pair.
+    /// The first of the two.
     A,
     /// The second.
     B,
@@ -95,8 +95,11 @@ pub struct World {
     pub services: Read<Vec<Service>>,
     /// Every rule of the load balancer that names one of the groups, and every rule that the spec lists.
     pub rules: Read<Vec<Rule>>,
-    /// The pair, by [`Side::index`].
-    pub groups: [Read<Group>; 2],
+    /// The group that holds each side, by [`Side::index`]; a pair holds both for life, with a group for each release a
+    /// side may be empty.
+    pub groups: [Read<Option<Group>>; 2],
+    /// With a group for each release: what else there is of groups. Empty with a pair.
+    pub own: Read<OwnGroups>,
     /// The base task definition: the pinned revision, or else the newest.
     pub base: Read<Base>,
     /// ACTIVE revisions of the family `<application>-teal`, newest first.
@@ -156,8 +159,10 @@ pub struct Service {
     pub arn: String,
     /// Life cycle.
     pub status: ServiceStatus,
-    /// Which group of the pair it is bound to; none when it is bound to neither.
+    /// The side whose group it is bound to; none when it is bound to neither.
     pub side: Option<Side>,
+    /// The group that it is bound to does not exist any more: no rule can bring it traffic.
+    pub group_gone: bool,
     /// `desiredCount`.
     pub desired: u32,
     /// `runningCount`.
@@ -237,10 +242,10 @@ pub enum Role {
 pub enum Action {
     /// Exactly one forward.
     Forward {
-        /// Weight of each group of the pair; `None` when the forward does not name it (absent is not 0).
+        /// Weight of the group that holds each side; `None` when the forward does not name it (absent is not 0).
         weights: [Option<u32>; 2],
-        /// Other groups that the same forward names.
-        others: Vec<TargetGroupArn>,
+        /// Other groups that the same forward names, with their weights.
+        others: Vec<(TargetGroupArn, u32)>,
         /// Group stickiness is on.
         sticky: bool,
     },
@@ -256,6 +261,10 @@ pub enum Action {
 /// One target group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
+    /// ARN.
+    pub arn: TargetGroupArn,
+    /// Whose it is.
+    pub origin: Origin,
     /// ARN of the load balancer that it belongs to, if any.
     pub load_balancer: Option<String>,
     /// Target type is `ip`.
@@ -266,8 +275,75 @@ pub struct Group {
     pub single_zone: bool,
     /// Health-check interval.
     pub interval: Duration,
+    /// ELB's attributes of the group, as read.
+    pub attributes: BTreeMap<String, String>,
     /// Registered targets, draining ones too.
     pub targets: Vec<Target>,
+}
+
+impl Group {
+    /// How long requests in flight may take to end: `deregistration_delay.timeout_seconds`, ELB's 300 s when it is not
+    /// known.
+    pub fn deregistration_delay(&self) -> Duration {
+        let seconds = self.attributes.get("deregistration_delay.timeout_seconds");
+        Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(300))
+    }
+
+    /// How long after the last request came in requests may still be in flight: a group without targets has none.
+    pub fn in_flight(&self) -> Duration {
+        if self.targets.is_empty() {
+            Duration::ZERO
+        } else {
+            self.deregistration_delay()
+        }
+    }
+}
+
+/// Whose a target group is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The user's: one of the pair.
+    Given,
+    /// The user's: the template that stands in a rule of the application, from before its first release.
+    Template,
+    /// Made by the operator for one release: it carries the application's tags.
+    Ours {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// With a group for each release: the template, and the groups that hold no side.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OwnGroups {
+    /// What new groups are made from.
+    pub template: Template,
+    /// Groups of ours, or the template in a rule, for which no side is left.
+    pub spares: Vec<Group>,
+    /// Names of the account's groups that are not the application's and could be taken for them.
+    pub taken: BTreeSet<String>,
+}
+
+/// The target group that new ones are made from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Template {
+    /// The application has a pair.
+    #[default]
+    Unneeded,
+    /// It is there.
+    Found {
+        /// CreateTargetGroup's members but the name, AWS's own JSON; the user's tags among them.
+        settings: Map<String, Value>,
+        /// What ModifyTargetGroupAttributes takes.
+        attributes: BTreeMap<String, String>,
+    },
+    /// There is no such group.
+    Missing,
+    /// It could not be read: nothing else needs it.
+    Unread {
+        /// Category and text of the error, for people.
+        reason: String,
+    },
 }
 
 /// One registered target.

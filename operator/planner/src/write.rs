@@ -1,5 +1,8 @@
 //! What the operator may write: one of these a reconcile.
 
+use std::collections::BTreeMap;
+
+use crd_schema::TargetGroupArn;
 use crd_schema::application::RuleTarget;
 use crd_schema::record::Record;
 use serde_json::{Map, Value};
@@ -20,6 +23,22 @@ pub enum Write {
         digest: String,
         /// The request, AWS's own JSON.
         body: Map<String, Value>,
+    },
+    /// ELB CreateTargetGroup.
+    CreateTargetGroup {
+        /// `Name`.
+        name: String,
+        /// The side that it will hold.
+        side: Side,
+        /// The request, AWS's own JSON.
+        body: Map<String, Value>,
+    },
+    /// ELB ModifyTargetGroupAttributes on a group of ours that nothing is bound to yet.
+    SetGroupAttributes {
+        /// ARN.
+        group: TargetGroupArn,
+        /// The attributes to set.
+        attributes: BTreeMap<String, String>,
     },
     /// ECS CreateService.
     CreateService {
@@ -43,6 +62,10 @@ pub enum Write {
     SetWeights {
         /// Which rule.
         rule: RuleTarget,
+        /// The group that holds each side.
+        groups: [Option<TargetGroupArn>; 2],
+        /// Groups without weight that the forward does not name any more.
+        forget: Vec<TargetGroupArn>,
         /// The weights that the plan saw.
         seen: [Option<u32>; 2],
         /// The weights to set.
@@ -66,6 +89,11 @@ pub enum Write {
         /// `serviceName`.
         name: String,
     },
+    /// ELB DeleteTargetGroup. ELB refuses it while any rule refers to the group.
+    DeleteTargetGroup {
+        /// ARN.
+        group: TargetGroupArn,
+    },
     /// ECS DeregisterTaskDefinition.
     DeregisterTaskDefinition {
         /// ARN.
@@ -79,6 +107,8 @@ impl Write {
         match self {
             Self::PutRecord(_) => "PutParameter",
             Self::RegisterTaskDefinition { .. } => "RegisterTaskDefinition",
+            Self::CreateTargetGroup { .. } => "CreateTargetGroup",
+            Self::SetGroupAttributes { .. } => "ModifyTargetGroupAttributes",
             Self::CreateService { .. } => "CreateService",
             Self::ScaleService { .. } => "UpdateService",
             Self::SetWeights {
@@ -91,6 +121,7 @@ impl Write {
             } => "ModifyRule",
             Self::TagService { .. } => "TagResource",
             Self::DeleteService { .. } => "DeleteService",
+            Self::DeleteTargetGroup { .. } => "DeleteTargetGroup",
             Self::DeregisterTaskDefinition { .. } => "DeregisterTaskDefinition",
         }
     }
@@ -99,9 +130,13 @@ impl Write {
     pub fn is_destructive(&self) -> bool {
         match self {
             Self::ScaleService { from, to, .. } => to < from,
-            Self::DeleteService { .. } | Self::DeregisterTaskDefinition { .. } => true,
+            Self::DeleteService { .. }
+            | Self::DeleteTargetGroup { .. }
+            | Self::DeregisterTaskDefinition { .. } => true,
             Self::PutRecord(_)
             | Self::RegisterTaskDefinition { .. }
+            | Self::CreateTargetGroup { .. }
+            | Self::SetGroupAttributes { .. }
             | Self::CreateService { .. }
             | Self::SetWeights { .. }
             | Self::TagService { .. } => false,
@@ -122,13 +157,25 @@ impl Write {
             Self::RegisterTaskDefinition { digest, .. } => {
                 format!("register the task definition of release {digest}")
             }
+            Self::CreateTargetGroup { name, side, .. } => {
+                format!("create target group {name} for side {side:?}")
+            }
+            Self::SetGroupAttributes { group, attributes } => format!(
+                "set {} on target group {group}",
+                attributes.keys().cloned().collect::<Vec<_>>().join(", ")
+            ),
             Self::CreateService { name, side, .. } => {
                 format!("create service {name} on group {side:?}")
             }
             Self::ScaleService { name, from, to } => {
                 format!("scale service {name} from {from} to {to}")
             }
-            Self::SetWeights { rule, weights, .. } => {
+            Self::SetWeights {
+                rule,
+                weights,
+                forget,
+                ..
+            } => {
                 let [a, b] = weights.get();
                 let show =
                     |weight: Option<u32>| weight.map_or_else(|| "-".to_owned(), |w| w.to_string());
@@ -136,18 +183,27 @@ impl Write {
                     RuleTarget::Listener(arn) => arn.as_str(),
                     RuleTarget::Rule(arn) => arn.as_str(),
                 };
-                format!("set weights A={} B={} on {place}", show(a), show(b))
+                let without: String = forget
+                    .iter()
+                    .map(|group| format!(" without {group}"))
+                    .collect();
+                format!(
+                    "set weights A={} B={} on {place}{without}",
+                    show(a),
+                    show(b)
+                )
             }
             Self::TagService {
                 name, key, value, ..
             } => format!("tag service {name} with {key}={value}"),
             Self::DeleteService { name } => format!("delete service {name}"),
+            Self::DeleteTargetGroup { group } => format!("delete target group {group}"),
             Self::DeregisterTaskDefinition { arn } => format!("deregister task definition {arn}"),
         }
     }
 }
 
-/// Weights of the pair in one forward. Cannot say "nothing", nor a sum of zero.
+/// Weights of the two sides in one forward. Cannot say "nothing", nor a sum of zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weights([Option<u32>; 2]);
 
@@ -181,6 +237,15 @@ impl Weights {
         let mut weights = [Some(100 - percent); 2];
         weights[side.index()] = Some(percent);
         Self(weights)
+    }
+
+    /// The same without the sides that have no group to name; `None` when nothing would be left.
+    pub(crate) fn of(self, exists: [bool; 2]) -> Option<Self> {
+        let mut weights = self.0;
+        for (weight, exists) in weights.iter_mut().zip(exists) {
+            *weight = weight.filter(|_| exists);
+        }
+        Self::new(weights)
     }
 
     /// By [`Side::index`].

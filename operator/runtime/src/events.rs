@@ -22,6 +22,8 @@ pub enum Reason {
     ReleaseStarted,
     /// Its task definition was registered.
     TaskDefinitionRegistered,
+    /// A target group was created.
+    TargetGroupCreated,
     /// A service was created.
     ServiceCreated,
     /// A service's desired count was changed.
@@ -34,6 +36,8 @@ pub enum Reason {
     CleanUpStarted,
     /// Traffic goes back to the last good release.
     RollBackStarted,
+    /// A target group was deleted.
+    TargetGroupDeleted,
     /// A service was deleted.
     ServiceDeleted,
     /// The release serves alone.
@@ -78,12 +82,14 @@ impl Reason {
         match self {
             Self::ReleaseStarted => "ReleaseStarted",
             Self::TaskDefinitionRegistered => "TaskDefinitionRegistered",
+            Self::TargetGroupCreated => "TargetGroupCreated",
             Self::ServiceCreated => "ServiceCreated",
             Self::ServiceScaled => "ServiceScaled",
             Self::TrafficShifted => "TrafficShifted",
             Self::BakeStarted => "BakeStarted",
             Self::CleanUpStarted => "CleanUpStarted",
             Self::RollBackStarted => "RollBackStarted",
+            Self::TargetGroupDeleted => "TargetGroupDeleted",
             Self::ServiceDeleted => "ServiceDeleted",
             Self::ReleaseSucceeded => "ReleaseSucceeded",
             Self::ReleaseRejected => "ReleaseRejected",
@@ -126,6 +132,8 @@ impl Reason {
             | Self::TrafficShifted
             | Self::BakeStarted
             | Self::CleanUpStarted
+            | Self::TargetGroupCreated
+            | Self::TargetGroupDeleted
             | Self::ServiceDeleted
             | Self::ReleaseSucceeded
             | Self::ReleaseAborted
@@ -341,12 +349,15 @@ pub(crate) fn of_write(write: &Write, enacted: &Enacted, report: &Report) -> Opt
         Enacted::Applied => {
             let reason = match write {
                 Write::RegisterTaskDefinition { .. } => Reason::TaskDefinitionRegistered,
+                Write::CreateTargetGroup { .. } => Reason::TargetGroupCreated,
                 Write::CreateService { .. } => Reason::ServiceCreated,
                 Write::ScaleService { .. } => Reason::ServiceScaled,
                 Write::SetWeights { .. } if report.drifted => Reason::DriftHealed,
                 Write::SetWeights { .. } => Reason::TrafficShifted,
+                Write::DeleteTargetGroup { .. } => Reason::TargetGroupDeleted,
                 Write::DeleteService { .. } => Reason::ServiceDeleted,
                 Write::PutRecord(_)
+                | Write::SetGroupAttributes { .. }
                 | Write::TagService { .. }
                 | Write::DeregisterTaskDefinition { .. } => return None,
             };

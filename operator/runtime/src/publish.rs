@@ -59,18 +59,8 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 now.wall,
             );
             let report = kept.told.plan.as_ref().map(|plan| &plan.report);
-            let pair = kept
-                .spec
-                .application
-                .as_ref()
-                .map(|application| &application.route.pair);
-            self.metrics.show(
-                &slot.name,
-                &status,
-                report,
-                pair,
-                generations(kept, &status),
-            );
+            let generations = generations(kept, &status);
+            self.metrics.show(&slot.name, &status, report, generations);
             let (plan, application) = (kept.told.plan.clone(), kept.spec.application.clone());
             self.board.show(
                 &slot.name,

@@ -151,6 +151,8 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use crd_schema::TargetGroupArn;
+    use crd_schema::application::TargetGroups;
     use planner::lab::application;
 
     use super::*;
@@ -180,7 +182,8 @@ mod tests {
         assert_eq!(begin(&application, Mono(1)), Mono(0));
         application.bake_time *= 2;
         assert_eq!(begin(&application, Mono(2)), Mono(0));
-        application.route.pair.reverse();
+        let from = TargetGroupArn::new("tg-c");
+        application.route.groups = TargetGroups::PerRelease { from };
         assert_eq!(begin(&application, Mono(3)), Mono(3));
         application.cluster = "other".to_owned();
         assert_eq!(begin(&application, Mono(4)), Mono(4));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crd_schema::application::RuleTarget;
+use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::{Application, ApplicationName};
 
 use crate::cloud::FoundSpec;
@@ -96,10 +96,12 @@ pub(crate) fn conflicts<'a>(
 
 fn claimed(application: &Application) -> impl Iterator<Item = (&str, &'static str)> {
     let route = &application.route;
-    let groups = route
-        .pair
-        .iter()
-        .map(|group| (group.as_str(), "target group"));
+    // A template is only read: several applications may share it.
+    let groups = match &route.groups {
+        TargetGroups::Pair(pair) => pair.as_slice(),
+        TargetGroups::PerRelease { .. } => &[],
+    };
+    let groups = groups.iter().map(|group| (group.as_str(), "target group"));
     let rules = route
         .production
         .iter()

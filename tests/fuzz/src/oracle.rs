@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crd_schema::application::RuleTarget;
+use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::record::Generation;
 use crd_schema::{Application, Desired, Record};
 use planner::World;
@@ -36,6 +36,7 @@ pub(crate) fn reasons(world: &World) -> Vec<String> {
         of(&world.groups[1]),
         of(&world.base),
         of(&world.revisions),
+        of(&world.own),
         of(&world.autoscaled),
     ];
     if let Some(DesiredParameter::Invalid { reason, .. }) = world.desired.value() {
@@ -63,7 +64,7 @@ pub(crate) fn check(application: &Application, world: &World, told: &[Exchange])
         told.rules(rules);
     }
     for side in Side::BOTH {
-        if let Some(group) = world.groups[side.index()].value() {
+        if let Some(Some(group)) = world.groups[side.index()].value() {
             told.targets(side, &group.targets);
         }
     }
@@ -332,7 +333,7 @@ impl Told<'_> {
                 .collect::<Option<_>>()?
         };
         let of = |side: Side| {
-            let arn = self.application.route.pair[side.index()].as_str();
+            let arn = self.group(side);
             let mut found = named.iter().filter(|(name, _)| *name == arn);
             match (found.next(), found.next()) {
                 (first, None) => Some(first.map(|(_, weight)| *weight)),
@@ -342,9 +343,17 @@ impl Told<'_> {
         Some([of(Side::A)?, of(Side::B)?])
     }
 
+    /// The group of the pair on `side`.
+    fn group(&self, side: Side) -> &str {
+        match &self.application.route.groups {
+            TargetGroups::Pair(pair) => pair[side.index()].as_str(),
+            TargetGroups::PerRelease { from } => from.as_str(),
+        }
+    }
+
     /// Each target is one that was told, with its health; none is left out, none comes twice.
     fn targets(&self, side: Side, targets: &[Target]) {
-        let arn = self.application.route.pair[side.index()].as_str();
+        let arn = self.group(side);
         let Some(told) = self.of("DescribeTargetHealth") else {
             return;
         };

@@ -1,18 +1,18 @@
 //! The abstract AWS account: what is true, and what reads may show of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crd_schema::ListenerArn;
-use crd_schema::application::RuleTarget;
+use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record};
+use crd_schema::{ListenerArn, TargetGroupArn};
 use jiff::Timestamp;
 use planner::release;
 use planner::time::{Mono, Now};
 use planner::world::{
-    Action, Base, DesiredParameter, Group, RecordParameter, Revision, Role, Rule, Service,
-    ServiceStatus, Tags, Target, TargetState, World,
+    Action, Base, DesiredParameter, Group, Origin, OwnGroups, RecordParameter, Revision, Role,
+    Rule, Service, ServiceStatus, Tags, Target, TargetState, World,
 };
 use planner::{Read, Side, Write};
 use serde_json::{Map, Value, json};
@@ -213,6 +213,7 @@ impl Account {
             arn: format!("arn-{name}"),
             status: ServiceStatus::Active,
             side: Some(side),
+            group_gone: false,
             desired: 0,
             running: 0,
             pending: 0,
@@ -436,6 +437,10 @@ impl Account {
                 }
                 self.delete(setup, name);
             }
+            // The pair is there for life.
+            Write::CreateTargetGroup { .. }
+            | Write::SetGroupAttributes { .. }
+            | Write::DeleteTargetGroup { .. } => return Err(Refused),
             Write::DeregisterTaskDefinition { arn } => {
                 self.change_ecs(setup, |ecs| ecs.revisions.retain(|r| r.arn != *arn));
             }
@@ -559,6 +564,9 @@ impl Account {
                 reason: None,
             });
             let group = Group {
+                arn: group_of(setup, side),
+                origin: Origin::Given,
+                attributes: BTreeMap::new(),
                 load_balancer: None,
                 by_address: true,
                 sticky: false,
@@ -566,7 +574,7 @@ impl Account {
                 interval: setup.tuning.health_gap,
                 targets: targets.collect(),
             };
-            Read::known(group, at)
+            Read::known(Some(group), at)
         };
         let desired = DesiredParameter::Set {
             generation: ssm.desired.1,
@@ -598,6 +606,7 @@ impl Account {
             services: Read::known(services.collect(), at),
             rules: Read::known(rules.collect(), at),
             groups: [group(Side::A), group(Side::B)],
+            own: Read::known(OwnGroups::default(), at),
             base: Read::known(base, at),
             revisions: Read::known(ecs.revisions.clone(), at),
             autoscaled: Read::known(BTreeSet::new(), at),
@@ -761,4 +770,12 @@ fn tags_of(body: &Map<String, Value>) -> Tags {
 fn base() -> Map<String, Value> {
     let base = json!({"containerDefinitions": [{"name": "web"}]});
     base.as_object().cloned().unwrap_or_default()
+}
+
+/// The group of the pair on `side`.
+fn group_of(setup: &Setup, side: Side) -> TargetGroupArn {
+    match &setup.application.route.groups {
+        TargetGroups::Pair(pair) => pair[side.index()].clone(),
+        TargetGroups::PerRelease { from } => from.clone(),
+    }
 }

@@ -218,12 +218,15 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             wish,
             health,
             zero_since,
+            spare_since: _,
+            gone_since: _,
             weights,
             foreign_changes,
             outstanding,
             unsettled,
             barriers,
             sides,
+            holders: _,
         } = memory;
         let tuning = &self.setup.tuning;
         let (staleness, lag) = (tuning.staleness, tuning.staleness.max(tuning.ecs_staleness));
@@ -297,10 +300,16 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         match write {
             Write::PutRecord(record) => self.record(record),
             Write::RegisterTaskDefinition { digest, .. } => self.put(digest),
-            Write::CreateService { name, side, .. } => self.put((name, side)),
+            Write::CreateTargetGroup { name, side, .. }
+            | Write::CreateService { name, side, .. } => self.put((name, side)),
+            Write::SetGroupAttributes { group, .. } | Write::DeleteTargetGroup { group } => {
+                self.put(group)
+            }
             Write::ScaleService { name, from, to } => self.put((name, from, to)),
             Write::SetWeights {
                 rule,
+                groups: _,
+                forget: _,
                 seen,
                 weights,
                 evidence: _,

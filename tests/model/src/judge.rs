@@ -49,6 +49,9 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
         }
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
+        | Write::CreateTargetGroup { .. }
+        | Write::SetGroupAttributes { .. }
+        | Write::DeleteTargetGroup { .. }
         | Write::ScaleService { .. }
         | Write::TagService { .. }
         | Write::DeleteService { .. }
@@ -119,6 +122,9 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
         }
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
+        | Write::CreateTargetGroup { .. }
+        | Write::SetGroupAttributes { .. }
+        | Write::DeleteTargetGroup { .. }
         | Write::ScaleService { .. }
         | Write::TagService { .. }
         | Write::DeregisterTaskDefinition { .. } => None,

@@ -173,6 +173,9 @@ impl State {
         match write {
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
+            | Write::CreateTargetGroup { .. }
+            | Write::SetGroupAttributes { .. }
+            | Write::DeleteTargetGroup { .. }
             | Write::DeregisterTaskDefinition { .. } => true,
             Write::CreateService { name, .. } => services
                 .iter()

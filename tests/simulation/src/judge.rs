@@ -282,6 +282,9 @@ impl Judge {
                 }
             }
             Write::PutRecord(_)
+            | Write::CreateTargetGroup { .. }
+            | Write::SetGroupAttributes { .. }
+            | Write::DeleteTargetGroup { .. }
             | Write::ScaleService { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }

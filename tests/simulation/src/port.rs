@@ -100,7 +100,7 @@ impl Cloud for Port {
 }
 
 impl CloudWriter for Port {
-    async fn still_holds(&self, application: &Application, write: &Write) -> Result<(), Changed> {
+    async fn still_holds(&self, _: &Application, write: &Write) -> Result<(), Changed> {
         let n = self.sim.with(|state| {
             state.looks += 1;
             state.looks - 1
@@ -113,7 +113,7 @@ impl CloudWriter for Port {
             state.operators[self.operator].looked = seen.oldest;
             seen
         });
-        look(&seen.world, application, write)
+        look(&seen.world, write)
     }
 
     async fn write(&self, _: &Application, write: &Write) -> WriteOutcome {
@@ -240,7 +240,7 @@ pub(crate) fn is_of_write(fault: &Fault) -> bool {
 }
 
 /// What the write touches still is what the plan saw, as the wall to AWS asks it.
-fn look(world: &World, application: &Application, write: &Write) -> Result<(), Changed> {
+fn look(world: &World, write: &Write) -> Result<(), Changed> {
     let unread = |reason: &str| {
         Err(Changed::Unread {
             reason: reason.to_owned(),
@@ -258,6 +258,9 @@ fn look(world: &World, application: &Application, write: &Write) -> Result<(), C
     match write {
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
+        | Write::CreateTargetGroup { .. }
+        | Write::SetGroupAttributes { .. }
+        | Write::DeleteTargetGroup { .. }
         | Write::DeregisterTaskDefinition { .. } => Ok(()),
         Write::CreateService { name, .. } => match service(name) {
             None => unread("services"),
@@ -298,10 +301,7 @@ fn look(world: &World, application: &Application, write: &Write) -> Result<(), C
             }
             match found.side.map(weighted) {
                 Some(None) => unread("rules"),
-                Some(Some(true)) => differs(format!(
-                    "weight on {}",
-                    application.route.pair[found.side.map_or(0, Side::index)]
-                )),
+                Some(Some(true)) => differs(format!("weight on the group of {name}")),
                 Some(Some(false)) | None => Ok(()),
             }
         }

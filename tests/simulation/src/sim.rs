@@ -405,6 +405,9 @@ impl State {
             Write::ScaleService { name, .. } | Write::DeleteService { name } => name,
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
+            | Write::CreateTargetGroup { .. }
+            | Write::SetGroupAttributes { .. }
+            | Write::DeleteTargetGroup { .. }
             | Write::CreateService { .. }
             | Write::SetWeights { .. }
             | Write::TagService { .. }

@@ -315,7 +315,10 @@ fn take(world: &mut World, old: &World, part: Part) {
     match part {
         Part::Services => world.services = old.services.clone(),
         Part::Rules => world.rules = old.rules.clone(),
-        Part::Health => world.groups = old.groups.clone(),
+        Part::Health => {
+            world.groups = old.groups.clone();
+            world.own = old.own.clone();
+        }
         Part::Record => world.record = old.record.clone(),
         Part::Desired => world.desired = old.desired.clone(),
         Part::Revisions => world.revisions = old.revisions.clone(),
@@ -331,7 +334,10 @@ fn hide(world: &mut World, part: Part) {
     match part {
         Part::Services => world.services = unread(),
         Part::Rules => world.rules = unread(),
-        Part::Health => world.groups = [unread(), unread()],
+        Part::Health => {
+            world.groups = [unread(), unread()];
+            world.own = unread();
+        }
         Part::Record => world.record = unread(),
         Part::Desired => world.desired = unread(),
         Part::Revisions => world.revisions = unread(),
@@ -350,6 +356,7 @@ pub(crate) fn stamp(world: &mut World, begun: planner::Mono) {
     set(&mut world.services, begun);
     set(&mut world.rules, begun);
     world.groups.iter_mut().for_each(|group| set(group, begun));
+    set(&mut world.own, begun);
     set(&mut world.base, begun);
     set(&mut world.revisions, begun);
     set(&mut world.autoscaled, begun);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crd_schema::TargetGroupArn;
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record, Release};
 use emulator::api::Service;
@@ -9,7 +10,6 @@ use emulator::faults::{Effect, Fault, FaultSettings, When};
 use emulator::world::Settings;
 use planner::ablation::{Rule, Without};
 use planner::release::{self, NewService};
-use planner::world::Side;
 use planner::{Tuning, release::Wanted};
 use runtime::controller::Settings as Loop;
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ impl Scene {
         let new = NewService {
             name: &name,
             task_definition,
-            side: Side::A,
+            group: &TargetGroupArn::new(stage.groups[0].as_str()),
             count: application.template.desired_count,
             digest,
             version: BLUE,

@@ -1,6 +1,6 @@
 //! ELBv2 listeners and rules: everything that a load balancer forwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{Action as ElbAction, ActionTypeEnum, Listener};
 use crd_schema::application::{Route, RuleTarget};
@@ -19,6 +19,9 @@ const RULES: &str = "DescribeRules";
 /// The largest weight that ELB has.
 /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupTuple.html>)
 const MAX_WEIGHT: u32 = 999;
+
+/// The group that holds each side.
+pub(crate) type Sides = [Option<TargetGroupArn>; 2];
 
 /// One place that forwards, as ELB shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,8 +135,14 @@ pub(crate) fn listener_of(target: &RuleTarget) -> ListenerArn {
     }
 }
 
-/// The rules that concern an application: those that name one of its groups, and those that its spec lists.
-pub(crate) fn of_application(places: &[&Place], route: &Route) -> Vec<Rule> {
+/// The rules that concern an application: those that name one of its groups, and those that its spec lists. `sides`
+/// holds the group of each side, `own` all of them.
+pub(crate) fn of_application(
+    places: &[&Place],
+    route: &Route,
+    sides: &Sides,
+    own: &BTreeSet<TargetGroupArn>,
+) -> Vec<Rule> {
     let mut rules: BTreeMap<RuleTarget, Rule> = BTreeMap::new();
     for target in route.production.iter().chain(&route.test) {
         let missing = Rule {
@@ -146,8 +155,8 @@ pub(crate) fn of_application(places: &[&Place], route: &Route) -> Vec<Rule> {
     }
     for place in places {
         let role = role(&place.target, route);
-        if role != Role::Unlisted || names_one_of(&place.actions, &route.pair) {
-            let action = action(&place.actions, &route.pair);
+        if role != Role::Unlisted || names_one_of(&place.actions, own) {
+            let action = action(&place.actions, sides);
             let rule = Rule {
                 target: place.target.clone(),
                 listener: place.listener.clone(),
@@ -170,20 +179,36 @@ fn role(target: &RuleTarget, route: &Route) -> Role {
     }
 }
 
-fn names_one_of(actions: &[ElbAction], pair: &[TargetGroupArn; 2]) -> bool {
-    let named = actions.iter().flat_map(|action| {
+fn names_one_of(actions: &[ElbAction], groups: &BTreeSet<TargetGroupArn>) -> bool {
+    groups.iter().any(|group| names(actions, group))
+}
+
+/// Some forward among the actions names the group.
+pub(crate) fn names(actions: &[ElbAction], group: &TargetGroupArn) -> bool {
+    actions.iter().any(|action| {
         let listed = action
             .forward_config()
             .map(|forward| forward.target_groups())
             .unwrap_or_default();
-        listed
+        let mut named = listed
             .iter()
             .filter_map(|tuple| tuple.target_group_arn())
-            .chain(action.target_group_arn())
+            .chain(action.target_group_arn());
+        named.any(|arn| arn == group.as_str())
+    })
+}
+
+/// The highest weight that a listed rule gives to a group, and whether one names it at all.
+pub(crate) fn weight(places: &[&Place], route: &Route, group: &TargetGroupArn) -> Option<u32> {
+    let listed = places
+        .iter()
+        .filter(|place| role(&place.target, route) != Role::Unlisted);
+    let only = [Some(group.clone()), None];
+    let weights = listed.filter_map(|place| match action(&place.actions, &only) {
+        Action::Forward { weights, .. } => weights[0],
+        Action::Other { .. } | Action::Missing => None,
     });
-    named
-        .into_iter()
-        .any(|arn| pair.iter().any(|group| group.as_str() == arn))
+    weights.max()
 }
 
 /// Some forward among the actions gives weight to the group; one whose weight is not shown does.
@@ -205,7 +230,7 @@ pub(crate) fn gives_weight(actions: &[ElbAction], group: &TargetGroupArn) -> boo
 }
 
 /// What a rule does, in the planner's words: exactly one forward, or something else.
-pub(crate) fn action(actions: &[ElbAction], pair: &[TargetGroupArn; 2]) -> Action {
+pub(crate) fn action(actions: &[ElbAction], sides: &Sides) -> Action {
     let kinds = || {
         let kinds: Vec<&str> = actions
             .iter()
@@ -250,12 +275,12 @@ pub(crate) fn action(actions: &[ElbAction], pair: &[TargetGroupArn; 2]) -> Actio
             return unreadable();
         };
         match Side::BOTH.into_iter().find(|side| {
-            pair.get(side.index())
-                .is_some_and(|group| group.as_str() == arn)
+            let holder = sides.get(side.index()).and_then(Option::as_ref);
+            holder.is_some_and(|group| group.as_str() == arn)
         }) {
             Some(side) if weights[side.index()].is_some() => return unreadable(),
             Some(side) => weights[side.index()] = Some(weight),
-            None => others.push(TargetGroupArn::new(arn)),
+            None => others.push((TargetGroupArn::new(arn), weight)),
         }
     }
     let stickiness = config.and_then(|config| config.target_group_stickiness_config());
@@ -323,8 +348,8 @@ mod tests {
     const A: &str = "arn:a";
     const B: &str = "arn:b";
 
-    fn pair() -> [TargetGroupArn; 2] {
-        [TargetGroupArn::new(A), TargetGroupArn::new(B)]
+    fn pair() -> Sides {
+        [A, B].map(|arn| Some(TargetGroupArn::new(arn)))
     }
 
     fn of_kind(kind: ActionTypeEnum) -> ElbAction {
@@ -442,7 +467,7 @@ mod tests {
 
     #[test]
     fn weight_that_is_not_shown_counts_as_weight() {
-        let [a, b] = pair();
+        let [a, b] = pair().map(Option::unwrap);
         let gives = |one: ElbAction, group| {
             gives_weight(&[of_kind(ActionTypeEnum::AuthenticateOidc), one], group)
         };

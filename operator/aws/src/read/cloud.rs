@@ -128,6 +128,7 @@ fn unread(focus: &Focus, reason: &str) -> World {
         services: no(reason),
         rules: no(reason),
         groups: [no(reason), no(reason)],
+        own: no(reason),
         base: no(reason),
         revisions: no(reason),
         autoscaled: no(reason),

@@ -10,7 +10,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use crd_schema::TargetGroupArn;
 use futures_util::future::join_all;
 use planner::Mono;
-use planner::world::{Group, Target, TargetState};
+use planner::world::{Group, Origin, Target, TargetState};
 
 use crate::budget::Class;
 use crate::clients::Clients;
@@ -21,7 +21,7 @@ const ATTRIBUTES: &str = "DescribeTargetGroupAttributes";
 const HEALTH: &str = "DescribeTargetHealth";
 
 /// How long facts about a group are believed.
-const FACTS_AGE: Duration = Duration::from_secs(60);
+pub(crate) const FACTS_AGE: Duration = Duration::from_secs(60);
 
 /// What seldom changes about a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub(crate) struct Facts {
     sticky: bool,
     single_zone: bool,
     interval: Duration,
+    pub(crate) attributes: BTreeMap<String, String>,
 }
 
 /// Facts by group, each with when it was read.
@@ -45,10 +46,12 @@ impl FactsCache {
             .map(|(_, facts)| facts.clone())
     }
 
-    /// A group without load balancer is about to get one: that is not kept.
-    fn keep(&self, arn: &TargetGroupArn, at: Mono, facts: &Facts) {
-        if facts.load_balancer.is_some() {
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// A group without load balancer is about to get one, and its attributes are about to be set: that is not kept,
+    /// unless it is a template.
+    fn keep(&self, arn: &TargetGroupArn, at: Mono, facts: &Facts, is_template: bool) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, (read, _)| at.since(*read) < FACTS_AGE);
+        if facts.load_balancer.is_some() || is_template {
             kept.insert(arn.clone(), (at, facts.clone()));
         }
     }
@@ -60,10 +63,11 @@ pub(crate) async fn facts(
     cache: &FactsCache,
     now: Mono,
     arns: &BTreeSet<TargetGroupArn>,
+    templates: &BTreeSet<TargetGroupArn>,
 ) -> BTreeMap<TargetGroupArn, Result<Facts, Error>> {
     let mut all: BTreeMap<TargetGroupArn, Result<Facts, Error>> = BTreeMap::new();
     let mut unknown = Vec::new();
-    for arn in arns {
+    for arn in arns.union(templates) {
         match cache.fresh(arn, now) {
             Some(facts) => {
                 all.insert(arn.clone(), Ok(facts));
@@ -81,7 +85,7 @@ pub(crate) async fn facts(
                 Err(error) => Err(error),
             };
             if let Ok(facts) = &facts {
-                cache.keep(&arn, now, facts);
+                cache.keep(&arn, now, facts, templates.contains(&arn));
             }
             (arn, facts)
         });
@@ -123,13 +127,27 @@ async fn call(clients: &Clients, arns: &[TargetGroupArn]) -> Result<Vec<TargetGr
         .unwrap_or_default())
 }
 
-/// The load balancer that a group belongs to, read now.
+/// The load balancer that a group belongs to, read now; the outer `None`: there is no such group.
 pub(crate) async fn load_balancer(
     clients: &Clients,
     arn: &TargetGroupArn,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<Option<String>>, Error> {
     let (_, group) = pick(arn, &call(clients, std::slice::from_ref(arn)).await);
-    Ok(group?.load_balancer_arns().first().cloned())
+    match group {
+        Ok(group) => Ok(Some(group.load_balancer_arns().first().cloned())),
+        Err(error) if error.kind == Kind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A group of this name exists, read now.
+pub(crate) async fn exists(clients: &Clients, name: &str) -> Result<bool, Error> {
+    let send = clients.elb.describe_target_groups().names(name).send();
+    match clients.call(Class::ElbAny, GROUPS, name, send).await {
+        Ok(answer) => Ok(!answer.target_groups().is_empty()),
+        Err(error) if error.kind == Kind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn pick(
@@ -162,17 +180,15 @@ async fn attributes(
         .describe_target_group_attributes()
         .target_group_arn(arn.as_str())
         .send();
-    let attributes = clients
+    let attributes: BTreeMap<String, String> = clients
         .call(Class::ElbAny, ATTRIBUTES, arn.as_str(), send)
         .await?
         .attributes
-        .unwrap_or_default();
-    let value = |key: &str| {
-        attributes
-            .iter()
-            .find(|attribute| attribute.key() == Some(key))
-            .and_then(|one| one.value())
-    };
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|attribute| Some((attribute.key?, attribute.value?)))
+        .collect();
+    let value = |key: &str| attributes.get(key).map(String::as_str);
     // ELB's default interval is 30 s.
     let interval = group
         .health_check_interval_seconds
@@ -185,6 +201,7 @@ async fn attributes(
         sticky: value("stickiness.enabled") == Some("true"),
         single_zone: value("load_balancing.cross_zone.enabled") == Some("false"),
         interval: Duration::from_secs(interval),
+        attributes,
     })
 }
 
@@ -252,20 +269,29 @@ fn state(state: Option<&TargetHealthStateEnum>) -> TargetState {
 }
 
 /// A group as the planner sees it.
-pub(crate) fn group(facts: &Facts, targets: Vec<Target>) -> Group {
+pub(crate) fn group(
+    arn: &TargetGroupArn,
+    origin: Origin,
+    facts: &Facts,
+    targets: Vec<Target>,
+) -> Group {
     let Facts {
         load_balancer,
         by_address,
         sticky,
         single_zone,
         interval,
+        attributes,
     } = facts.clone();
     Group {
+        arn: arn.clone(),
+        origin,
         load_balancer,
         by_address,
         sticky,
         single_zone,
         interval,
+        attributes,
         targets,
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! - `coalesce`: requests that arrive together become one round.
 //! - `round`: one round; each part of each answer has its own time and its own error.
+//! - `release_groups`: which target groups are an application's, where each release has its own.
 //! - `parameters`, `services`, `tasks`, `balancers`, `groups`, `definitions`, `scaling`: one kind of thing each.
+//! - `sides`: which group holds which side, and what follows for services and rules.
 //! - [`cloud`]: the runtime's trait over it.
 
 pub(crate) mod balancers;
@@ -11,9 +13,11 @@ mod coalesce;
 mod definitions;
 pub(crate) mod groups;
 pub(crate) mod parameters;
+mod release_groups;
 mod round;
 mod scaling;
 pub(crate) mod services;
+mod sides;
 mod tasks;
 
 pub use cloud::AwsCloud;

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aws_sdk_ecs::types::Service as EcsService;
+use crd_schema::application::TargetGroups;
 use crd_schema::{Application, TargetGroupArn};
 use futures_util::future::{join, join_all, try_join_all};
 use planner::release::family;
 use planner::world::{
-    Base, DesiredParameter, Group, Read, RecordParameter, Revision, Rule, Service, ServiceStatus,
-    Target, TargetState,
+    Base, DesiredParameter, Read, RecordParameter, Revision, ServiceStatus, Target, TargetState,
 };
-use planner::{Mono, Side, World};
+use planner::{Mono, World};
 use runtime::clock::Clock;
 use runtime::cloud::Focus;
 
@@ -20,7 +20,11 @@ use crate::error::{Error, Kind, one_line};
 use crate::names::{Leaf, Names};
 use crate::read::definitions::RevisionCache;
 use crate::read::groups::FactsCache;
-use crate::read::tasks::AddressCache;
+use crate::read::release_groups::{self, TagsCache};
+use crate::read::sides::{
+    FactsByGroup, Own, PlacesByBalancer, Standings, assemble, load_balancers,
+};
+use crate::read::tasks::{AddressCache, Tasks};
 use crate::read::{balancers, definitions, groups, parameters, scaling, services, tasks};
 
 /// One application's wish to be observed.
@@ -36,6 +40,7 @@ pub(crate) struct Reader {
     pub(crate) names: Names,
     clock: Clock,
     facts: FactsCache,
+    tags: TagsCache,
     revisions: RevisionCache,
     addresses: AddressCache,
 }
@@ -49,13 +54,13 @@ impl fmt::Debug for Reader {
 }
 
 /// A value or why there is none, and when the read began.
-struct Dated<T> {
-    at: Mono,
-    value: Result<T, Error>,
+pub(super) struct Dated<T> {
+    pub(super) at: Mono,
+    pub(super) value: Result<T, Error>,
 }
 
 impl<T> Dated<T> {
-    fn into_read(self) -> Read<T> {
+    pub(super) fn into_read(self) -> Read<T> {
         let Self { at, value } = self;
         match value {
             Ok(value) => Read::known(value, at),
@@ -66,9 +71,9 @@ impl<T> Dated<T> {
     }
 }
 
-/// Services of one application, and which of them are scaled by others.
+/// Services of one application with their tasks, and which of them are scaled by others.
 struct Fleet {
-    services: Read<Vec<Service>>,
+    services: Dated<Vec<(EcsService, Tasks)>>,
     autoscaled: Read<BTreeSet<String>>,
 }
 
@@ -81,10 +86,19 @@ fn may_be_own(name: &str, application: &Application, focus: &Focus) -> bool {
     named.is_some_and(|rest| rest.starts_with('-')) || focus.services.iter().any(|one| one == name)
 }
 
-/// Groups and rules of one application.
-struct Traffic {
-    rules: Read<Vec<Rule>>,
-    groups: [Read<Group>; 2],
+/// Groups and rules of all applications.
+pub(super) struct Traffic {
+    pub(super) targets: BTreeMap<TargetGroupArn, Dated<Vec<Target>>>,
+    pub(super) facts: FactsByGroup,
+    pub(super) places: PlacesByBalancer,
+}
+
+const NEVER_ASKED: &str = "this part was not asked for: this is a bug";
+
+pub(super) fn never_asked<T>() -> Read<T> {
+    Read::Unread {
+        reason: NEVER_ASKED.to_owned(),
+    }
 }
 
 /// The definitions of one application.
@@ -100,6 +114,7 @@ impl Reader {
             names,
             clock,
             facts: FactsCache::default(),
+            tags: TagsCache::default(),
             revisions: RevisionCache::default(),
             addresses: AddressCache::default(),
         }
@@ -119,23 +134,30 @@ impl Reader {
 
     /// One world for each request, in their order.
     pub(crate) async fn round(&self, requests: &[Request]) -> Vec<World> {
-        let ecs = join(self.fleets(requests), self.all_definitions(requests));
-        let (parameters, (traffic, (fleets, definitions))) =
-            join(self.parameters(requests), join(self.traffic(requests), ecs)).await;
-        let parts = parameters
-            .into_iter()
-            .zip(traffic)
-            .zip(fleets)
-            .zip(definitions);
+        let own = self.own_groups(requests).await;
+        let ecs = join(self.fleets(requests, &own), self.all_definitions(requests));
+        let (parameters, (traffic, (fleets, definitions))) = join(
+            self.parameters(requests),
+            join(self.traffic(requests, &own), ecs),
+        )
+        .await;
+        let parts = parameters.into_iter().zip(own).zip(fleets).zip(definitions);
         let worlds = requests.iter().zip(parts).map(
-            |(request, ((((desired, record), traffic), fleet), definitions))| {
+            |(request, ((((desired, record), own), fleet), definitions))| {
+                let Standings {
+                    services,
+                    rules,
+                    groups,
+                    own,
+                } = assemble(request, own, fleet.services, &traffic);
                 let mut world = World {
                     spec_present: request.focus.spec_present,
                     desired: desired.into_read(),
                     record: record.into_read(),
-                    services: fleet.services,
-                    rules: traffic.rules,
-                    groups: traffic.groups,
+                    services,
+                    rules,
+                    groups,
+                    own,
                     base: definitions.base,
                     revisions: definitions.revisions,
                     autoscaled: fleet.autoscaled,
@@ -146,6 +168,43 @@ impl Reader {
             },
         );
         worlds.collect()
+    }
+
+    /// The groups of each application; the account's are listed only when one has a group for each release.
+    async fn own_groups(&self, requests: &[Request]) -> Vec<Own> {
+        let at = self.now();
+        let listed = if requests
+            .iter()
+            .any(|request| release_groups::template(&request.application.route).is_some())
+        {
+            release_groups::list(&self.clients).await
+        } else {
+            Ok(Vec::new())
+        };
+        let reads = requests.iter().map(|request| async {
+            let application = &request.application;
+            match (&application.route.groups, &listed) {
+                (TargetGroups::Pair(pair), _) => Own::Pair(pair.clone(), at),
+                (TargetGroups::PerRelease { .. }, Ok(all)) => {
+                    let found = release_groups::of_application(
+                        &self.clients,
+                        &self.tags,
+                        at,
+                        all,
+                        application,
+                    );
+                    Own::PerRelease(Dated {
+                        at,
+                        value: found.await,
+                    })
+                }
+                (TargetGroups::PerRelease { .. }, Err(error)) => Own::PerRelease(Dated {
+                    at,
+                    value: Err(error.clone()),
+                }),
+            }
+        });
+        join_all(reads).await
     }
 
     async fn parameters(
@@ -170,7 +229,7 @@ impl Reader {
         requests.iter().map(both).collect()
     }
 
-    async fn fleets(&self, requests: &[Request]) -> Vec<Fleet> {
+    async fn fleets(&self, requests: &[Request], own: &[Own]) -> Vec<Fleet> {
         let mut clusters: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for request in requests {
             let names = clusters.entry(&request.application.cluster).or_default();
@@ -183,20 +242,27 @@ impl Reader {
         let read = join_all(reads).await;
         let found: BTreeMap<&str, &Dated<Listed>> = clusters.keys().copied().zip(&read).collect();
         let mut fleets = Vec::new();
-        for request in requests {
+        for (request, own) in requests.iter().zip(own) {
             fleets.push(self.fleet(
                 request,
+                own.groups(),
                 found.get(request.application.cluster.as_str()).copied(),
             ));
         }
         join_all(fleets).await
     }
 
-    async fn fleet(&self, request: &Request, cluster: Option<&Dated<Listed>>) -> Fleet {
+    async fn fleet(
+        &self,
+        request: &Request,
+        groups: BTreeSet<TargetGroupArn>,
+        cluster: Option<&Dated<Listed>>,
+    ) -> Fleet {
         let Request { application, focus } = request;
-        let unread = |error: &Error| Fleet {
-            services: Read::Unread {
-                reason: error.to_string(),
+        let unread = |at: Mono, error: &Error| Fleet {
+            services: Dated {
+                at,
+                value: Err(error.clone()),
             },
             autoscaled: Read::Unread {
                 reason: error.to_string(),
@@ -205,11 +271,20 @@ impl Reader {
         let (at, all) = match cluster {
             Some(Dated { at, value: Ok(all) }) => (*at, all),
             Some(Dated {
-                value: Err(error), ..
-            }) => return unread(error),
+                at,
+                value: Err(error),
+            }) => return unread(*at, error),
             None => {
                 return Fleet {
-                    services: never_asked(),
+                    services: Dated {
+                        at: self.now(),
+                        value: Err(Error::own(
+                            Kind::Invalid,
+                            "DescribeServices",
+                            &application.cluster,
+                            NEVER_ASKED,
+                        )),
+                    },
                     autoscaled: never_asked(),
                 };
             }
@@ -218,7 +293,7 @@ impl Reader {
         let mut names = BTreeSet::new();
         for (name, service) in all {
             match service {
-                Ok(service) if services::concerns(service, application) => {
+                Ok(service) if services::concerns(service, application, &groups) => {
                     reads.push(self.service(application, service));
                     names.insert(name.clone());
                 }
@@ -226,7 +301,7 @@ impl Reader {
                 // What we are not allowed to see is not ours, unless its name says so.
                 Err(error)
                     if error.kind == Kind::Denied && !may_be_own(name, application, focus) => {}
-                Err(error) => return unread(error),
+                Err(error) => return unread(at, error),
             }
         }
         let autoscaled = self.dated(scaling::autoscaled(
@@ -239,8 +314,7 @@ impl Reader {
             services: Dated {
                 at,
                 value: services,
-            }
-            .into_read(),
+            },
             autoscaled: autoscaled.into_read(),
         }
     }
@@ -249,7 +323,7 @@ impl Reader {
         &self,
         application: &Application,
         service: &EcsService,
-    ) -> Result<Service, Error> {
+    ) -> Result<(EcsService, Tasks), Error> {
         let tasks = tasks::of_service(
             &self.clients,
             &self.addresses,
@@ -258,61 +332,38 @@ impl Reader {
             application.route.port,
         )
         .await?;
-        services::parse(service, tasks, application)
+        Ok((service.clone(), tasks))
     }
 
-    async fn traffic(&self, requests: &[Request]) -> Vec<Traffic> {
-        let arns: BTreeSet<TargetGroupArn> = requests
-            .iter()
-            .flat_map(|request| request.application.route.pair.iter().cloned())
-            .collect();
+    async fn traffic(&self, requests: &[Request], own: &[Own]) -> Traffic {
+        let arns: BTreeSet<TargetGroupArn> = own.iter().flat_map(Own::with_targets).collect();
         let mut reads = Vec::new();
         for arn in &arns {
             reads.push(self.dated(groups::targets(&self.clients, arn)));
         }
-        let (targets, (facts, places)) = join(join_all(reads), self.rules(requests, &arns)).await;
-        let targets: BTreeMap<&TargetGroupArn, Dated<Vec<Target>>> =
-            arns.iter().zip(targets).collect();
-        let group = |arn: &TargetGroupArn| match (facts.get(arn), targets.get(arn)) {
-            (
-                Some(Ok(facts)),
-                Some(Dated {
-                    at,
-                    value: Ok(targets),
-                }),
-            ) => Read::known(groups::group(facts, targets.clone()), *at),
-            (Some(Err(error)), _)
-            | (
-                _,
-                Some(Dated {
-                    value: Err(error), ..
-                }),
-            ) => Read::Unread {
-                reason: error.to_string(),
-            },
-            (None, _) | (_, None) => never_asked(),
-        };
-        let traffic = requests.iter().map(|request| {
-            let route = &request.application.route;
-            Traffic {
-                rules: rules_of(request, &facts, &places),
-                groups: Side::BOTH
-                    .map(|side| route.pair.get(side.index()).map_or_else(never_asked, group)),
-            }
-        });
-        traffic.collect()
+        let (targets, (facts, places)) =
+            join(join_all(reads), self.rules(requests, own, &arns)).await;
+        Traffic {
+            targets: arns.into_iter().zip(targets).collect(),
+            facts,
+            places,
+        }
     }
 
     /// Facts about the groups, and everything that the load balancers of these applications forward.
     async fn rules(
         &self,
         requests: &[Request],
+        own: &[Own],
         groups: &BTreeSet<TargetGroupArn>,
     ) -> (FactsByGroup, PlacesByBalancer) {
-        let facts = groups::facts(&self.clients, &self.facts, self.now(), groups).await;
+        let templates: BTreeSet<TargetGroupArn> = own.iter().filter_map(Own::template).collect();
+        let now = self.now();
+        let facts = groups::facts(&self.clients, &self.facts, now, groups, &templates).await;
         let wanted: BTreeSet<String> = requests
             .iter()
-            .flat_map(|request| load_balancers(request, &facts).unwrap_or_default())
+            .zip(own)
+            .flat_map(|(request, own)| load_balancers(request, own, &facts).unwrap_or_default())
             .collect();
         let mut reads = Vec::new();
         for arn in &wanted {
@@ -349,70 +400,6 @@ impl Reader {
     }
 }
 
-type FactsByGroup = BTreeMap<TargetGroupArn, Result<groups::Facts, Error>>;
-type PlacesByBalancer = BTreeMap<String, Dated<Vec<balancers::Place>>>;
-
-/// The load balancers where rules may name the application's groups, and those of the rules that its spec lists.
-fn load_balancers(request: &Request, facts: &FactsByGroup) -> Result<BTreeSet<String>, Error> {
-    let route = &request.application.route;
-    let mut arns = BTreeSet::new();
-    for arn in &route.pair {
-        if let Some(facts) = facts.get(arn) {
-            arns.extend(facts.clone()?.load_balancer);
-        }
-    }
-    arns.extend(
-        route
-            .production
-            .iter()
-            .chain(&route.test)
-            .filter_map(balancers::load_balancer_of),
-    );
-    Ok(arns)
-}
-
-fn rules_of(request: &Request, facts: &FactsByGroup, places: &PlacesByBalancer) -> Read<Vec<Rule>> {
-    let wanted = match load_balancers(request, facts) {
-        Ok(wanted) => wanted,
-        Err(error) => {
-            return Read::Unread {
-                reason: error.to_string(),
-            };
-        }
-    };
-    let mut all = Vec::new();
-    let mut oldest: Option<Mono> = None;
-    for arn in &wanted {
-        let Some(Dated { at, value }) = places.get(arn) else {
-            return never_asked();
-        };
-        match value {
-            Ok(places) => all.extend(places),
-            Err(error) => {
-                return Read::Unread {
-                    reason: error.to_string(),
-                };
-            }
-        }
-        oldest = Some(oldest.map_or(*at, |oldest| oldest.min(*at)));
-    }
-    match oldest {
-        Some(at) => Read::known(
-            balancers::of_application(&all, &request.application.route),
-            at,
-        ),
-        None => Read::Unread {
-            reason: "neither the groups nor the spec lead to a load balancer".to_owned(),
-        },
-    }
-}
-
-fn never_asked<T>() -> Read<T> {
-    Read::Unread {
-        reason: "this part was not asked for: this is a bug".to_owned(),
-    }
-}
-
 /// A live service without a better explanation gets the reason why one of its own targets is unhealthy.
 fn blame_targets(world: &mut World) {
     let Read::Known {
@@ -425,7 +412,8 @@ fn blame_targets(world: &mut World) {
         let group = service
             .side
             .and_then(|side| world.groups.get(side.index()))
-            .and_then(Read::value);
+            .and_then(Read::value)
+            .and_then(Option::as_ref);
         let Some(group) =
             group.filter(|_| service.trouble.is_none() && service.status == ServiceStatus::Active)
         else {

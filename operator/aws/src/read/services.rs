@@ -145,21 +145,40 @@ pub(crate) fn last_segment(arn: &str) -> &str {
 }
 
 /// The service carries the application's tag or is bound to one of its groups.
-pub(crate) fn concerns(service: &EcsService, application: &Application) -> bool {
-    side(service, &application.route.pair).is_some()
-        || tag(service.tags(), TAG_APPLICATION) == Some(application.name.as_str())
+pub(crate) fn concerns(
+    service: &EcsService,
+    application: &Application,
+    groups: &BTreeSet<TargetGroupArn>,
+) -> bool {
+    let mut bound = groups.iter();
+    bound.any(|group| is_bound(service, group)) || has_tag(service, application)
 }
 
-/// The group of the pair that the service is bound to.
-pub(crate) fn side(service: &EcsService, pair: &[TargetGroupArn; 2]) -> Option<Side> {
-    let bound = |side: &Side| {
-        let group = pair.get(side.index()).map(TargetGroupArn::as_str);
-        service
-            .load_balancers()
-            .iter()
-            .any(|bound| bound.target_group_arn() == group)
-    };
-    Side::BOTH.into_iter().find(bound)
+fn has_tag(service: &EcsService, application: &Application) -> bool {
+    tag(service.tags(), TAG_APPLICATION) == Some(application.name.as_str())
+}
+
+/// The service is bound to this group.
+pub(crate) fn is_bound(service: &EcsService, group: &TargetGroupArn) -> bool {
+    bound(service).any(|arn| arn == group.as_str())
+}
+
+/// The groups that the service is bound to.
+pub(crate) fn bound(service: &EcsService) -> impl Iterator<Item = &str> {
+    let bound = service.load_balancers().iter();
+    bound.filter_map(|bound| bound.target_group_arn())
+}
+
+/// An ACTIVE service of this application.
+pub(crate) fn is_active(service: &EcsService, application: &Application) -> bool {
+    service.status() == Some("ACTIVE") && tags(service.tags(), application).ours
+}
+
+/// Where a service stands among the application's groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Standing {
+    pub(crate) side: Option<Side>,
+    pub(crate) group_gone: bool,
 }
 
 /// A service as the planner sees it.
@@ -170,6 +189,7 @@ pub(crate) fn parse(
     service: &EcsService,
     tasks: Tasks,
     application: &Application,
+    standing: Standing,
 ) -> Result<Service, Error> {
     let name = service.service_name.clone().unwrap_or_default();
     let lacks = |what: &str| {
@@ -205,7 +225,8 @@ pub(crate) fn parse(
             .clone()
             .ok_or_else(|| lacks("has no ARN"))?,
         status,
-        side: side(service, &application.route.pair),
+        side: standing.side,
+        group_gone: standing.group_gone,
         desired: count(service.desired_count).ok_or_else(|| lacks("has a negative count"))?,
         running: count(service.running_count).ok_or_else(|| lacks("has a negative count"))?,
         pending: count(service.pending_count).ok_or_else(|| lacks("has a negative count"))?,

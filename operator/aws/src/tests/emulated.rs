@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crd_schema::application::TargetGroups;
 use crd_schema::record::{Generation, Record};
-use crd_schema::{Application, ApplicationName, Desired};
+use crd_schema::{Application, ApplicationName, Desired, TargetGroupArn};
 use emulator::ConnectionLost;
 use emulator::Emulator;
 use emulator::api::Service as Api;
@@ -127,10 +128,19 @@ impl Stage {
         }
     }
 
+    fn group(&self, side: Side) -> TargetGroupArn {
+        match &self.application.route.groups {
+            TargetGroups::Pair(pair) => pair[side.index()].clone(),
+            TargetGroups::PerRelease { .. } => panic!("the stage has a pair"),
+        }
+    }
+
     fn set(&self, seen: [Option<u32>; 2], weights: Weights) -> Write {
         let rule = self.application.route.production[0].clone();
         Write::SetWeights {
             rule,
+            groups: Side::BOTH.map(|side| Some(self.group(side))),
+            forget: Vec::new(),
             seen,
             weights,
             evidence: Vec::new(),
@@ -166,7 +176,7 @@ impl Stage {
             &NewService {
                 name: &name,
                 task_definition: &revisions[0].arn,
-                side: Side::B,
+                group: &self.group(Side::B),
                 count: 2,
                 digest: &wanted.digest,
                 version,
@@ -258,7 +268,7 @@ async fn an_empty_stage_is_seen_whole() {
     assert_eq!(forward(rules, Role::Production), [Some(100), Some(0)]);
     assert_eq!(forward(rules, Role::Test), [Some(1), None]);
     for group in &world.groups {
-        let group = group.value().unwrap();
+        let group = group.value().unwrap().as_ref().unwrap();
         assert!(group.load_balancer.is_some() && group.by_address && group.targets.is_empty());
         assert!(!group.sticky && !group.single_zone);
         assert_eq!(group.interval, Duration::from_secs(5));
@@ -366,7 +376,12 @@ async fn a_service_lives_and_dies() {
         (Some(GENERATION), Some("blue"))
     );
     let world = stage.see(&Focus::default()).await;
-    let targets = &world.groups[Side::B.index()].value().unwrap().targets;
+    let targets = &world.groups[Side::B.index()]
+        .value()
+        .unwrap()
+        .as_ref()
+        .unwrap()
+        .targets;
     assert!(
         targets
             .iter()
@@ -498,7 +513,7 @@ async fn a_scalable_target_is_seen() {
 #[tokio::test(start_paused = true)]
 async fn rules_that_stand_in_no_list_are_seen_and_missing_ones_too() {
     let mut stage = Stage::new(Account::default());
-    let [a, _] = stage.application.route.pair.clone();
+    let a = stage.group(Side::A);
     let listener = stage.application.route.production[0].clone();
     let input = json!({
         "ListenerArn": crate::read::balancers::arn(&listener),

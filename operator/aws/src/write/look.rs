@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ecs::types::Service;
-use crd_schema::Application;
+use crd_schema::{Application, TargetGroupArn};
 use planner::Write;
 use planner::world::Action;
 
@@ -22,6 +22,20 @@ impl AwsWriter {
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
             | Write::DeregisterTaskDefinition { .. } => Ok(None),
+            Write::CreateTargetGroup { name, .. } => {
+                let exists = groups::exists(&self.clients, name).await?;
+                Ok(exists.then(|| format!("target group {name} (none before, now there)")))
+            }
+            Write::SetGroupAttributes { group, .. } | Write::DeleteTargetGroup { group } => {
+                // A group that a rule names belongs to a load balancer.
+                Ok(match groups::load_balancer(&self.clients, group).await? {
+                    Some(None) => None,
+                    Some(Some(_)) => Some(format!(
+                        "target group {group} (in no rule before, now in one)"
+                    )),
+                    None => Some(format!("target group {group} (now gone)")),
+                })
+            }
             Write::CreateService { name, .. } => {
                 let service = self.service(application, name).await?;
                 let status = service
@@ -55,10 +69,12 @@ impl AwsWriter {
                 let service = self.service(application, name).await?;
                 Ok(active(name, service.as_ref(), None).err())
             }
-            Write::SetWeights { rule, seen, .. } => {
+            Write::SetWeights {
+                rule, groups, seen, ..
+            } => {
                 let actions = balancers::read_one(&self.clients, rule).await?;
                 let now = actions.map_or(Action::Missing, |actions| {
-                    balancers::action(&actions, &application.route.pair)
+                    balancers::action(&actions, groups)
                 });
                 Ok(match &now {
                     Action::Forward { weights, .. } if weights == seen => None,
@@ -90,47 +106,48 @@ impl AwsWriter {
         application: &Application,
         service: &Service,
     ) -> Result<bool, Error> {
-        let pair = &application.route.pair;
         let all =
             services::of_cluster(&self.clients, &application.cluster, &BTreeSet::new()).await?;
+        let shares = |other: &Service| {
+            services::bound(other).any(|arn| services::bound(service).any(|own| own == arn))
+        };
         let mut seen = all.iter().filter_map(|(_, other)| other.as_ref().ok());
         Ok(seen.any(|other| {
             other.service_name != service.service_name
                 && other.status() == Some("ACTIVE")
                 && other.running_count > 0
-                && services::side(other, pair) == services::side(service, pair)
+                && shares(other)
         }))
     }
 
-    /// A rule that gives weight to the group that the service is bound to, on any load balancer that is concerned.
+    /// A rule that gives weight to a group that the service is bound to, on any load balancer that is concerned. A group
+    /// that is gone has none.
     async fn weight_on(
         &self,
         application: &Application,
         service: &Service,
     ) -> Result<Option<String>, Error> {
         let route = &application.route;
-        let Some(group) =
-            services::side(service, &route.pair).and_then(|side| route.pair.get(side.index()))
-        else {
-            return Ok(None);
-        };
-        let listed = route
-            .production
-            .iter()
-            .chain(&route.test)
-            .filter_map(balancers::load_balancer_of);
-        let mut load_balancers: BTreeSet<String> = listed.collect();
-        load_balancers.extend(groups::load_balancer(&self.clients, group).await?);
-        for load_balancer in &load_balancers {
-            let places = balancers::places(&self.clients, load_balancer).await?;
-            if let Some(place) = places
-                .iter()
-                .find(|place| balancers::gives_weight(&place.actions, group))
-            {
-                return Ok(Some(format!(
-                    "{} (no weight for {group} before, now some)",
-                    balancers::arn(&place.target)
-                )));
+        for arn in services::bound(service) {
+            let group = TargetGroupArn::new(arn);
+            let Some(own) = groups::load_balancer(&self.clients, &group).await? else {
+                continue;
+            };
+            let listed = route.production.iter().chain(&route.test);
+            let mut load_balancers: BTreeSet<String> =
+                listed.filter_map(balancers::load_balancer_of).collect();
+            load_balancers.extend(own);
+            for load_balancer in &load_balancers {
+                let places = balancers::places(&self.clients, load_balancer).await?;
+                let weighted = places
+                    .iter()
+                    .find(|place| balancers::gives_weight(&place.actions, &group));
+                if let Some(place) = weighted {
+                    return Ok(Some(format!(
+                        "{} (no weight for {group} before, now some)",
+                        balancers::arn(&place.target)
+                    )));
+                }
             }
         }
         Ok(None)

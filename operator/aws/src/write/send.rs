@@ -1,9 +1,11 @@
 //! Each write as its AWS call.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ecs::config::http::HttpRequest;
 use aws_sdk_ecs::types::Tag;
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, ForwardActionConfig, TargetGroupTuple,
+    Action, ActionTypeEnum, ForwardActionConfig, TargetGroupAttribute, TargetGroupTuple,
 };
 use aws_smithy_types::body::SdkBody;
 use crd_schema::application::RuleTarget;
@@ -14,8 +16,9 @@ use serde_json::{Map, Value};
 
 use crate::budget::Class;
 use crate::error::{Error, Kind};
+use crate::group_settings;
 use crate::names::Leaf;
-use crate::read::balancers;
+use crate::read::balancers::{self, Sides};
 use crate::write::AwsWriter;
 
 impl AwsWriter {
@@ -25,11 +28,31 @@ impl AwsWriter {
         match write {
             Write::PutRecord(record) => self.put_record(&application.name, record).await,
             Write::RegisterTaskDefinition { body, .. } => self.register(body).await,
+            Write::CreateTargetGroup { name, body, .. } => self.create_group(name, body).await,
+            Write::SetGroupAttributes { group, attributes } => {
+                self.set_attributes(group, attributes).await
+            }
+            Write::DeleteTargetGroup { group } => {
+                let send = self
+                    .clients
+                    .elb
+                    .delete_target_group()
+                    .target_group_arn(group.as_str())
+                    .send();
+                self.clients
+                    .call(Class::ElbModify, "DeleteTargetGroup", group.as_str(), send)
+                    .await
+                    .map(drop)
+            }
             Write::CreateService { name, body, .. } => self.create_service(name, body).await,
             Write::ScaleService { name, to, .. } => self.scale(cluster, name, *to).await,
-            Write::SetWeights { rule, weights, .. } => {
-                self.set_weights(application, rule, *weights).await
-            }
+            Write::SetWeights {
+                rule,
+                groups,
+                forget,
+                weights,
+                ..
+            } => self.set_weights(rule, groups, forget, *weights).await,
             Write::TagService {
                 arn, key, value, ..
             } => self.tag(arn, key, value).await,
@@ -119,6 +142,45 @@ impl AwsWriter {
             .map(drop)
     }
 
+    /// The plan's JSON member by member: ELB's protocol takes no JSON.
+    async fn create_group(&self, name: &str, body: &Map<String, Value>) -> Result<(), Error> {
+        const OPERATION: &str = "CreateTargetGroup";
+        let create = group_settings::request(self.clients.elb.create_target_group(), body);
+        let create = create.ok_or_else(|| {
+            let why = "the template has a setting that cannot be sent";
+            Error::own(Kind::Invalid, OPERATION, name, why)
+        })?;
+        self.clients
+            .call(Class::ElbModify, OPERATION, name, create.send())
+            .await
+            .map(drop)
+    }
+
+    async fn set_attributes(
+        &self,
+        group: &TargetGroupArn,
+        attributes: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let attributes = attributes.iter().map(|(key, value)| {
+            TargetGroupAttribute::builder()
+                .key(key)
+                .value(value)
+                .build()
+        });
+        let send = self
+            .clients
+            .elb
+            .modify_target_group_attributes()
+            .target_group_arn(group.as_str())
+            .set_attributes(Some(attributes.collect()))
+            .send();
+        let operation = "ModifyTargetGroupAttributes";
+        self.clients
+            .call(Class::ElbModify, operation, group.as_str(), send)
+            .await
+            .map(drop)
+    }
+
     async fn scale(&self, cluster: &str, name: &str, to: u32) -> Result<(), Error> {
         let to = i32::try_from(to).map_err(|_| {
             Error::own(
@@ -159,8 +221,9 @@ impl AwsWriter {
 
     async fn set_weights(
         &self,
-        application: &Application,
         rule: &RuleTarget,
+        groups: &Sides,
+        forget: &[TargetGroupArn],
         weights: Weights,
     ) -> Result<(), Error> {
         let arn = balancers::arn(rule);
@@ -175,15 +238,14 @@ impl AwsWriter {
         let actions = actions.ok_or_else(|| {
             Error::own(Kind::NotFound, operation, arn, "it does not exist any more")
         })?;
-        let actions =
-            with_weights(&actions, &application.route.pair, weights).ok_or_else(|| {
-                Error::own(
-                    Kind::Conflict,
-                    operation,
-                    arn,
-                    "it is no longer exactly one forward",
-                )
-            })?;
+        let actions = with_weights(&actions, groups, forget, weights).ok_or_else(|| {
+            Error::own(
+                Kind::Conflict,
+                operation,
+                arn,
+                "it is no longer exactly one forward",
+            )
+        })?;
         match rule {
             RuleTarget::Listener(listener) => {
                 let send = self
@@ -225,10 +287,12 @@ fn with_body(body: &Map<String, Value>) -> impl Fn(&mut HttpRequest) + Send + Sy
     }
 }
 
-/// The same actions with these weights for the pair; `None` unless they are exactly one forward.
+/// The same actions with these weights for the groups of the sides, and without those that are to be forgotten; `None`
+/// unless they are exactly one forward.
 fn with_weights(
     actions: &[Action],
-    pair: &[TargetGroupArn; 2],
+    sides: &Sides,
+    forget: &[TargetGroupArn],
     weights: Weights,
 ) -> Option<Vec<Action>> {
     let [forward] = actions else { return None };
@@ -258,12 +322,13 @@ fn with_weights(
             .collect()
     });
     let ours = |tuple: &TargetGroupTuple| {
-        pair.iter()
-            .any(|group| tuple.target_group_arn() == Some(group.as_str()))
+        let mut known = sides.iter().flatten().chain(forget);
+        known.any(|group| tuple.target_group_arn() == Some(group.as_str()))
     };
     let mut groups = Vec::new();
-    for (group, weight) in pair.iter().zip(weights.get()) {
+    for (group, weight) in sides.iter().zip(weights.get()) {
         if let Some(weight) = weight {
+            let group = group.as_ref()?;
             let weight = i32::try_from(weight).ok()?;
             groups.push(
                 TargetGroupTuple::builder()
@@ -314,8 +379,8 @@ mod tests {
 
     #[test]
     fn only_groups_and_weights_of_the_pair_change() {
-        let pair = [TargetGroupArn::new(A), TargetGroupArn::new(B)];
-        let set = |one: Action, weights| with_weights(&[one], &pair, weights);
+        let pair = [A, B].map(|arn| Some(TargetGroupArn::new(arn)));
+        let set = |one: Action, weights| with_weights(&[one], &pair, &[], weights);
         let read = forward(vec![tuple("arn:c", 5), tuple(A, 100)], None);
         let expected = forward(vec![tuple(A, 0), tuple(B, 100), tuple("arn:c", 5)], None);
         assert_eq!(
@@ -344,9 +409,31 @@ mod tests {
             with_weights(
                 &[redirect, forward(vec![tuple(A, 1)], None)],
                 &pair,
+                &[],
                 Weights::all_to(Side::A)
             ),
             None
+        );
+    }
+    #[test]
+    fn a_side_without_a_group_is_not_named_and_a_spare_one_is_forgotten() {
+        let sides = [None, Some(TargetGroupArn::new(B))];
+        let spare = TargetGroupArn::new("arn:spare");
+        let read = forward(vec![tuple("arn:spare", 0), tuple(B, 1)], None);
+        let set = |weights| {
+            with_weights(
+                std::slice::from_ref(&read),
+                &sides,
+                std::slice::from_ref(&spare),
+                weights,
+            )
+        };
+        let expected = forward(vec![tuple(B, 100)], None);
+        assert_eq!(set(Weights::only(Side::B)), Some(vec![expected]));
+        assert_eq!(
+            set(Weights::all_to(Side::A)),
+            None,
+            "there is no group on A to give weight to"
         );
     }
 }

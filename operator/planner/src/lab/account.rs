@@ -1,7 +1,6 @@
 //! The account: services, groups, rules and parameters in virtual time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use crd_schema::ListenerArn;
 use crd_schema::application::{Application, RuleTarget};
@@ -14,12 +13,13 @@ use crate::memory::WriteOutcome;
 use crate::release;
 use crate::time::{Mono, Now};
 use crate::world::{
-    Action, Base, DesiredParameter, Group, Read, RecordParameter, Revision, Role, Rule, Service,
+    Action, Base, DesiredParameter, Read, RecordParameter, Revision, Role, Rule, Service,
     ServiceStatus, Side, Tags, Target, TargetState, World,
 };
 use crate::write::Write;
 
 use super::example::desired;
+use super::groups::{LabGroup, exists};
 
 /// A task takes this long to run, and one health check more to be healthy.
 pub const TASK_START: u64 = 20_000;
@@ -51,9 +51,18 @@ pub struct Lab {
     pub autoscaled: BTreeSet<String>,
     /// Targets that drain, and until when, of each group.
     pub draining: [Vec<(String, u64)>; 2],
+    /// The group that holds each side.
+    pub groups: [Option<LabGroup>; 2],
+    /// Groups that hold no side.
+    pub spares: Vec<LabGroup>,
+    /// Names of groups that are somebody else's.
+    pub taken: BTreeSet<String>,
+    /// Somebody else's service answers on the template.
+    pub template_serves: bool,
     /// Writes in order, for bounds and messages.
     pub writes: Vec<String>,
     next_task: u32,
+    pub(super) next_group: u32,
     next_version: i64,
 }
 
@@ -71,7 +80,8 @@ pub struct LabService {
 }
 
 impl Lab {
-    /// Nothing runs; the production rule gives everything to A, the test rule too.
+    /// Nothing runs; the production rule gives everything to A, the test rule too. With a group for each release the
+    /// template stands there.
     pub fn new(application: Application) -> Self {
         let rule = |role: Role| {
             move |target: &RuleTarget| Rule {
@@ -101,8 +111,13 @@ impl Lab {
             broken: BTreeSet::new(),
             autoscaled: BTreeSet::new(),
             draining: [Vec::new(), Vec::new()],
+            groups: LabGroup::at_first(&application),
+            spares: Vec::new(),
+            taken: BTreeSet::new(),
+            template_serves: false,
             writes: Vec::new(),
             next_task: 1,
+            next_group: 1,
             next_version: 1,
             application,
         }
@@ -142,12 +157,13 @@ impl Lab {
         }
         let tags = Tags {
             ours: true,
-            release: Some(digest),
+            release: Some(digest.clone()),
             version: Some(version.to_owned()),
             generation: Some(generation),
             blue: None,
             rejected: None,
         };
+        self.place_group(&digest, generation, side);
         self.add(&name, side, count, arn, tags);
         if let Some(service) = self.services.last_mut() {
             service
@@ -158,12 +174,20 @@ impl Lab {
         name
     }
 
-    fn add(&mut self, name: &str, side: Side, count: u32, task_definition: String, tags: Tags) {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        side: Side,
+        count: u32,
+        task_definition: String,
+        tags: Tags,
+    ) {
         let shown = Service {
             name: name.to_owned(),
             arn: format!("arn-{name}"),
             status: ServiceStatus::Active,
             side: Some(side),
+            group_gone: false,
             desired: 0,
             running: 0,
             pending: 0,
@@ -233,11 +257,12 @@ impl Lab {
             .filter(|rule| rule.role == Role::Production)
         {
             rule.action = Action::Forward {
-                weights,
+                weights: exists(weights, &self.groups),
                 others: Vec::new(),
                 sticky: false,
             };
         }
+        self.release_template();
     }
 
     /// Lets time pass.
@@ -273,14 +298,6 @@ impl Lab {
             .iter()
             .map(|service| self.show(service))
             .collect();
-        let group = |side: Side| Group {
-            load_balancer: Some("lb".to_owned()),
-            by_address: true,
-            sticky: false,
-            single_zone: false,
-            interval: Duration::from_secs(5),
-            targets: self.targets(side),
-        };
         let base = Base::Found {
             revision: "blog:1".to_owned(),
             definition: base(),
@@ -312,9 +329,10 @@ impl Lab {
             services: Read::known(services, at),
             rules: Read::known(self.rules.clone(), at),
             groups: [
-                Read::known(group(Side::A), at),
-                Read::known(group(Side::B), at),
+                Read::known(self.show_group(Side::A), at),
+                Read::known(self.show_group(Side::B), at),
             ],
+            own: Read::known(self.show_own_groups(), at),
             base: Read::known(base, at),
             revisions: Read::known(self.revisions.clone(), at),
             autoscaled: Read::known(self.autoscaled.clone(), at),
@@ -367,7 +385,7 @@ impl Lab {
             .is_some_and(|version| self.broken.contains(version))
     }
 
-    fn targets(&self, side: Side) -> Vec<Target> {
+    pub(super) fn targets(&self, side: Side) -> Vec<Target> {
         let target = |address: &String, state| Target {
             address: address.clone(),
             zone: None,
@@ -377,6 +395,9 @@ impl Lab {
         // Health checks need the group to be named by a rule; weight is no condition.
         let named = self.is_named(side);
         let mut targets = Vec::new();
+        if self.template_serves && self.holds_template(side) {
+            targets.push(target(&"10.1.0.1:8080".to_owned(), TargetState::Healthy));
+        }
         for service in self
             .services
             .iter()
@@ -461,6 +482,13 @@ impl Lab {
                 );
             }
             Write::CreateService { name, side, body } => {
+                let bound = body
+                    .get("loadBalancers")
+                    .and_then(|list| list.get(0)?.get("targetGroupArn")?.as_str());
+                let holder = self.groups[side.index()].as_ref();
+                if holder.map(|group| group.arn.as_str()) != bound {
+                    return refused("The target group does not exist.");
+                }
                 let known = self.services.iter().find(|known| known.shown.name == *name);
                 match known.map(|known| known.shown.status) {
                     Some(ServiceStatus::Active)
@@ -506,15 +534,18 @@ impl Lab {
                 }
                 self.scale(name, *to);
             }
-            Write::SetWeights { rule, weights, .. } => {
-                if let Some(found) = self.rules.iter_mut().find(|known| known.target == *rule) {
-                    found.action = Action::Forward {
-                        weights: weights.get(),
-                        others: Vec::new(),
-                        sticky: false,
-                    };
-                }
+            Write::SetWeights {
+                rule,
+                groups,
+                forget,
+                weights,
+                ..
+            } => return self.forward(rule, groups, forget, weights.get()),
+            Write::CreateTargetGroup { name, side, .. } => return self.create_group(name, *side),
+            Write::SetGroupAttributes { group, attributes } => {
+                return self.set_attributes(group, attributes);
             }
+            Write::DeleteTargetGroup { group } => return self.delete_group(group),
             Write::TagService { name, value, .. } => {
                 if !self.is_active(name) {
                     return refused("Service not found.");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crd_schema::application::{
     Application, BaseTaskDefinition, CleanUp, Deadlines, Drift, DuringBake, OnFailure,
-    OnNewRelease, Route, RuleTarget, Strategy, Template,
+    OnNewRelease, Route, RuleTarget, Strategy, TargetGroups, Template,
 };
 use crd_schema::desired::Desired;
 use crd_schema::{ApplicationName, ListenerArn, TargetGroupArn};
@@ -27,7 +27,7 @@ pub fn application() -> Application {
         route: Route {
             container: "web".to_owned(),
             port: 8080,
-            pair: [TargetGroupArn::new("tg-a"), TargetGroupArn::new("tg-b")],
+            groups: TargetGroups::Pair([TargetGroupArn::new("tg-a"), TargetGroupArn::new("tg-b")]),
             production: vec![RuleTarget::Listener(ListenerArn::new("listener-8080"))],
             test: vec![RuleTarget::Listener(ListenerArn::new("listener-9080"))],
         },
@@ -49,6 +49,15 @@ pub fn application() -> Application {
         },
         drift: Drift::Heal,
     }
+}
+
+/// The same with a group for each release, made from the template `tg-template`.
+pub fn per_release() -> Application {
+    let mut application = application();
+    application.route.groups = TargetGroups::PerRelease {
+        from: TargetGroupArn::new("tg-template"),
+    };
+    application
 }
 
 /// A wish for `version`.

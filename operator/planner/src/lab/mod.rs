@@ -6,8 +6,10 @@
 
 mod account;
 mod example;
+mod groups;
 mod operator;
 
 pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
-pub use example::{application, desired};
+pub use example::{application, desired, per_release};
+pub use groups::LabGroup;
 pub use operator::{Ending, Operator};

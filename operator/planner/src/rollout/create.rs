@@ -11,11 +11,18 @@ use crate::world::{Base, Read, Service, Side};
 use crate::write::Write;
 
 use super::decision::Decision;
+use super::groups;
 use super::recorded_stage;
 use super::weighing::to_zero;
 
 /// Groups referenced, task definition registered, service created: in this order.
 pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) -> Decision {
+    if let Some(decision) = groups::make_place(view, &what, side, stage) {
+        return decision;
+    }
+    let Some(group) = view.groups[side.index()] else {
+        return Decision::wait(stage, WaitingOn::OwnStep);
+    };
     if let Some(write) = leave_weight(view, side).or_else(|| reference(view, side)) {
         return Decision::act(stage, write);
     }
@@ -29,10 +36,10 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
         .iter()
         .any(|rule| weights(rule).is_some_and(|read| read[side.index()].is_some()));
     if !named {
-        let group = resource(view.application.route.pair[side.index()].as_str()).to_owned();
+        let group = resource(group.arn.as_str()).to_owned();
         return Decision::hold(recorded_stage(view), Hold::GroupUnnamed { group });
     }
-    let Some(release) = to_run(view, what) else {
+    let Some(release) = to_run(view, &what) else {
         return Decision::hold(stage, Hold::DesiredMissing);
     };
     let blue = view.live_on(side.other()).into_iter().next_back();
@@ -82,7 +89,7 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
     let new = NewService {
         name: &name,
         task_definition: &task_definition,
-        side,
+        group: &group.arn,
         count: view.reference(blue),
         digest,
         version,
@@ -100,12 +107,12 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
     )
 }
 
-struct ToRun {
-    wanted: Wanted,
+pub(super) struct ToRun {
+    pub(super) wanted: Wanted,
     task_definition: Option<String>,
 }
 
-fn to_run(view: &View<'_>, what: ToCreate) -> Option<ToRun> {
+pub(super) fn to_run(view: &View<'_>, what: &ToCreate) -> Option<ToRun> {
     match what {
         ToCreate::Wanted => Some(ToRun {
             wanted: view.wanted.clone()?,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::ablation;
 use crate::time::instant_after;
 use crate::view::View;
-use crate::world::{Service, Side, TargetState};
+use crate::world::{Service, TargetState};
 
 use super::decision::Decision;
 
@@ -56,8 +56,8 @@ pub(super) fn overdue(view: &View<'_>, stage: Stage, service: &Service) -> Optio
 
 /// The cause that can be seen, as AWS tells it.
 pub(super) fn trouble(view: &View<'_>, service: &Service) -> String {
-    let side = service.side.map_or(0, Side::index);
-    let mut targets = view.groups[side].targets.iter();
+    let targets = service.side.map_or(&[][..], |side| view.targets(side));
+    let mut targets = targets.iter();
     let unhealthy = targets.find(|target| target.state == TargetState::Unhealthy);
     let answer = unhealthy.and_then(|target| target.reason.clone());
     let counts = || {

@@ -5,6 +5,7 @@ mod create;
 mod deadline;
 mod decision;
 mod forward;
+mod groups;
 mod removal;
 mod repair;
 mod serve;
@@ -12,6 +13,7 @@ mod weighing;
 
 pub(crate) use deadline::deadline;
 pub(crate) use decision::Decision;
+pub(crate) use groups::stranded;
 pub(crate) use repair::repair;
 
 use create::create;

@@ -12,6 +12,7 @@ use crate::world::{Service, ServiceStatus, Side, TargetState};
 use crate::write::Write;
 
 use super::decision::Decision;
+use super::groups;
 use super::recorded_stage;
 
 /// Removes every other service and waits until nothing of it is left.
@@ -23,7 +24,15 @@ pub(super) fn clean_up(
     keep: Duration,
 ) -> Decision {
     if let Some(other) = others.first() {
-        return remove(view, other, stage, keep);
+        return match other.side {
+            Some(left) if view.per_release() && left != side => {
+                groups::discard(view, left, stage, keep)
+            }
+            Some(_) | None => remove(view, other, stage, keep),
+        };
+    }
+    if let Some(decision) = groups::clean_up(view, side.other(), stage) {
+        return decision;
     }
     let draining = view
         .services
@@ -58,7 +67,7 @@ pub(super) fn remove(view: &View<'_>, service: &Service, stage: Stage, keep: Dur
             },
         );
     };
-    if let Some(hold) = holds::weighted_elsewhere(view, side) {
+    if let Some(hold) = holds::named_elsewhere(view, side) {
         return Decision::hold(stage, hold);
     }
     let waits = !view.tuning.without(ablation::Rule::BackFirst);
@@ -79,7 +88,7 @@ pub(super) fn remove(view: &View<'_>, service: &Service, stage: Stage, keep: Dur
         return Decision::act(stage, write);
     }
     let shared = view.live_on(side).len() > 1;
-    let targets = &view.groups[side.index()].targets;
+    let targets = view.targets(side);
     let registered = targets
         .iter()
         .any(|t| !shared || t.state == TargetState::Draining);
@@ -106,11 +115,11 @@ pub(super) fn leftovers(view: &View<'_>, side: Side) -> bool {
         .services
         .iter()
         .any(|s| s.tags.ours && s.status == ServiceStatus::Draining);
-    let draining = view.groups[side.index()]
-        .targets
+    let draining = view
+        .targets(side)
         .iter()
         .any(|t| t.state == TargetState::Draining);
-    deleted || draining
+    deleted || draining || groups::leftovers(view, side)
 }
 
 /// Alone and with all weights: once the nodes had time to adopt them, settled.

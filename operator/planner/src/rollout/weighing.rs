@@ -1,18 +1,13 @@
 //! Writes of weights, with the evidence that they need.
 
-use crate::memory::weight;
-use crate::view::{View, Vital, weights};
+use crate::memory::{other_weight, weight};
+use crate::view::{View, Vital, weights as weights_of};
 use crate::world::{Role, Rule, Service, Side};
-use crate::write::{Weights, Write};
+use crate::write::{Evidence, Weights, Write};
 
-/// A weight write that raises nothing.
-pub(super) fn plain(rule: &Rule, seen: [Option<u32>; 2], weights: Weights) -> Write {
-    Write::SetWeights {
-        rule: rule.target.clone(),
-        seen,
-        weights,
-        evidence: Vec::new(),
-    }
+/// A write that raises nothing; none when no weight would be left.
+pub(super) fn plain(view: &View<'_>, rule: &Rule, weights: Weights) -> Option<Write> {
+    write(view, rule, weights, Vec::new())
 }
 
 pub(super) fn set_weights(
@@ -22,7 +17,6 @@ pub(super) fn set_weights(
     service: &Service,
     need: u32,
 ) -> Option<Write> {
-    let seen = crate::view::weights(rule)?;
     let evidence = view.evidence(service, need)?;
     // After a long silence the next reading is waited for. Requests that are lost now do not wait.
     let dead = |side: &Side| view.group_vital(*side) == Vital::Dead;
@@ -32,11 +26,24 @@ pub(super) fn set_weights(
     if !loses && !view.outage(rule) && !evidence.is_fresh(view.now.mono, view.tuning) {
         return None;
     }
+    write(view, rule, weights, vec![evidence])
+}
+
+/// A side without a group is not named; a spare group without weight is named no longer.
+fn write(view: &View<'_>, rule: &Rule, weights: Weights, evidence: Vec<Evidence>) -> Option<Write> {
+    let spares = view.own.spares.iter().map(|group| &group.arn);
     Some(Write::SetWeights {
         rule: rule.target.clone(),
-        seen,
-        weights,
-        evidence: vec![evidence],
+        groups: view
+            .groups
+            .map(|group| group.map(|group| group.arn.clone())),
+        forget: spares
+            .filter(|arn| other_weight(rule, arn) == Some(0))
+            .cloned()
+            .collect(),
+        seen: weights_of(rule)?,
+        weights: weights.of(view.groups.map(|group| group.is_some()))?,
+        evidence,
     })
 }
 
@@ -55,13 +62,13 @@ pub(super) fn to_zero(
     is: impl Fn(Option<u32>) -> bool,
 ) -> Option<Write> {
     view.production().find_map(|rule| {
-        let read = weights(rule)?;
+        let read = weights_of(rule)?;
         let mut next = read;
         next[side.index()] = Some(0);
         is(read[side.index()])
             .then(|| Weights::new(next))
             .flatten()
-            .map(|weights| plain(rule, read, weights))
+            .and_then(|weights| plain(view, rule, weights))
     })
 }
 
@@ -71,8 +78,9 @@ pub(super) fn test_follows(view: &View<'_>, side: Side) -> Option<Write> {
         .iter()
         .filter(|rule| rule.role == Role::Test)
         .find_map(|rule| {
-            let read = weights(rule)?;
             let on_it = weight(rule, side) > 0 && weight(rule, side.other()) == 0;
-            (!on_it).then(|| plain(rule, read, Weights::only(side)))
+            (!on_it)
+                .then(|| plain(view, rule, Weights::only(side)))
+                .flatten()
         })
 }

@@ -1,5 +1,6 @@
 //! Each condition of the guard decides alone: from a write that is allowed, one fact changes.
 
+use crd_schema::TargetGroupArn;
 use crd_schema::record::{Generation, Record, Release, Rollout, Stage};
 use planner::ablation::{Rule as Ablation, Without};
 use planner::memory::Health;
@@ -46,6 +47,8 @@ fn rules(world: &mut World) -> &mut Vec<planner::world::Rule> {
 fn shift(scene: &Scene, weights: [Option<u32>; 2], evidence: Vec<Evidence>) -> Write {
     Write::SetWeights {
         rule: scene.lab.rules[0].target.clone(),
+        groups: scene.groups(),
+        forget: Vec::new(),
         seen: [Some(100), Some(0)],
         weights: Weights::new(weights).unwrap(),
         evidence,
@@ -75,7 +78,7 @@ fn create(scene: &mut Scene) -> Write {
     let new = NewService {
         name: "blog-new",
         task_definition: "td",
-        side: Side::B,
+        group: &TargetGroupArn::new("tg-b"),
         count: 2,
         digest: "d",
         version: "1.5.0",
@@ -470,7 +473,11 @@ fn readings(scene: &Scene, healthy: &[&str]) -> Health {
     let mut world = scene.lab.observe();
     for at in [scene.lab.now - 6_000, scene.lab.now] {
         for group in &mut world.groups {
-            if let Read::Known { value, at: read } = group {
+            if let Read::Known {
+                value: Some(value),
+                at: read,
+            } = group
+            {
                 *read = Mono(at);
                 for target in &mut value.targets {
                     target.state = if healthy.contains(&target.address.as_str()) {
@@ -583,7 +590,10 @@ fn only_its_own_tasks_count_and_not_those_that_leave() {
     };
     assert_eq!(with(&mut scene, &write, of_others), "S2");
     let leaving = |world: &mut World| {
-        if let Read::Known { value, .. } = &mut world.groups[1] {
+        if let Read::Known {
+            value: Some(value), ..
+        } = &mut world.groups[1]
+        {
             value.targets[0].state = TargetState::Draining;
         }
     };
@@ -593,7 +603,7 @@ fn only_its_own_tasks_count_and_not_those_that_leave() {
             reason: "throttled".to_owned(),
         };
     };
-    assert_eq!(with(&mut scene, &write, unread), "S2");
+    assert_eq!(with(&mut scene, &write, unread), "S14");
 }
 
 #[test]

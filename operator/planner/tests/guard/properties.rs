@@ -1,5 +1,6 @@
 //! Each property once broken and once not.
 
+use crd_schema::TargetGroupArn;
 use crd_schema::record::Rejection;
 use planner::lab::Operator;
 use planner::memory::WriteOutcome;
@@ -43,6 +44,8 @@ fn s2_weight_rises_only_on_health_that_was_seen_twice() {
     let mut scene = crate::scene::scene();
     let Write::SetWeights {
         rule,
+        groups,
+        forget,
         seen,
         weights,
         ..
@@ -52,6 +55,8 @@ fn s2_weight_rises_only_on_health_that_was_seen_twice() {
     };
     let bare = Write::SetWeights {
         rule,
+        groups,
+        forget,
         seen,
         weights,
         evidence: Vec::new(),
@@ -160,7 +165,7 @@ fn s8_a_rejected_generation_is_not_created_again() {
     let new = planner::release::NewService {
         name,
         task_definition: "td",
-        side: Side::B,
+        group: &TargetGroupArn::new("tg-b"),
         count: 2,
         digest: "d",
         version: "1.4.0",

@@ -1,5 +1,6 @@
 //! The scene that every test begins with, and the guard's answer.
 
+use crd_schema::TargetGroupArn;
 use planner::lab::{Lab, Operator, application};
 use planner::safety::{self, Violation};
 use planner::world::Side;
@@ -59,6 +60,12 @@ impl Scene {
         )
     }
 
+    /// The groups that hold the sides.
+    pub(crate) fn groups(&self) -> [Option<TargetGroupArn>; 2] {
+        let groups = self.lab.groups.each_ref();
+        groups.map(|group| group.as_ref().map(|group| group.arn.clone()))
+    }
+
     pub(crate) fn shift(&self, side: Side) -> Write {
         let health = &self.operator.memory.health[side.index()];
         let first = health.readings().and_then(|mut all| all.next());
@@ -66,6 +73,8 @@ impl Scene {
         let last = planner::Mono(self.lab.now);
         Write::SetWeights {
             rule: self.lab.rules[0].target.clone(),
+            groups: self.groups(),
+            forget: Vec::new(),
             seen: [Some(100), Some(0)],
             weights: Weights::all_to(side),
             evidence: vec![Evidence {

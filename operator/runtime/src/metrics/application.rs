@@ -177,7 +177,6 @@ impl Metrics {
         name: &ApplicationName,
         status: &Status,
         report: Option<&Report>,
-        pair: Option<&[TargetGroupArn; 2]>,
         generations: Generations,
     ) {
         let app = name.as_str();
@@ -249,14 +248,15 @@ impl Metrics {
         let rules = report
             .map(|report| report.rules.as_slice())
             .unwrap_or_default();
-        let groups = pair.map(|pair| pair.each_ref().map(group_name));
         let series = |weights: fn(&RuleReport) -> [Option<u32>; 2]| {
             let mut series = Vec::new();
-            for (rule, groups) in rules.iter().zip(groups.iter().cycle()) {
-                for (weight, group) in weights(rule).into_iter().zip(groups) {
-                    series.extend(weight.map(|weight| {
-                        ([app.to_owned(), rule.rule.clone(), group.clone()], weight)
-                    }));
+            for rule in rules {
+                for (weight, group) in weights(rule).into_iter().zip(&rule.groups) {
+                    let (Some(weight), Some(group)) = (weight, group) else {
+                        continue;
+                    };
+                    let labels = [app.to_owned(), rule.rule.clone(), group_name(group)];
+                    series.push((labels, weight));
                 }
             }
             series

@@ -46,7 +46,6 @@ fn show(metrics: &Metrics, plan: &Plan) {
         &app.name,
         &status,
         Some(&plan.report),
-        Some(&app.route.pair),
         Generations::default(),
     );
 }

@@ -1,11 +1,11 @@
 //! The blog's stage in an emulated AWS: what infrastructure code and an earlier release would have left behind.
 
+use crd_schema::application::TargetGroups;
 use crd_schema::record::{Generation, Record, Release};
 use crd_schema::{Application, Desired};
 use emulator::Emulator;
 use emulator::api::{AwsError, Service};
 use emulator::seed::{Seed, SeedError};
-use planner::Side;
 use planner::release::{self, NewService};
 use serde_json::{Map, Value, json};
 
@@ -148,12 +148,15 @@ fn first_release(
         "task definition",
     )?;
     let name = release::service_name(application, FIRST, &wanted.digest, generation, 1);
+    let TargetGroups::Pair([group, _]) = application.route.groups.clone() else {
+        return Err(StageError::Missing("pair of target groups"));
+    };
     let service: Map<String, Value> = release::service(
         application,
         &NewService {
             name: &name,
             task_definition: &task_definition,
-            side: Side::A,
+            group: &group,
             count: application.template.desired_count,
             digest: &wanted.digest,
             version: FIRST,

@@ -1,0 +1,305 @@
+//! Which group holds which side, and what follows from it for services and rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ecs::types::Service as EcsService;
+use crd_schema::TargetGroupArn;
+use planner::Mono;
+use planner::groups::{Claim, Places, places};
+use planner::world::{Group, Origin, OwnGroups, Read, Rule, Service, Side, Template};
+
+use crate::error::Error;
+use crate::read::balancers::{self, Place};
+use crate::read::groups::{self, Facts};
+use crate::read::release_groups::Found;
+use crate::read::round::{Dated, Request, Traffic, never_asked};
+use crate::read::services::{self, Standing};
+use crate::read::tasks::Tasks;
+
+pub(super) type FactsByGroup = BTreeMap<TargetGroupArn, Result<Facts, Error>>;
+pub(super) type PlacesByBalancer = BTreeMap<String, Dated<Vec<Place>>>;
+
+/// The groups of one application.
+pub(super) enum Own {
+    /// The spec names them; when the round began.
+    Pair([TargetGroupArn; 2], Mono),
+    /// Their tags say so.
+    PerRelease(Dated<Found>),
+}
+
+/// What depends on the sides.
+pub(super) struct Standings {
+    pub(super) services: Read<Vec<Service>>,
+    pub(super) rules: Read<Vec<Rule>>,
+    pub(super) groups: [Read<Option<Group>>; 2],
+    pub(super) own: Read<OwnGroups>,
+}
+
+impl Own {
+    fn found(&self) -> Option<&Found> {
+        match self {
+            Self::Pair(..) => None,
+            Self::PerRelease(found) => found.value.as_ref().ok(),
+        }
+    }
+
+    /// Groups that services of the application are bound to: the user's template is not among them.
+    pub(super) fn groups(&self) -> BTreeSet<TargetGroupArn> {
+        match self {
+            Self::Pair(pair, _) => pair.iter().cloned().collect(),
+            Self::PerRelease(_) => {
+                let ours = self.found().map(|found| found.ours.iter());
+                ours.into_iter()
+                    .flatten()
+                    .map(|group| group.arn.clone())
+                    .collect()
+            }
+        }
+    }
+
+    /// Groups whose targets matter: the template's while it stands in a rule.
+    pub(super) fn with_targets(&self) -> BTreeSet<TargetGroupArn> {
+        let template = self.found().and_then(|found| found.template.as_ref());
+        let in_use = template.filter(|template| template.in_use);
+        let mut groups = self.groups();
+        groups.extend(in_use.map(|template| template.arn.clone()));
+        groups
+    }
+
+    fn at(&self) -> Mono {
+        match self {
+            Self::Pair(_, at) => *at,
+            Self::PerRelease(found) => found.at,
+        }
+    }
+
+    pub(super) fn template(&self) -> Option<TargetGroupArn> {
+        let template = self.found()?.template.as_ref()?;
+        Some(template.arn.clone())
+    }
+}
+
+/// The load balancers where rules may name the application's groups, and those of the rules that its spec lists.
+pub(super) fn load_balancers(
+    request: &Request,
+    own: &Own,
+    facts: &FactsByGroup,
+) -> Result<BTreeSet<String>, Error> {
+    let route = &request.application.route;
+    let mut arns = BTreeSet::new();
+    for arn in own.groups() {
+        if let Some(facts) = facts.get(&arn) {
+            arns.extend(facts.clone()?.load_balancer);
+        }
+    }
+    let listed = route.production.iter().chain(&route.test);
+    arns.extend(listed.filter_map(balancers::load_balancer_of));
+    Ok(arns)
+}
+
+/// Everything that depends on which group holds which side.
+pub(super) fn assemble(
+    request: &Request,
+    own: Own,
+    fleet: Dated<Vec<(EcsService, Tasks)>>,
+    traffic: &Traffic,
+) -> Standings {
+    let found = places_of(request, &own, &traffic.facts, &traffic.places);
+    let all: &[&Place] = found.as_ref().map_or(&[], |(all, _)| all);
+    let sides = match &own {
+        Own::Pair(pair, _) => Places {
+            holders: pair.clone().map(Some),
+            spares: Vec::new(),
+        },
+        Own::PerRelease(Dated {
+            value: Ok(found), ..
+        }) => claimed(request, found, &fleet, all),
+        Own::PerRelease(Dated {
+            value: Err(error), ..
+        }) => return unread(&error.to_string()),
+    };
+    let rules = match found {
+        Ok((places, at)) => {
+            let route = &request.application.route;
+            let rules = balancers::of_application(&places, route, &sides.holders, &own.groups());
+            Read::known(rules, at)
+        }
+        Err(reason) => Read::Unread { reason },
+    };
+    let groups = Side::BOTH.map(|side| match &sides.holders[side.index()] {
+        Some(arn) => match group(arn, origin(&own, arn), traffic) {
+            Read::Known { value, at } => Read::known(Some(value), at),
+            Read::Unread { reason } => Read::Unread { reason },
+        },
+        None => Read::known(None, own.at()),
+    });
+    Standings {
+        services: services(request, &own, &sides, fleet),
+        rules,
+        groups,
+        own: own_groups(&own, &sides, traffic),
+    }
+}
+
+fn unread(reason: &str) -> Standings {
+    fn no<T>(reason: &str) -> Read<T> {
+        Read::Unread {
+            reason: reason.to_owned(),
+        }
+    }
+    Standings {
+        services: no(reason),
+        rules: no(reason),
+        groups: [no(reason), no(reason)],
+        own: no(reason),
+    }
+}
+
+/// Every rule of the load balancers that concern the application, and when the first was read; or why not.
+fn places_of<'a>(
+    request: &Request,
+    own: &Own,
+    facts: &FactsByGroup,
+    places: &'a PlacesByBalancer,
+) -> Result<(Vec<&'a Place>, Mono), String> {
+    let wanted = load_balancers(request, own, facts).map_err(|error| error.to_string())?;
+    let mut all = Vec::new();
+    let mut oldest: Option<Mono> = None;
+    for arn in &wanted {
+        let Some(Dated { at, value }) = places.get(arn) else {
+            return match never_asked::<()>() {
+                Read::Unread { reason } => Err(reason),
+                Read::Known { .. } => Err(String::new()),
+            };
+        };
+        all.extend(value.as_ref().map_err(ToString::to_string)?);
+        oldest = Some(oldest.map_or(*at, |oldest| oldest.min(*at)));
+    }
+    let nowhere = || "neither the groups nor the spec lead to a load balancer".to_owned();
+    Ok((all, oldest.ok_or_else(nowhere)?))
+}
+
+fn claimed(
+    request: &Request,
+    found: &Found,
+    fleet: &Dated<Vec<(EcsService, Tasks)>>,
+    all: &[&Place],
+) -> Places {
+    let application = &request.application;
+    let services = fleet.value.as_deref().unwrap_or_default();
+    let weight = |arn: &TargetGroupArn| balancers::weight(all, &application.route, arn);
+    let claims = found.ours.iter().map(|group| Claim {
+        arn: group.arn.clone(),
+        side: group.side,
+        bound: services.iter().any(|(service, _)| {
+            services::is_active(service, application) && services::is_bound(service, &group.arn)
+        }),
+        weight: weight(&group.arn).unwrap_or(0),
+    });
+    let template = found.template.as_ref().map(|template| &template.arn);
+    let named = template.filter(|arn| weight(arn).is_some());
+    places(claims.collect(), named.cloned())
+}
+
+fn services(
+    request: &Request,
+    own: &Own,
+    sides: &Places,
+    fleet: Dated<Vec<(EcsService, Tasks)>>,
+) -> Read<Vec<Service>> {
+    let template = own.template();
+    let standing = |service: &EcsService| {
+        let side = services::bound(service).find_map(|arn| {
+            let users = template
+                .as_ref()
+                .is_some_and(|template| template.as_str() == arn);
+            sides.side(arn).filter(|_| !users)
+        });
+        let exists = |arn: &str| own.found().is_none_or(|found| found.existing.contains(arn));
+        let mut bound = services::bound(service).peekable();
+        Standing {
+            side,
+            group_gone: bound.peek().is_some() && bound.all(|arn| !exists(arn)),
+        }
+    };
+    let Dated { at, value } = fleet;
+    let value = value.and_then(|fleet| {
+        let parse = |(service, tasks): (EcsService, Tasks)| {
+            let standing = standing(&service);
+            services::parse(&service, tasks, &request.application, standing)
+        };
+        fleet.into_iter().map(parse).collect()
+    });
+    Dated { at, value }.into_read()
+}
+
+fn origin(own: &Own, arn: &TargetGroupArn) -> Origin {
+    let Some(found) = own.found() else {
+        return Origin::Given;
+    };
+    match found.ours.iter().find(|group| group.arn == *arn) {
+        Some(group) => Origin::Ours {
+            name: group.name.clone(),
+        },
+        None => Origin::Template,
+    }
+}
+
+fn group(arn: &TargetGroupArn, origin: Origin, traffic: &Traffic) -> Read<Group> {
+    match (traffic.facts.get(arn), traffic.targets.get(arn)) {
+        (
+            Some(Ok(facts)),
+            Some(Dated {
+                at,
+                value: Ok(targets),
+            }),
+        ) => Read::known(groups::group(arn, origin, facts, targets.clone()), *at),
+        (Some(Err(error)), _)
+        | (
+            _,
+            Some(Dated {
+                value: Err(error), ..
+            }),
+        ) => Read::Unread {
+            reason: error.to_string(),
+        },
+        // A template that a rule names since a moment ago.
+        (None, _) | (_, None) => Read::Unread {
+            reason: format!("target group {arn} was not read in this round"),
+        },
+    }
+}
+
+fn own_groups(own: &Own, sides: &Places, traffic: &Traffic) -> Read<OwnGroups> {
+    let Some(found) = own.found() else {
+        return Read::known(OwnGroups::default(), own.at());
+    };
+    let mut spares = Vec::new();
+    for arn in &sides.spares {
+        match group(arn, origin(own, arn), traffic) {
+            Read::Known { value, .. } => spares.push(value),
+            Read::Unread { reason } => return Read::Unread { reason },
+        }
+    }
+    let template = match &found.template {
+        None => Template::Missing,
+        Some(template) => match traffic.facts.get(&template.arn) {
+            Some(Ok(facts)) => Template::Found {
+                settings: template.settings.clone(),
+                attributes: facts.attributes.clone(),
+            },
+            Some(Err(error)) => Template::Unread {
+                reason: error.to_string(),
+            },
+            None => Template::Unread {
+                reason: "it was not read in this round".to_owned(),
+            },
+        },
+    };
+    let value = OwnGroups {
+        template,
+        spares,
+        taken: found.taken.clone(),
+    };
+    Read::known(value, own.at())
+}
