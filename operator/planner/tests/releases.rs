@@ -223,3 +223,24 @@ fn an_unhealthy_blue_does_not_block_the_fix() {
     assert_eq!(operator.run(&mut lab, 600), Ending::Settled);
     assert_eq!(serving(&lab), [("1.4.0".to_owned(), Side::B)]);
 }
+
+/// Found by the walks: half the traffic goes back to a blue of half size, and the split gave green a larger number than
+/// the one that a person had left.
+#[test]
+fn a_split_that_raises_the_other_side_s_number_carries_its_evidence_too() {
+    let (mut lab, mut operator) = settled();
+    lab.wish("1.4.0");
+    for _ in 0..13 {
+        let _ = operator.reconcile(&mut lab).expect("the guard agrees");
+    }
+    let tuning = operator.tuning;
+    operator = Operator::new(&lab);
+    operator.memory.clean_start = None;
+    operator.tuning = tuning;
+    lab.set_production([None, Some(30)]);
+    let blue = lab.services[0].shown.name.clone();
+    lab.scale(&blue, 1);
+    lab.wish("1.3.0");
+    assert_eq!(operator.run(&mut lab, 3_000), Ending::Settled);
+    assert_eq!(serving(&lab), [("1.3.0".to_owned(), Side::A)]);
+}

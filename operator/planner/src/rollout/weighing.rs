@@ -26,7 +26,35 @@ pub(super) fn set_weights(
     if !loses && !view.outage(rule) && !evidence.is_fresh(view.now.mono, view.tuning) {
         return None;
     }
-    write(view, rule, weights, vec![evidence])
+    let other = evidence.side.other();
+    let (from, to) = (
+        weight(rule, other),
+        weights.get()[other.index()].unwrap_or(0),
+    );
+    let also = if to > from {
+        Some(also_rises(view, other, to, weights)?)
+    } else {
+        None
+    };
+    let evidence = [evidence].into_iter().chain(also).collect();
+    write(view, rule, weights, evidence)
+}
+
+/// A split of a hundred raises the other side's number too where a person left a smaller one: that needs its own
+/// evidence, although its share falls.
+fn also_rises(view: &View<'_>, side: Side, to: u32, weights: Weights) -> Option<Evidence> {
+    let sum: u32 = weights.get().iter().flatten().sum();
+    let need = view
+        .reference(None)
+        .saturating_mul(to)
+        .div_ceil(sum.max(1))
+        .max(1);
+    let carries = view
+        .live_on(side)
+        .into_iter()
+        .max_by_key(|service| view.healthy(service))?;
+    view.evidence(carries, need)
+        .filter(|evidence| evidence.healthy >= need)
 }
 
 /// A side without a group is not named; a spare group without weight is named no longer.
