@@ -244,3 +244,39 @@ fn a_split_that_raises_the_other_side_s_number_carries_its_evidence_too() {
     assert_eq!(operator.run(&mut lab, 3_000), Ending::Settled);
     assert_eq!(serving(&lab), [("1.3.0".to_owned(), Side::A)]);
 }
+
+/// Found by the walks and the sweep: the rule gives nobody weight and does not name the group of what lives. Nobody
+/// checks that group then, so it never counts as alive.
+#[test]
+fn a_rule_without_weight_that_does_not_name_what_lives_is_told() {
+    let (mut lab, mut operator) = settled();
+    lab.set_production([None, Some(0)]);
+    for rule in lab.rules.iter_mut().filter(|rule| rule.role == Role::Test) {
+        rule.action = planner::world::Action::Forward {
+            weights: [None, Some(0)],
+            others: Vec::new(),
+            sticky: false,
+        };
+    }
+    let ending = operator.run(&mut lab, 500);
+    assert!(
+        matches!(ending, Ending::Held(Hold::GroupUnnamed { .. })),
+        "{ending:?}"
+    );
+}
+
+/// Found by the walks: the wish's side is empty and has all the weight, and the group of the only service is in no rule.
+#[test]
+fn what_may_take_over_is_named_so_that_it_is_checked() {
+    let (mut lab, mut operator) = settled();
+    lab.wish("1.4.0");
+    for _ in 0..19 {
+        let _ = operator.reconcile(&mut lab).expect("the guard agrees");
+    }
+    lab.set_production([Some(30), None]);
+    lab.wish("1.3.0");
+    let blue = lab.services[0].shown.name.clone();
+    lab.delete(&blue);
+    assert_eq!(operator.run(&mut lab, 3_000), Ending::Settled);
+    assert_eq!(serving(&lab).len(), 1);
+}

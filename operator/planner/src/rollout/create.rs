@@ -27,6 +27,10 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
         return Decision::act(stage, write);
     }
     if let Some(other) = may_take_over(view, side) {
+        // Nobody checks its targets while no rule names its group.
+        if let Some(write) = reference(view, side.other()) {
+            return Decision::act(stage, write);
+        }
         let need = view.reference(Some(other));
         let healthy = view.healthy(other).unwrap_or(0);
         return Decision::wait(stage, WaitingOn::HealthyTargets { healthy, need });
@@ -188,6 +192,17 @@ fn may_take_over<'a>(view: &View<'a>, side: Side) -> Option<&'a Service> {
     others
         .filter(|other| other.desired > 0)
         .find(|other| view.vital(other) != Vital::Dead)
+}
+
+/// No rule names the group, and none has a weight to keep beside it: a sum of zero is never written, and weight never
+/// rises on a group that nobody checked.
+pub(super) fn unnameable(view: &View<'_>, side: Side) -> Option<Hold> {
+    let named = |read: [Option<u32>; 2]| read[side.index()].is_some();
+    let mut rules = view.rules.iter().filter_map(weights);
+    let stuck = !rules.any(named) && !view.tuning.without(ablation::Rule::ReferenceFirst);
+    stuck.then(|| Hold::GroupUnnamed {
+        group: view.group_name(side).to_owned(),
+    })
 }
 
 /// ECS accepts a service only on a group that a rule names, and its targets are health-checked only there: weight 0 is

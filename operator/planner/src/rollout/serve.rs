@@ -13,7 +13,7 @@ use crate::world::{Service, Side};
 use crate::write::Write;
 
 use super::back::back;
-use super::create::reference;
+use super::create::{reference, unnameable};
 use super::decision::Decision;
 use super::forward::forward;
 use super::recorded_stage;
@@ -55,6 +55,9 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
     // Somebody may have taken the group out of a rule since: its targets are `unused` then, and never healthy.
     if let Some(write) = reference(view, side) {
         return Decision::act(stage_so_far(view, course), write);
+    }
+    if let Some(hold) = unnameable(view, side) {
+        return Decision::hold(stage_so_far(view, course), hold);
     }
     let blue = others.iter().filter(|s| s.side != Some(side));
     // Of several on the other group, the largest one says what traffic needs.
