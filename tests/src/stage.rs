@@ -362,7 +362,13 @@ impl Stage {
             "TagResource",
             "DeregisterTaskDefinition",
         ];
-        let elb = ["ModifyListener", "ModifyRule"];
+        let elb = [
+            "ModifyListener",
+            "ModifyRule",
+            "CreateTargetGroup",
+            "ModifyTargetGroupAttributes",
+            "DeleteTargetGroup",
+        ];
         ecs.iter().map(|op| count(Service::Ecs, op)).sum::<u64>()
             + elb.iter().map(|op| count(Service::Elbv2, op)).sum::<u64>()
     }
