@@ -13,6 +13,8 @@ import pathlib
 import botocore
 
 SERVED = {
+    "dynamodb": """CreateTable DescribeTable DeleteTable ListTables
+        PutItem GetItem UpdateItem DeleteItem""",
     "ecs": """CreateCluster DescribeClusters ListClusters DeleteCluster
         RegisterTaskDefinition DescribeTaskDefinition DeregisterTaskDefinition DeleteTaskDefinitions
         ListTaskDefinitions ListTaskDefinitionFamilies

@@ -249,6 +249,11 @@ impl Emulator {
 
     fn carry_out(&self, call: &Call, stale: Option<Millis>) -> Result<Value, AwsError> {
         self.with(|world| {
+            // DynamoDB's way to ask for no lag.
+            let consistent = call.input.get("ConsistentRead") == Some(&Value::Bool(true));
+            if consistent && is_read(&call.operation) {
+                return api::call(world, call);
+            }
             if is_read(&call.operation) {
                 return match self.inner.faults.lagging(call.service, stale, world) {
                     Some(mut past) => api::call(&mut past, call),

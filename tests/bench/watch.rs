@@ -205,6 +205,7 @@ fn name(service: Service) -> &'static str {
         Service::Elbv2 => "elasticloadbalancing",
         Service::Ssm => "ssm",
         Service::AutoScaling => "application-autoscaling",
+        Service::DynamoDb => "dynamodb",
         Service::Sts => "sts",
     }
 }

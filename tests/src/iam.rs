@@ -411,6 +411,10 @@ pub fn asked(
         (Service::Ssm, "GetParameters") => {
             list("Names").iter().map(|name| parameter(name)).collect()
         }
+        (Service::DynamoDb, "GetItem" | "PutItem") => {
+            let table = arn("dynamodb", &format!("table/{}", text("TableName")));
+            vec![one("dynamodb", table, BTreeMap::new())]
+        }
         (Service::AutoScaling, "DescribeScalableTargets") => any("application-autoscaling"),
         (service, operation) => {
             return Err(format!(

@@ -6,6 +6,7 @@
 //! a fraction; the codec renders them as the protocol of the service wants them. No member is `null`.
 
 pub mod autoscaling;
+pub mod dynamodb;
 pub mod ecs;
 pub mod elbv2;
 mod json;
@@ -33,6 +34,8 @@ pub enum Service {
     Ssm,
     /// Application Auto Scaling (AWS JSON 1.1).
     AutoScaling,
+    /// Amazon DynamoDB (AWS JSON 1.0).
+    DynamoDb,
     /// Security Token Service (Query, XML).
     Sts,
 }
@@ -88,6 +91,7 @@ pub fn call(world: &mut World, call: &Call) -> Result<Value, AwsError> {
         Service::Elbv2 => elbv2::call(world, &call.operation, input),
         Service::Ssm => ssm::call(world, &call.operation, input),
         Service::AutoScaling => autoscaling::call(world, &call.operation, input),
+        Service::DynamoDb => dynamodb::call(world, &call.operation, input),
         Service::Sts => sts::call(world, &call.operation, input),
     }
 }

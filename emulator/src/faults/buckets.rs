@@ -37,8 +37,8 @@ fn limits(service: Service, operation: &str) -> Vec<Limit> {
             "PutParameter" => vec![limit("ssm write", 10.0, 3.0)],
             _ => vec![],
         },
-        // No numbers are published for these.
-        Service::AutoScaling | Service::Sts => vec![],
+        // No numbers are published for these; a table on demand takes thousands a second.
+        Service::AutoScaling | Service::DynamoDb | Service::Sts => vec![],
     }
 }
 

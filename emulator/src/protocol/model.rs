@@ -234,11 +234,12 @@ impl Model {
 }
 
 /// Every service, in the order of [`Service`].
-pub const SERVICES: [Service; 5] = [
+pub const SERVICES: [Service; 6] = [
     Service::Ecs,
     Service::Elbv2,
     Service::Ssm,
     Service::AutoScaling,
+    Service::DynamoDb,
     Service::Sts,
 ];
 
@@ -250,12 +251,15 @@ pub fn of(service: Service) -> &'static Model {
     static SSM: LazyLock<Model> = LazyLock::new(|| load(include_str!("../../models/ssm.json")));
     static SCALING: LazyLock<Model> =
         LazyLock::new(|| load(include_str!("../../models/application-autoscaling.json")));
+    static DYNAMODB: LazyLock<Model> =
+        LazyLock::new(|| load(include_str!("../../models/dynamodb.json")));
     static STS: LazyLock<Model> = LazyLock::new(|| load(include_str!("../../models/sts.json")));
     match service {
         Service::Ecs => &ECS,
         Service::Elbv2 => &ELBV2,
         Service::Ssm => &SSM,
         Service::AutoScaling => &SCALING,
+        Service::DynamoDb => &DYNAMODB,
         Service::Sts => &STS,
     }
 }

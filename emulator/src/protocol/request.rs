@@ -194,7 +194,7 @@ pub fn check(service: Service, shape: &str, input: &Value) -> Result<(), AwsErro
     }
     let code = match service {
         Service::Ecs => "InvalidParameterException",
-        Service::Ssm | Service::AutoScaling => "ValidationException",
+        Service::Ssm | Service::AutoScaling | Service::DynamoDb => "ValidationException",
         Service::Elbv2 | Service::Sts => "ValidationError",
     };
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();

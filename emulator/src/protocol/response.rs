@@ -294,7 +294,7 @@ mod tests {
                     };
                     assert_eq!(response.status(), expected, "{shape}");
                     match service {
-                        Service::Ecs | Service::Ssm | Service::AutoScaling => {
+                        Service::Ecs | Service::Ssm | Service::AutoScaling | Service::DynamoDb => {
                             assert_eq!(response.headers()["x-amzn-errortype"], shape.as_str());
                             assert_eq!(
                                 text(&response),

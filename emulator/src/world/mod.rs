@@ -6,6 +6,7 @@
 pub mod agenda;
 pub mod autoscaling;
 pub mod behaviour;
+pub mod dynamodb;
 pub mod ecs;
 pub mod elb;
 pub mod hash;
@@ -47,6 +48,8 @@ pub struct World {
     pub ssm: ssm::Ssm,
     /// Application Auto Scaling.
     pub autoscaling: autoscaling::AutoScaling,
+    /// Amazon DynamoDB.
+    pub dynamodb: dynamodb::DynamoDb,
     /// Modelled users.
     pub traffic: traffic::Traffic,
 }
@@ -66,6 +69,7 @@ impl World {
             elb: elb::Elb::default(),
             ssm: ssm::Ssm::default(),
             autoscaling: autoscaling::AutoScaling::default(),
+            dynamodb: dynamodb::DynamoDb::default(),
             traffic: traffic::Traffic::default(),
         }
     }
