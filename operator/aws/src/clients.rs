@@ -177,6 +177,21 @@ impl Connection {
         self.clients(RetryConfig::disabled(), timeouts, Priority::Write)
     }
 
+    /// A client for the lease, past the budget: nothing is tried twice, nothing takes longer than `limit`.
+    pub(crate) fn lease(&self, limit: Duration) -> aws_sdk_dynamodb::Client {
+        let config = self
+            .config
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts(limit, limit))
+            .build();
+        aws_sdk_dynamodb::Client::from_conf(
+            aws_sdk_dynamodb::config::Builder::from(&config)
+                .interceptor(self.metrics.clone())
+                .build(),
+        )
+    }
+
     fn clients(
         &self,
         retries: RetryConfig,

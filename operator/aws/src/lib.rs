@@ -1,7 +1,7 @@
 //! The wall to AWS: the only room that knows the SDK.
 //!
 //! It implements the runtime's traits and nothing else: [`AwsCloud`] observes, [`AwsWriter`] writes one write at a
-//! time. It decides nothing.
+//! time, [`DynamoDbLease`] keeps the lease. It decides nothing.
 //!
 //! - [`clients`]: one HTTP client and configuration; readers retry a little, writers never.
 //! - [`error`]: one error for every call, and what a failed write leaves behind.
@@ -9,6 +9,7 @@
 //! - [`in_process`]: an AWS without sockets, for tests.
 //! - `group_settings`: a target group's settings, from a template to a request.
 //! - [`names`]: where an application's parameters are. [`params`]: the same for the command line.
+//! - [`lease`]: one item of a DynamoDB table.
 //! - [`read`]: batched observation. [`write`](mod@write): one AWS call a write, and the look before it.
 //!
 //! # Promises
@@ -20,6 +21,7 @@ pub mod clients;
 pub mod error;
 mod group_settings;
 pub mod in_process;
+pub mod lease;
 pub mod metrics;
 pub mod names;
 mod page;
@@ -31,6 +33,7 @@ pub mod write;
 
 pub use clients::{ConnectError, Connection, Settings};
 pub use error::Error;
+pub use lease::DynamoDbLease;
 pub use metrics::CallMetrics;
 pub use names::Names;
 pub use params::Parameters;

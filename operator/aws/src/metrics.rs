@@ -16,8 +16,10 @@ use tokio::time::Instant;
 use crate::error::{self, Kind};
 
 /// Every operation that the operator calls, by service (as in IAM).
-pub const OPERATIONS: [(&str, &str); 29] = [
+pub const OPERATIONS: [(&str, &str); 31] = [
     ("application-autoscaling", "DescribeScalableTargets"),
+    ("dynamodb", "GetItem"),
+    ("dynamodb", "PutItem"),
     ("ecs", "CreateService"),
     ("ecs", "DeleteService"),
     ("ecs", "DeregisterTaskDefinition"),

@@ -113,6 +113,18 @@ pub(crate) struct Run {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) listen: SocketAddr,
+    /// A DynamoDB table by which one of several operators leads and the others stand by; without it, run one at a time
+    #[arg(
+        long,
+        env = "TEAL_LEASE_TABLE",
+        hide_env_values = true,
+        value_name = "NAME",
+        conflicts_with = "observe_only"
+    )]
+    pub(crate) lease_table: Option<String>,
+    /// With --lease-table: how long a leader that is not heard of still leads, at least 24s
+    #[arg(long, env = "TEAL_LEASE_TERM", hide_env_values = true, default_value = "40s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) lease_term: Duration,
     /// Part of AWS's request limits that the operator may use, above 0, at most 1
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     pub(crate) aws_share: f64,

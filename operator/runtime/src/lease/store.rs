@@ -45,6 +45,33 @@ impl LeaseItem {
     }
 }
 
+impl Phase {
+    /// The stable name, as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Awaited => "awaited",
+            Self::Held => "held",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// A text that names no phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a phase of a lease")]
+pub struct NoPhase;
+
+impl std::str::FromStr for Phase {
+    type Err = NoPhase;
+
+    fn from_str(text: &str) -> Result<Self, NoPhase> {
+        [Self::Awaited, Self::Held, Self::Released]
+            .into_iter()
+            .find(|phase| phase.as_str() == text)
+            .ok_or(NoPhase)
+    }
+}
+
 /// The place.
 ///
 /// Both calls are made one at a time, and cut off after [`super::Terms::renew_every`]; one that was cut off or failed

@@ -8,6 +8,7 @@
 
 mod account;
 mod faults;
+mod lease;
 mod operator;
 mod releases;
 mod specs;

@@ -64,6 +64,7 @@ impl Host {
         let options = Options {
             prefixes: vec![stage::PREFIX.to_owned()],
             observe_only: false,
+            lease: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             time_scale: place.time_scale,
         };

@@ -1,15 +1,19 @@
 //! The parts of an operator put together.
 
+use std::collections::BTreeSet;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws::names::Names;
-use aws::{AwsCloud, AwsWriter, CallMetrics, Connection};
+use aws::{AwsCloud, AwsWriter, CallMetrics, Connection, DynamoDbLease};
 use prometheus::Registry;
 use runtime::clock::Clock;
 use runtime::cloud::Cloud;
 use runtime::executor::Mode;
-use runtime::lease::Authority;
+use runtime::lease::{self, Authority, Keeper, LeaseStore};
 use runtime::{Controller, Metrics};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -26,16 +30,28 @@ pub(crate) struct Options {
     pub(crate) prefixes: Vec<String>,
     /// No writer is constructed.
     pub(crate) observe_only: bool,
+    /// By which lease one of several operators leads; none: this one is the only one.
+    pub(crate) lease: Option<Lease>,
     /// Where the HTTP server listens.
     pub(crate) listen: SocketAddr,
     /// See [`pace::settings`].
     pub(crate) time_scale: f64,
 }
 
+/// A lease.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease {
+    /// The DynamoDB table.
+    pub(crate) table: String,
+    /// See [`pace::terms`].
+    pub(crate) term: Duration,
+}
+
 /// An operator that listens and does not run yet.
 #[derive(Debug)]
 pub(crate) struct Operator {
     controller: Controller<AwsCloud, AwsWriter>,
+    keeper: Option<Keeper<DynamoDbLease>>,
     listener: TcpListener,
     sources: Sources,
 }
@@ -61,16 +77,39 @@ impl Operator {
         let cloud = AwsCloud::new(connection, names.clone(), clock);
         let specs = cloud.specs().await?;
         tracing::info!(applications = specs.len(), prefixes = ?options.prefixes, observe_only = options.observe_only, "AWS answers");
+        let metrics = Arc::new(Metrics::new(&registry, env!("CARGO_PKG_VERSION")).map_err(bug)?);
+        let settings = pace::settings(options.time_scale);
+        let (authority, keeper) = match &options.lease {
+            None => (Authority::SingleByDeployment, None),
+            Some(lease) => {
+                let terms = pace::terms(lease.term, options.time_scale);
+                terms.check(settings.write_limit).map_err(|short| {
+                    Failure::new(Exit::Invalid, "--lease-term is too short").because(short)
+                })?;
+                let name = lease_name(&options.prefixes);
+                let store = DynamoDbLease::new(connection, &lease.table, &name, terms.renew_every);
+                let item = store.read().await?;
+                let holder = holder();
+                tracing::info!(
+                    table = lease.table,
+                    lease = name,
+                    holder,
+                    ?item,
+                    "the lease's table answers"
+                );
+                let lease = lease::Lease::new(holder, terms);
+                let (keeper, handle) = Keeper::new(store, lease, clock, Arc::clone(&metrics));
+                (Authority::Lease(handle), Some(keeper))
+            }
+        };
         let mode = if options.observe_only {
             Mode::ObserveOnly
         } else {
             Mode::Apply {
                 writer: AwsWriter::new(connection, names),
-                authority: Authority::SingleByDeployment,
+                authority,
             }
         };
-        let metrics = Arc::new(Metrics::new(&registry, env!("CARGO_PKG_VERSION")).map_err(bug)?);
-        let settings = pace::settings(options.time_scale);
         let controller = Controller::new(cloud, mode, settings, clock, metrics, stop);
         let sources = Sources {
             registry,
@@ -79,6 +118,7 @@ impl Operator {
         };
         Ok(Self {
             controller,
+            keeper,
             listener,
             sources,
         })
@@ -93,6 +133,7 @@ impl Operator {
     pub(crate) async fn run(self) {
         let Self {
             controller,
+            keeper,
             listener,
             sources,
         } = self;
@@ -106,7 +147,16 @@ impl Operator {
                     .await
             })
         };
+        // The lease is given back when every write has ended.
+        let ended = CancellationToken::new();
+        let keeper = keeper.map(|keeper| tokio::spawn(keeper.run(ended.clone())));
         controller.run().await;
+        ended.cancel();
+        if let Some(keeper) = keeper
+            && let Err(broken) = keeper.await
+        {
+            tracing::error!(%broken, "a bug: the keeper of the lease broke");
+        }
         served.cancel();
         // A reader that keeps its connection open does not hold up the stop.
         match tokio::time::timeout(std::time::Duration::from_secs(1), server).await {
@@ -114,6 +164,23 @@ impl Operator {
             Ok(broken) => tracing::warn!(?broken, "the HTTP server broke"),
         }
     }
+}
+
+/// What the lease is of: the operators that serve the same prefixes are one another's standbys.
+fn lease_name(prefixes: &[String]) -> String {
+    let prefixes: BTreeSet<&str> = prefixes
+        .iter()
+        .map(|prefix| prefix.trim_end_matches('/'))
+        .collect();
+    prefixes.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// This process's name: where it runs, for people, and a number that no other process has.
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let unique = RandomState::new().build_hasher().finish();
+    format!("{host}/{}/{unique:016x}", std::process::id())
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

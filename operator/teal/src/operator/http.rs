@@ -10,7 +10,7 @@ use axum::routing::get;
 use crd_schema::ApplicationName;
 use prometheus::{Registry, TextEncoder};
 use runtime::clock::Clock;
-use runtime::snapshot::{Board, Snapshot};
+use runtime::snapshot::{Board, Leadership, Snapshot};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -42,7 +42,10 @@ async fn metrics(State(sources): State<Sources>) -> Response {
 
 async fn healthz(State(sources): State<Sources>) -> Response {
     match sources.board.health().stuck(sources.clock.mono()) {
-        None => Json(json!({"status": "ok"})).into_response(),
+        None => {
+            let role = sources.board.leadership().role.label();
+            Json(json!({"status": "ok", "role": role})).into_response()
+        }
         Some(why) => (
             StatusCode::SERVICE_UNAVAILABLE,
             Json(json!({"status": "stuck", "why": why})),
@@ -53,7 +56,10 @@ async fn healthz(State(sources): State<Sources>) -> Response {
 
 async fn readyz(State(sources): State<Sources>) -> Response {
     match sources.board.ready() {
-        Ok(()) => Json(json!({"status": "ready"})).into_response(),
+        Ok(()) => {
+            let role = sources.board.leadership().role.label();
+            Json(json!({"status": "ready", "role": role})).into_response()
+        }
         Err(missing) => (
             StatusCode::SERVICE_UNAVAILABLE,
             Json(json!({"status": "not ready", "missing": missing})),
@@ -65,7 +71,17 @@ async fn readyz(State(sources): State<Sources>) -> Response {
 async fn applications(State(sources): State<Sources>) -> Json<Value> {
     let all: BTreeMap<_, _> = sources.board.all();
     let all: Vec<View> = all.values().map(|snapshot| View::of(snapshot)).collect();
-    Json(json!({"applications": all}))
+    let Leadership {
+        role,
+        leader,
+        trouble,
+    } = sources.board.leadership();
+    Json(json!({
+        "role": role.label(),
+        "leader": leader,
+        "leaseTrouble": trouble,
+        "applications": all,
+    }))
 }
 
 async fn application(State(sources): State<Sources>, Path(name): Path<String>) -> Response {

@@ -8,4 +8,4 @@ pub(crate) mod http;
 pub(crate) mod pace;
 pub(crate) mod run;
 
-pub(crate) use assemble::{Operator, Options};
+pub(crate) use assemble::{Lease, Operator, Options};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use planner::Tuning;
 use runtime::Settings;
 use runtime::delay::Delays;
+use runtime::lease::Terms;
 use runtime::queue::Limits;
 
 /// The loop's settings with every duration divided by `scale`: waits keep their proportions to the emulator's.
@@ -51,6 +52,11 @@ pub(crate) fn settings(scale: f64) -> Settings {
 /// Our share of AWS's request limits: a world that is faster has them more often.
 pub(crate) fn share(share: f64, scale: f64) -> f64 {
     share * scale.max(1.0)
+}
+
+/// A lease's durations for a term as for AWS.
+pub(crate) fn terms(term: Duration, scale: f64) -> Terms {
+    Terms::of(term.div_f64(scale))
 }
 
 /// How long one write may take: less than the quiescence, at every scale.

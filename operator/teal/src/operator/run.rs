@@ -4,7 +4,7 @@ use aws::{Connection, Settings};
 
 use crate::cli::{self, Global};
 use crate::failure::Failure;
-use crate::operator::{Operator, Options, pace};
+use crate::operator::{Lease, Operator, Options, pace};
 use crate::signals;
 
 /// Runs the operator until SIGTERM or Ctrl-C.
@@ -23,6 +23,10 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Run) -> Result<(), Fai
     let options = Options {
         prefixes: global.prefix.clone(),
         observe_only: arguments.observe_only,
+        lease: arguments.lease_table.clone().map(|table| Lease {
+            table,
+            term: arguments.lease_term,
+        }),
         listen: arguments.listen,
         time_scale: arguments.time_scale,
     };
