@@ -64,7 +64,8 @@ impl Stage {
     }
 
     async fn item(&self) -> Value {
-        let input = json!({"TableName": "leases", "Key": {"lease": {"S": "a"}}, "ConsistentRead": true});
+        let input =
+            json!({"TableName": "leases", "Key": {"lease": {"S": "a"}}, "ConsistentRead": true});
         self.call("GetItem", input).await.unwrap()["Item"].clone()
     }
 }
@@ -219,7 +220,11 @@ async fn what_is_wrong_is_refused_as_aws_refuses_it() {
     ] {
         let refused = stage.call(operation, input.clone()).await.unwrap_err();
         assert_eq!(refused.0, code, "{operation} {input}");
-        assert!(refused.1.contains(text), "{operation} {input}: {}", refused.1);
+        assert!(
+            refused.1.contains(text),
+            "{operation} {input}: {}",
+            refused.1
+        );
     }
 }
 

@@ -294,7 +294,7 @@ mod tests {
     fn what_is_not_emulated_is_refused_as_unknown() {
         for target in [
             "AmazonSSM.StartSession",
-            "DynamoDB_20120810.GetItem",
+            "DynamoDB_20120810.Query",
             "nonsense",
         ] {
             let refused = recognise(&json_request(target, "{}")).unwrap_err();

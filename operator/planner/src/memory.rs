@@ -405,10 +405,9 @@ impl Memory {
         if let Some(sent) = &self.outstanding {
             let read_after = effect::read_at(world, &sent.write).is_some_and(|at| at >= sent.since);
             // Soon after another write of the same thing, a read may show what was so before that one.
-            let fresh = !self.barriers.contains_key(&effect::subject(&sent.write))
-                && !(matches!(sent.write, Write::PutRecord(_))
-                    && self.record_is_fresh(tuning, now));
-            if read_after && fresh && effect::shows(world, &sent.write) {
+            let rewritten = self.barriers.contains_key(&effect::subject(&sent.write))
+                || matches!(sent.write, Write::PutRecord(_)) && self.record_is_fresh(tuning, now);
+            if read_after && !rewritten && effect::shows(world, &sent.write) {
                 let write = sent.write.clone();
                 self.outstanding = None;
                 // One of those that would have this effect landed; it may have been an earlier one.
@@ -543,13 +542,6 @@ impl Memory {
                 None if !unseen.is_empty() => None,
                 known => Some(known.unwrap_or(at)),
             };
-            // ELB checks no target of a group that no rule names: what was healthy before proves nothing after.
-            let named = rules.iter().any(|rule| {
-                matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some())
-            });
-            if !named {
-                self.health[side.index()] = Health::default();
-            }
         }
         // What changes soon after a start may be an earlier self's write that lands late.
         let own = self.leading_since + tuning.quiescence + tuning.staleness;

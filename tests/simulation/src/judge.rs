@@ -126,16 +126,6 @@ impl Judge {
             .any(|(at, act)| *at >= since && which.contains(act))
     }
 
-    /// Weights went there and back between two looks: nobody can have seen it.
-    fn flickered(&self, since: u64) -> bool {
-        let weights = self
-            .acts
-            .iter()
-            .filter(|(at, act)| *at >= since && *act == Act::Weights);
-        let times: Vec<u64> = weights.map(|(at, _)| *at).collect();
-        times.windows(2).any(|two| two[1] - two[0] < 2_000)
-    }
-
     /// A write is about to take effect.
     pub(crate) fn judge(&mut self, lab: &Lab, issue: &Issue) -> Result<(), Violation> {
         let world = lab.observe();
@@ -176,8 +166,10 @@ impl Judge {
             }
             // Traffic that is lost now is moved to what lives, though a removal of unknown outcome may still land there.
             "S4" | "S5" => {
-                self.acted_since(issue.looked, &[Act::Weights, Act::Services, Act::Health])
-                    || self.flickered(issue.looked.saturating_sub(30_000))
+                // Weights that come and go between two looks start the settle time again, and nobody can have seen it.
+                let settling = issue.looked.saturating_sub(30_000);
+                self.acted_since(issue.looked, &[Act::Services, Act::Health])
+                    || self.acted_since(settling, &[Act::Weights])
             }
             "S9" => self.acted_since(issue.looked, &[Act::Services]),
             "S8" => self.acted_since(issue.seen, &[Act::Record]),

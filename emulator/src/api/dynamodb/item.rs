@@ -31,7 +31,6 @@ pub(super) fn put(world: &mut World, input: &Value) -> Result<Value, AwsError> {
     let before = table.items.get(&key).cloned();
     let mut placeholders = Placeholders::of(input);
     meets(input, &mut placeholders, before.as_ref())?;
-    placeholders.all_used()?;
     table.items.insert(key, item);
     answer(input, before, None)
 }
@@ -57,7 +56,6 @@ pub(super) fn update(world: &mut World, input: &Value) -> Result<Value, AwsError
         None => None,
     };
     meets(input, &mut placeholders, before.as_ref())?;
-    placeholders.all_used()?;
     let mut item = before.clone().unwrap_or_else(|| object(input, "Key"));
     if let Some(update) = update {
         if let Some((attribute, _)) = table.key.iter().find(|(name, _)| update.touches(name)) {
@@ -79,7 +77,6 @@ pub(super) fn delete(world: &mut World, input: &Value) -> Result<Value, AwsError
     let before = table.items.get(&key).cloned();
     let mut placeholders = Placeholders::of(input);
     meets(input, &mut placeholders, before.as_ref())?;
-    placeholders.all_used()?;
     table.items.remove(&key);
     answer(input, before, None)
 }
@@ -96,11 +93,11 @@ fn meets(
             "ReturnValuesOnConditionCheckFailure ALL_OLD is not emulated",
         ));
     }
-    let Some(condition) = text(input, "ConditionExpression") else {
-        return Ok(());
-    };
-    let condition = Condition::parse(condition, placeholders)?;
-    if condition.holds(item.unwrap_or(&Map::new())) {
+    let condition = text(input, "ConditionExpression");
+    let condition = condition.map(|condition| Condition::parse(condition, placeholders));
+    let condition = condition.transpose()?;
+    placeholders.all_used()?;
+    if condition.is_none_or(|condition| condition.holds(item.unwrap_or(&Map::new()))) {
         return Ok(());
     }
     Err(AwsError::new(

@@ -24,7 +24,7 @@ use crate::read::release_groups::{self, TagsCache};
 use crate::read::sides::{
     FactsByGroup, Own, PlacesByBalancer, Standings, assemble, load_balancers,
 };
-use crate::read::tasks::{AddressCache, Tasks};
+use crate::read::tasks::Tasks;
 use crate::read::{balancers, definitions, groups, parameters, scaling, services, tasks};
 
 /// One application's wish to be observed.
@@ -42,7 +42,6 @@ pub(crate) struct Reader {
     facts: FactsCache,
     tags: TagsCache,
     revisions: RevisionCache,
-    addresses: AddressCache,
 }
 
 impl fmt::Debug for Reader {
@@ -116,7 +115,6 @@ impl Reader {
             facts: FactsCache::default(),
             tags: TagsCache::default(),
             revisions: RevisionCache::default(),
-            addresses: AddressCache::default(),
         }
     }
 
@@ -326,7 +324,6 @@ impl Reader {
     ) -> Result<(EcsService, Tasks), Error> {
         let tasks = tasks::of_service(
             &self.clients,
-            &self.addresses,
             &application.cluster,
             service,
             application.route.port,

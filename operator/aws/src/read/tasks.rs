@@ -1,7 +1,6 @@
 //! ECS tasks: where a service's tasks listen, and why others stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
 
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{DesiredStatus, Service as EcsService, Task, TaskStopCode};
@@ -19,33 +18,6 @@ const DESCRIBE: &str = "DescribeTasks";
 /// Stopped tasks that are looked at for a cause.
 const MAX_STOPPED: usize = 100;
 
-/// Addresses that are kept before all are forgotten.
-const MAX_KEPT: usize = 5_000;
-
-/// The address of each task that was seen RUNNING, by its ARN: it keeps it until it stops, and then ListTasks does not
-/// list it any more.
-#[derive(Debug, Default)]
-pub(crate) struct AddressCache(Mutex<BTreeMap<String, String>>);
-
-impl AddressCache {
-    fn get(&self, arn: &str) -> Option<String> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(arn).cloned()
-    }
-
-    fn keep(&self, task: &Task) -> Option<String> {
-        let address = address(task)?;
-        if let Some(arn) = task.task_arn() {
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() >= MAX_KEPT {
-                kept.clear();
-            }
-            kept.insert(arn.to_owned(), address.clone());
-        }
-        Some(address)
-    }
-}
-
 /// What is known of a service from its tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tasks {
@@ -58,7 +30,6 @@ pub(crate) struct Tasks {
 /// Reads the tasks of one service: the running ones if it has any, the stopped ones if it is in trouble.
 pub(crate) async fn of_service(
     clients: &Clients,
-    cache: &AddressCache,
     cluster: &str,
     service: &EcsService,
     port: u16,
@@ -70,16 +41,9 @@ pub(crate) async fn of_service(
     let mut tasks = Tasks::default();
     if service.running_count > 0 || service.pending_count > 0 {
         let arns = list(clients, cluster, name, DesiredStatus::Running).await?;
-        let (mut addresses, mut unknown) = (Vec::new(), Vec::new());
-        for arn in arns {
-            match cache.get(&arn) {
-                Some(address) => addresses.push(address),
-                None => unknown.push(arn),
-            }
-        }
-        let new = describe(clients, cluster, name, &unknown).await?;
-        addresses.extend(new.iter().filter_map(|task| cache.keep(task)));
-        let here = addresses.iter().map(|address| format!("{address}:{port}"));
+        let running = describe(clients, cluster, name, &arns).await?;
+        let addresses = running.iter().filter_map(address);
+        let here = addresses.map(|address| format!("{address}:{port}"));
         tasks.addresses = here.collect();
     }
     if is_troubled(service) && service.status() == Some("ACTIVE") {

@@ -78,10 +78,16 @@ async fn one_leads_and_the_other_stands_by_and_only_looks() {
     let (account, shelf, first, second) = two().await;
     // Nobody had the lease: a term and a grace pass before somebody does.
     pass(34).await;
-    assert_eq!((first.role(), second.role()), (Role::Standby, Role::Standby));
+    assert_eq!(
+        (first.role(), second.role()),
+        (Role::Standby, Role::Standby)
+    );
     assert!(account.writes("blog").is_empty());
     pass(300).await;
-    assert_eq!((first.role(), second.role()), (Role::Leading, Role::Standby));
+    assert_eq!(
+        (first.role(), second.role()),
+        (Role::Leading, Role::Standby)
+    );
     assert_eq!(shelf.item().unwrap().holder, "first");
     assert_eq!(
         second.operator.board.leadership().leader.as_deref(),
@@ -120,7 +126,8 @@ async fn a_leader_that_stops_hands_over_and_the_next_one_leads_at_its_next_look(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_dies_in_mid_rollout_is_followed_after_a_term_and_a_grace_and_the_start_bound() {
+async fn a_leader_that_dies_in_mid_rollout_is_followed_after_a_term_and_a_grace_and_the_start_bound()
+ {
     let (account, _, first, second) = two().await;
     while account.writes("blog").len() < 3 {
         pass(1).await;
@@ -136,13 +143,16 @@ async fn a_leader_that_dies_in_mid_rollout_is_followed_after_a_term_and_a_grace_
     assert_eq!(account.writes("blog").len(), writes);
     pass(900).await;
     let all = account.writes("blog");
-    let created = all.iter().filter(|write| write.starts_with("create service"));
+    let created = all
+        .iter()
+        .filter(|write| write.starts_with("create service"));
     assert_eq!(created.count(), 1, "{all:?}");
     assert_eq!(second.operator.waiting_on("blog"), "Nothing");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_is_cut_off_from_the_store_stops_writing_before_the_other_begins_and_stands_by() {
+async fn a_leader_that_is_cut_off_from_the_store_stops_writing_before_the_other_begins_and_stands_by()
+ {
     for trouble in [Trouble::Unreachable, Trouble::Hangs] {
         let (account, _, first, second) = two().await;
         while account.writes("blog").len() < 3 {
