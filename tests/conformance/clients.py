@@ -4,7 +4,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-SERVICES = ["ecs", "elbv2", "ssm", "application-autoscaling", "sts"]
+SERVICES = ["ecs", "elbv2", "ssm", "application-autoscaling", "dynamodb", "sts"]
 REGION = "eu-west-1"
 
 

@@ -220,6 +220,25 @@ def scaling(ecs, aas):
     ecs.get_waiter("services_inactive").wait(cluster="prod", services=["scaled"], WaiterConfig=HURRY)
 
 
+def table(dynamodb):
+    """A lease: taken when nobody has it, given on under a condition."""
+    key, here = {"lease": {"S": "a"}}, dict(TableName="leases")
+    made = dynamodb.create_table(**here, BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[{"AttributeName": "lease", "AttributeType": "S"}], KeySchema=[{"AttributeName": "lease", "KeyType": "HASH"}])
+    has(made, "TableDescription.TableArn", "TableDescription.TableStatus")
+    dynamodb.get_waiter("table_exists").wait(**here, WaiterConfig=HURRY)
+    has(dynamodb.describe_table(**here), "Table.KeySchema.AttributeName", "Table.CreationDateTime")
+    assert dynamodb.list_tables()["TableNames"] == ["leases"]
+    taken = dict(**here, Item=key | {"holder": {"S": "one"}}, ConditionExpression="attribute_not_exists(lease)")
+    dynamodb.put_item(**taken)
+    refused("ConditionalCheckFailedException", dynamodb.put_item, **taken)
+    assert dynamodb.get_item(**here, Key=key, ConsistentRead=True)["Item"]["holder"] == {"S": "one"}
+    dynamodb.update_item(**here, Key=key, UpdateExpression="SET holder = :next", ConditionExpression="holder = :seen", ExpressionAttributeValues={":next": {"S": "two"}, ":seen": {"S": "one"}})
+    dynamodb.delete_item(**here, Key=key)
+    assert "Item" not in dynamodb.get_item(**here, Key=key)
+    refused("ResourceNotFoundException", dynamodb.get_item, TableName="none", Key=key)
+    dynamodb.delete_table(**here)
+
+
 def clear(ecs, elb, balancer, groups, listener, rules):
     for rule in rules:
         elb.delete_rule(RuleArn=rule)
@@ -333,6 +352,7 @@ def main(endpoint):
     listener, rules = routing(elb, balancer, groups)
     service(ecs, elb, groups)
     scaling(ecs, aws["application-autoscaling"])
+    table(aws["dynamodb"])
     clear(ecs, elb, balancer, groups, listener, rules)
     well = {operation for operation, ends in checker.seen.items() if "ok" in ends}
     ill = ill_formed(endpoint, session, served)

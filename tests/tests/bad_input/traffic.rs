@@ -104,7 +104,7 @@ async fn another_group_beside_the_pair() {
     let words = &[
         "listener/app/blog/",
         "targetgroup/maintenance/",
-        "two groups only",
+        "own groups only",
         "take that out",
     ];
     account
