@@ -257,16 +257,6 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_kept_once_its_task_runs() {
-        let cache = AddressCache::default();
-        assert_eq!(cache.keep(&running("PENDING")), None);
-        assert_eq!(cache.get("arn:task/1"), None, "it is described again");
-        assert_eq!(cache.keep(&running("RUNNING")).as_deref(), Some("10.0.0.7"));
-        assert_eq!(cache.get("arn:task/1").as_deref(), Some("10.0.0.7"));
-        assert_eq!(cache.get("arn:task/2"), None);
-    }
-
-    #[test]
     fn trouble_is_the_newest_cause_and_scaling_in_is_none() {
         let service = EcsService::builder()
             .events(event(
