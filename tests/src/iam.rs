@@ -170,7 +170,11 @@ fn texts(value: &Value) -> Result<Vec<String>, String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let all = match value {
         Value::Array(values) => values.iter().map(text).collect(),
-        one => text(one).map(|one| vec![one]),
+        one @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Object(_)) => text(one).map(|one| vec![one]),
     };
     all.ok_or_else(|| format!("{value} is neither a text nor a list of texts"))
 }
