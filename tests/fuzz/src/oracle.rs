@@ -323,9 +323,11 @@ impl Told<'_> {
         let named: Vec<(&str, u32)> = if tuples.is_empty() {
             vec![(text(action, "TargetGroupArn"), 1)]
         } else {
-            let one = |tuple: &Value| match &tuple["Weight"] {
-                Value::Null if tuples.len() == 1 => Some(1),
-                weight => u32::try_from(weight.as_i64()?).ok(),
+            let one = |tuple: &Value| {
+                if tuple["Weight"].is_null() && tuples.len() == 1 {
+                    return Some(1);
+                }
+                u32::try_from(tuple["Weight"].as_i64()?).ok()
             };
             tuples
                 .iter()
