@@ -1,6 +1,10 @@
 //! The dose of every run: the kept inputs as they are, and damaged copies of them.
 
-#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says so by failing"
+)]
 
 use std::path::Path;
 
