@@ -46,6 +46,11 @@ class Script:
             return {}
 
 
+def nobodys(arn):
+    """A well-formed ARN that nothing has: ids are random, and one in sixteen ends with any digit."""
+    return arn[:-1] + ("1" if arn.endswith("0") else "0")
+
+
 def play(aws, vpc, subnets, security_group):
     """A release by hand, and the mistakes one can make at it."""
     call = Script(aws)
@@ -116,7 +121,7 @@ def play(aws, vpc, subnets, security_group):
     listener = made["Listeners"][0]["ListenerArn"]
     call("elbv2", "ModifyListener", ListenerArn=listener, DefaultActions=forward((groups[0], 1), (groups[1], 0)))
     call("elbv2", "DescribeListeners", LoadBalancerArn=balancer)
-    call("elbv2", "DescribeListeners", ListenerArns=[listener[:-1] + "0"])
+    call("elbv2", "DescribeListeners", ListenerArns=[nobodys(listener)])
     beta = [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/beta/*"]}}]
     made = call("elbv2", "CreateRule", ListenerArn=listener, Priority=10, Conditions=beta, Actions=forward((groups[1], 1)))
     rule = made["Rules"][0]["RuleArn"]
@@ -125,7 +130,7 @@ def play(aws, vpc, subnets, security_group):
     rules = call("elbv2", "DescribeRules", ListenerArn=listener)["Rules"]
     call("elbv2", "ModifyRule", RuleArn=rules[-1]["RuleArn"], Actions=forward((groups[0], 1)))
     call("elbv2", "SetRulePriorities", RulePriorities=[{"RuleArn": rule, "Priority": 20}])
-    call("elbv2", "DescribeRules", RuleArns=[rule[:-1] + "0"])
+    call("elbv2", "DescribeRules", RuleArns=[nobodys(rule)])
     call("elbv2", "AddTags", ResourceArns=[groups[0]], Tags=[{"Key": "a", "Value": "b"}])
     call("elbv2", "DescribeTags", ResourceArns=[groups[0]])
     call("elbv2", "RemoveTags", ResourceArns=[groups[0]], TagKeys=["a"])
@@ -169,7 +174,7 @@ def play(aws, vpc, subnets, security_group):
         dict(Priority=50001, Actions=forward((groups[1], 1))),
         dict(Priority=11, Actions=forward(*[(groups[0], 1)] * 6)),
         dict(Priority=12, Actions=forward((groups[0], 1000))),
-        dict(Priority=13, Actions=forward((groups[0][:-1] + "0", 1))),
+        dict(Priority=13, Actions=forward((nobodys(groups[0]), 1))),
     ):
         call("elbv2", "CreateRule", ListenerArn=listener, Conditions=beta, **mistake)
     call("elbv2", "CreateListener", **listen, DefaultActions=forward((groups[1], 1)))

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::account::{self, SECRET};
 use crate::edits::{below, damage, edit};
-use crate::{oracle, well_formed};
+use crate::oracle;
 
 /// The reads of one round.
 const READS: [&str; 14] = [
@@ -81,7 +81,7 @@ enum Damage {
 /// Damages the answers of one read operation. The first byte says which, the second how, the others where.
 ///
 /// No part of the world is known wrongly: it is what the answers say, or it is unread for a reason that fits on a line
-/// and tells no secret. Answers that should be JSON and are none leave everything that needs them unread.
+/// and tells no secret. Answers in JSON that end too soon leave everything that needs them unread.
 pub(crate) fn an_answer_of_aws(data: &[u8]) {
     let [operation, how, choices @ ..] = data else {
         return;
@@ -213,9 +213,11 @@ async fn answer(
             if *response.body() != body {
                 output = Value::Null;
             }
-            // The SDK's reader of XML takes more than XML: only JSON is held to its grammar here.
-            let json = protocol(&received) == Protocol::Json;
-            if json && !well_formed(Protocol::Json, &body) {
+            // The SDK's readers take more than JSON and XML, in what they skip above all, and no bytes for `{}`. An
+            // object that does not end is the least that none may take.
+            let read = serde_json::from_slice::<Value>(&body);
+            let ends = read.is_ok() || read.is_err_and(|error| !error.is_eof());
+            if protocol(&received) == Protocol::Json && !body.is_empty() && !ends {
                 output = Value::String("garbage".to_owned());
             }
         }

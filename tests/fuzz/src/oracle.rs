@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::answers::Exchange;
 
-/// An answer that is neither JSON nor XML.
+/// An answer that ends in the middle.
 const GARBAGE: &str = "garbage";
 
 /// Every reason that a world gives.

@@ -47,6 +47,7 @@ async fn gallery_g01_a_throttled_read_is_not_verified() {
 async fn gallery_g01_fails_without_unknown_is_unsafe() {
     let off = [
         Rule::UnreadRules,
+        Rule::ReferenceFirst,
         Rule::BarrierElb,
         Rule::LookAgain,
         Rule::Guard,

@@ -74,7 +74,7 @@ async fn gallery_g18_production_points_at_an_empty_group() {
 
 #[tokio::test(start_paused = true)]
 async fn gallery_g18_fails_without_repair() {
-    assert!(empty_side(&[Rule::PanicRepair]).await > 0);
+    assert!(empty_side(&[Rule::PanicRepair, Rule::EmptyGroupFirst]).await > 0);
 }
 
 /// Infrastructure code writes the weights that it knows while the release bakes, and again when it is over. Returns
