@@ -47,7 +47,7 @@ test: check-manifests doc-test ## all tests; says what it leaves out for want of
 # Some minutes: a thousand seeded rollouts and single faults at every call that says something new.
 .PHONY: sdk-simulation
 sdk-simulation: ## the operator with its SDK clients under faults, in virtual time
-	TEAL_SIMULATION=full $(CARGO) test --locked --workspace --test sdk_simulation
+	TEAL_DOSE=full $(CARGO) test --locked --workspace --test sdk_simulation
 
 .PHONY: doc-test
 doc-test: ## the examples in the documentation
@@ -86,16 +86,17 @@ bench: ## the numbers of the README's table
 	$(CARGO) build --locked --release -p tests -p teal --bins
 	@$(TARGET)/release/bench $(ARGS)
 
-# Ten thousand cases a property, where it sets no number of its own, instead of 256.
+# TEAL_DOSE says how much the tests search: small (the default), full (more of the simulation with SDK clients) or
+# nightly. Ten thousand cases a property, where it sets no number of its own, instead of 256.
 .PHONY: nightly
 nightly: ## the tests with many more cases; takes long
-	TEAL_NIGHTLY=1 TEAL_NIGHTLY=1 PROPTEST_CASES=$(or $(PROPTEST_CASES),10000) $(CARGO) test --locked --release --workspace --lib --tests
+	TEAL_DOSE=nightly PROPTEST_CASES=$(or $(PROPTEST_CASES),10000) $(CARGO) test --locked --release --workspace --lib --tests
 
 # Every small way to break the file: a test of the planner or the runtime must notice. docs/mutants.md has the rest.
 MUTANTS ?= operator/planner/src/safety.rs operator/runtime/src/executor.rs operator/runtime/src/queue.rs
 .PHONY: mutants
 mutants: .tools/bin/cargo-mutants ## break guard, executor and queue: do tests notice? (MUTANTS="files" MUTANTS_SHARD=k/n)
-	TEAL_SWEEP=short $(CARGO) mutants --colors never --output $(TARGET) $(addprefix --file ,$(MUTANTS)) \
+	$(CARGO) mutants --colors never --output $(TARGET) $(addprefix --file ,$(MUTANTS)) \
 	  $(if $(MUTANTS_SHARD),--shard $(MUTANTS_SHARD))
 
 .tools/bin/cargo-mutants:

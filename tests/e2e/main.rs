@@ -3,7 +3,7 @@
 //! - `stage`: an emulated account with a data plane and users; time passes [`stage::PACE`] times as fast.
 //! - `operator`: `teal run` as a process that can be killed, stopped and continued.
 //! - `verdict`: what must be true when a release is over, whatever happened on the way.
-//! - `plan`: at which calls something happens: a dose, or all of them with `TEAL_NIGHTLY=1`.
+//! - `plan`: at which calls something happens: a dose, or all of them with `TEAL_DOSE=nightly`.
 //! - `matrix`: carries a plan out on several stages at once, and tells what came of it in one line of JSON.
 //! - `killed`: the tests.
 //!

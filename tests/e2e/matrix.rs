@@ -135,14 +135,14 @@ impl Lane {
     }
 }
 
-/// Carries out `each` at the points of a dose or, with `TEAL_NIGHTLY=1`, at all of them; prints what came of it as one
+/// Carries out `each` at the points of a dose or, with `TEAL_DOSE=nightly`, at all of them; prints what came of it as one
 /// line of JSON, and fails when one of them went wrong.
 pub(crate) async fn run<F>(name: &str, each: impl Fn(Lane, Point) -> F + Clone + Send + 'static)
 where
     F: Future<Output = (Lane, Result<End, String>)> + Send,
 {
     let began = Instant::now();
-    let full = std::env::var("TEAL_NIGHTLY").as_deref() == Ok("1");
+    let full = std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "nightly");
     let minutes = std::env::var("TEAL_E2E_MINUTES").ok();
     let until =
         minutes.map(|minutes| began + Duration::from_secs(60 * minutes.parse::<u64>().unwrap()));

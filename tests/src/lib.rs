@@ -8,10 +8,12 @@
     reason = "a test says so by failing"
 )]
 
+mod dose;
 pub mod iam;
 mod operator;
 mod stage;
 pub mod wire;
 
+pub use dose::Dose;
 pub use operator::Operator;
 pub use stage::{Rule, Snapshot, Stage};

@@ -17,7 +17,7 @@ use runtime::controller::Settings as Loop;
 use serde_json::{Value, json};
 use tests::iam::Policy;
 use tests::wire::Wire;
-use tests::{Operator, Stage};
+use tests::{Dose, Operator, Stage};
 
 /// The blog's first group is the template, and the production listener forwards to it alone.
 fn stage() -> Stage {
@@ -259,16 +259,15 @@ async fn a_rule_for_a_group_that_is_about_to_go_costs_nobody_a_request() {
     nobody_lost_a_request(&stage);
 }
 
-/// Killed and started again all along the way: after some writes in a usual run, after each with TEAL_NIGHTLY.
+/// Killed and started again all along the way: after some writes in a usual run, after each with `TEAL_DOSE=nightly`.
 #[tokio::test(start_paused = true)]
 async fn a_kill_after_any_write_changes_nothing_in_the_outcome() {
     let (stage, operator) = serving().await;
     let snapshot = stage.snapshot();
     operator.kill().await;
-    let step = if std::env::var_os("TEAL_NIGHTLY").is_some() {
-        1
-    } else {
-        6
+    let step = match Dose::asked() {
+        Dose::Small | Dose::Full => 6,
+        Dose::Nightly => 1,
     };
     for kill_after in (1..24).step_by(step) {
         let stage = Stage::resumed(&snapshot);

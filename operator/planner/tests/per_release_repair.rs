@@ -233,16 +233,22 @@ fn vacate(lab: &mut Lab, vacant: Vacant, wish: &Release) {
     };
 }
 
+/// `make nightly` asks for everything.
+fn is_night() -> bool {
+    std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "nightly")
+}
+
 fn starts() -> Vec<Start> {
     let mut starts = Vec::new();
     // A third service makes strays and third parties; it triples the sweep, which the nightly one can afford.
-    let third: &[State] = match std::env::var("TEAL_SWEEP").as_deref() {
-        Ok("full") => &[
+    let third: &[State] = if is_night() {
+        &[
             State::Absent,
             State::Healthy(Side::B),
             State::Broken(Side::A),
-        ],
-        Ok(_) | Err(_) => &[State::Absent],
+        ]
+    } else {
+        &[State::Absent]
     };
     for a in WEIGHTS {
         for b in WEIGHTS {
@@ -291,10 +297,7 @@ fn check(start: &Start) -> Result<String, String> {
 
 /// All of them, or in a usual run every 17th: a prime, so that each value of each part is met with each of the others.
 fn starts_per_release() -> Vec<Start> {
-    let step = match std::env::var("TEAL_SWEEP").as_deref() {
-        Ok("full") => 1,
-        Ok(_) | Err(_) => 17,
-    };
+    let step = if is_night() { 1 } else { 17 };
     let all = starts().into_iter().flat_map(|start| {
         VACANT.map(|vacant| Start {
             vacant: Some(vacant),

@@ -1,7 +1,7 @@
 //! Everything that parses, against anything that it may be given.
 //!
 //! A target is a function of bytes that panics where a promise is broken. The tests feed it the kept inputs of `seeds/`
-//! and many damaged copies of them; `TEAL_NIGHTLY` makes them fifty times as many.
+//! and many damaged copies of them; `TEAL_DOSE=nightly` makes them fifty times as many.
 //!
 //! - `documents`: spec, desired value, record, status, tags: what comes back is what was written; refusals say where.
 //! - `answers`: AWS's answers to the operator's reads, held by `oracle` against what was told.

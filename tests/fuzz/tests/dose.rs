@@ -83,7 +83,7 @@ fn dose(name: &str, cases: u32) {
     for seed in &seeds {
         target(seed);
     }
-    let factor = if std::env::var_os("TEAL_NIGHTLY").is_some() {
+    let factor = if std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "nightly") {
         50
     } else {
         1

@@ -1,4 +1,4 @@
-//! With what ships, no property is ever violated. `TEAL_NIGHTLY=1` looks at a hundred times as many states.
+//! With what ships, no property is ever violated. `TEAL_DOSE=nightly` looks at a hundred times as many states.
 
 #![allow(missing_docs, reason = "tests say what they do")]
 
@@ -7,7 +7,7 @@ use model::setup::{Faults, Setup, Stale, Start};
 
 /// Searches, prints what was seen, and fails on any violation.
 fn holds(name: &str, setup: Setup, events: usize, nightly: usize) {
-    let dose = if std::env::var("TEAL_NIGHTLY").is_ok_and(|on| on == "1") {
+    let dose = if std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "nightly") {
         Dose {
             order: Order::Depth(160),
             events: nightly,

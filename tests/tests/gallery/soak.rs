@@ -17,6 +17,7 @@ use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError};
 use runtime::controller::Settings;
 use runtime::lease::Authority;
 use runtime::{Clock, Controller, Metrics, Mode};
+use tests::Dose;
 use tokio_util::sync::CancellationToken;
 
 /// Counts what is allocated.
@@ -168,9 +169,9 @@ fn slope(seen: &[usize], releases: usize) -> f64 {
 
 /// So many releases a block: a dose, or ten thousand in all at night.
 fn releases() -> usize {
-    match std::env::var("TEAL_NIGHTLY").as_deref() {
-        Ok("1") => 1_250,
-        Ok(_) | Err(_) => 40,
+    match Dose::asked() {
+        Dose::Small | Dose::Full => 40,
+        Dose::Nightly => 1_250,
     }
 }
 

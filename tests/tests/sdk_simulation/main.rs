@@ -4,7 +4,7 @@
 //!
 //! A run is a [`plan::Plan`]: data. A failing one is printed as JSON; `TEAL_PLAN=file.json` with the test
 //! `a_plan_from_a_file` replays it and prints its journal; kept in `plans/` it is a regression test.
-//! How much is run: see [`dose`].
+//! How much is run: see [`tests::Dose`].
 
 #![allow(
     clippy::expect_used,
@@ -14,7 +14,6 @@
 )]
 
 mod controls;
-mod dose;
 mod permissions;
 mod plan;
 mod replay;

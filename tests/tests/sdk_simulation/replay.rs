@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use sha2::{Digest, Sha256};
+use tests::Dose;
 
-use crate::dose::Dose;
 use crate::plan::Plan;
 use crate::run::{Report, run};
 
@@ -26,7 +26,7 @@ fn digest(report: &Report) -> String {
 #[test]
 fn the_same_seed_is_the_same_run_bit_for_bit() {
     let seeds = match Dose::asked() {
-        Dose::Light => 0..2,
+        Dose::Small => 0..2,
         Dose::Full | Dose::Nightly => 0..20,
     };
     for seed in seeds {

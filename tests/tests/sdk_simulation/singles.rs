@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use emulator::faults::history::is_read;
 use emulator::faults::{Effect, Fault, FaultSettings, When};
+use tests::Dose;
 use tests::wire::Exchange;
 
-use crate::dose::Dose;
 use crate::plan::{Plan, Scene, kinds};
 use crate::run::run;
 
@@ -20,7 +20,7 @@ fn operations(exchanges: &[Exchange]) -> Vec<String> {
 
 /// The faults of one dose: the n-th call, from 1, and what happens to it.
 ///
-/// Light: every write meets every kind. Full: so does the first read of each operation after each write, which is where
+/// Small: every write meets every kind. Full: so does the first read of each operation after each write, which is where
 /// an answer says something new, with one kind after the other. Nightly: every call meets every kind.
 fn faults(operations: &[String], dose: Dose) -> Vec<(u64, Effect)> {
     let (mut seen, mut chosen) = (BTreeSet::new(), Vec::new());
@@ -34,7 +34,7 @@ fn faults(operations: &[String], dose: Dose) -> Vec<(u64, Effect)> {
             let says_nothing = writes && matches!(effect, Effect::StaleAnswer(_));
             let takes_its_turn = news && call % 11 == index;
             let chooses = match dose {
-                Dose::Light => writes,
+                Dose::Small => writes,
                 Dose::Full => writes || takes_its_turn,
                 Dose::Nightly => true,
             };

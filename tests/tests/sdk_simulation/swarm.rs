@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use crate::dose::Dose;
+use tests::Dose;
+
 use crate::plan::Plan;
 use crate::run::run;
 
 /// Rollouts of each of the four parts.
 fn rollouts() -> u64 {
     match Dose::asked() {
-        Dose::Light => 5,
+        Dose::Small => 5,
         Dose::Full => 250,
         Dose::Nightly => 2_500,
     }

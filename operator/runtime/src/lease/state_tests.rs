@@ -501,7 +501,7 @@ fn fates() -> impl Strategy<Value = Vec<Fate>> {
 
 /// Runs of the search.
 fn cases() -> u32 {
-    if std::env::var_os("TEAL_NIGHTLY").is_some() {
+    if std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "nightly") {
         100_000
     } else {
         500

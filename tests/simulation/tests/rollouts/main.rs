@@ -1,4 +1,4 @@
-//! Many rollouts of the operator that ships, with faults at every point. `TEAL_NIGHTLY=1` carries out all pairs of
+//! Many rollouts of the operator that ships, with faults at every point. `TEAL_DOSE=nightly` carries out all pairs of
 //! faults, and many more of the random mixes.
 
 #![allow(

@@ -7,7 +7,7 @@ use simulation::{Plan, Setup};
 
 /// `make nightly` asks for everything.
 pub(crate) fn is_night() -> bool {
-    std::env::var("TEAL_NIGHTLY").is_ok_and(|on| on == "1")
+    std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "nightly")
 }
 
 /// Carries out `count` plans; every property must hold in each.
