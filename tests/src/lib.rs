@@ -15,5 +15,5 @@ mod stage;
 pub mod wire;
 
 pub use dose::Dose;
-pub use operator::Operator;
+pub use operator::{LEASES, Operator};
 pub use stage::{Rule, Snapshot, Stage};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws::names::Names;
-use aws::{AwsCloud, AwsWriter, CallMetrics, Connection};
+use aws::{AwsCloud, AwsWriter, CallMetrics, Connection, DynamoDbLease};
 use emulator::Emulator;
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -11,9 +11,11 @@ use runtime::clock::Clock;
 use runtime::controller::Settings;
 use runtime::events::Events;
 use runtime::executor::Mode;
-use runtime::lease::Authority;
+use runtime::lease::{Authority, Keeper, Lease, Terms};
+use runtime::metrics::Role;
 use runtime::snapshot::Board;
 use runtime::{Controller, Metrics};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,8 +32,25 @@ pub struct Operator {
     pub events: Events,
     /// From here on nothing leaves it.
     dead: CancellationToken,
+    /// While true, nothing leaves it and no answer reaches it.
+    paused: watch::Sender<bool>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// The task that keeps the lease, and what ends it.
+    keeper: Option<(JoinHandle<()>, CancellationToken)>,
+}
+
+/// The table of the leases, and the lease of the one spec prefix that there is.
+pub const LEASES: &str = "teal-leases";
+const LEASE: &str = "/teal/apps";
+
+/// By what right an operator writes.
+#[derive(Debug, Clone, Copy)]
+enum Right<'a> {
+    None,
+    Deployment,
+    /// The lease, under this name.
+    Lease(&'a str),
 }
 
 impl Operator {
@@ -42,6 +61,25 @@ impl Operator {
 
     /// The same over a wire that keeps what it carries.
     pub fn start_over(wire: &Wire, emulator: &Emulator, settings: Settings, writes: bool) -> Self {
+        let right = if writes {
+            Right::Deployment
+        } else {
+            Right::None
+        };
+        Self::launch(wire, emulator, settings, right)
+    }
+
+    /// One of several, which leads by the lease in the table [`LEASES`]. `holder` is unique to it.
+    pub fn start_leased(
+        wire: &Wire,
+        emulator: &Emulator,
+        settings: Settings,
+        holder: &str,
+    ) -> Self {
+        Self::launch(wire, emulator, settings, Right::Lease(holder))
+    }
+
+    fn launch(wire: &Wire, emulator: &Emulator, settings: Settings, right: Right<'_>) -> Self {
         let wall = emulator.with(|world| world.epoch_unix_ms + world.now);
         let wall = Timestamp::from_millisecond(i64::try_from(wall).expect("a date of today"))
             .expect("in range");
@@ -50,27 +88,52 @@ impl Operator {
         let calls = CallMetrics::new(&registry).expect("a fresh registry");
         let (dead, wire) = (CancellationToken::new(), wire.clone());
         let cut = dead.clone();
+        let (paused, pause) = watch::channel(false);
         let http = aws::in_process::http_client(move |request| {
-            let (cut, wire) = (cut.clone(), wire.clone());
+            let (cut, wire, pause) = (cut.clone(), wire.clone(), pause.clone());
             async move {
                 if cut.is_cancelled() {
                     std::future::pending::<()>().await;
                 }
-                wire.carry(request).await
+                let answer = if *pause.borrow() {
+                    // It leaves when the process goes on, whether somebody waits for it or not.
+                    let (wire, pause) = (wire.clone(), pause.clone());
+                    let late = tokio::spawn(async move {
+                        goes_on(pause).await;
+                        wire.carry(request).await
+                    });
+                    late.await.expect("the wire carries it")
+                } else {
+                    wire.carry(request).await
+                };
+                goes_on(pause).await;
+                answer
             }
         });
         let connection = Connection::in_process(http, clock, &aws::Settings::default(), calls);
         let names = Names::new(&["/teal/apps".to_owned()]);
         let cloud = AwsCloud::new(&connection, names.clone(), clock);
-        let mode = if writes {
-            Mode::Apply {
-                writer: AwsWriter::new(&connection, names),
-                authority: Authority::SingleByDeployment,
-            }
-        } else {
-            Mode::ObserveOnly
-        };
         let metrics = Arc::new(Metrics::new(&registry, "test").expect("a fresh registry"));
+        let (authority, keeper) = match right {
+            Right::None => (None, None),
+            Right::Deployment => (Some(Authority::SingleByDeployment), None),
+            Right::Lease(holder) => {
+                let terms = Terms::default();
+                let store = DynamoDbLease::new(&connection, LEASES, LEASE, terms.renew_every);
+                let lease = Lease::new(holder.to_owned(), terms);
+                let (keeper, handle) = Keeper::new(store, lease, clock, Arc::clone(&metrics));
+                let end = CancellationToken::new();
+                let keeper = tokio::spawn(keeper.run(end.clone()));
+                (Some(Authority::Lease(handle)), Some((keeper, end)))
+            }
+        };
+        let mode = match authority {
+            Some(authority) => Mode::Apply {
+                writer: AwsWriter::new(&connection, names),
+                authority,
+            },
+            None => Mode::ObserveOnly,
+        };
         let stop = CancellationToken::new();
         let controller = Controller::new(cloud, mode, settings, clock, metrics, stop.clone());
         let (board, events) = (controller.board(), controller.events());
@@ -80,9 +143,27 @@ impl Operator {
             registry,
             events,
             dead,
+            paused,
             stop,
             task,
+            keeper,
         }
+    }
+
+    /// Whether it writes, as it shows.
+    pub fn role(&self) -> Role {
+        self.board.leadership().role
+    }
+
+    /// SIGSTOP, as far as AWS can tell: what it sends from now on arrives when it goes on, and so does every answer.
+    /// Its own clock goes on, as a stopped process's does.
+    pub fn pause(&self) {
+        self.paused.send_replace(true);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.paused.send_replace(false);
     }
 
     /// The largest value of a metric over its series; 0 when it has none.
@@ -101,6 +182,9 @@ impl Operator {
     /// `kill -9`: nothing leaves it any more; what it had sent arrives.
     pub async fn kill(self) {
         self.dead.cancel();
+        if let Some((keeper, _)) = self.keeper {
+            keeper.abort();
+        }
         self.task.abort();
         let _ = self.task.await;
     }
@@ -109,5 +193,17 @@ impl Operator {
     pub async fn stop(self) {
         self.stop.cancel();
         self.task.await.expect("the controller ends by itself");
+        if let Some((keeper, end)) = self.keeper {
+            end.cancel();
+            keeper.await.expect("the keeper ends by itself");
+        }
+    }
+}
+
+/// Waits until the process is not paused.
+async fn goes_on(mut paused: watch::Receiver<bool>) {
+    // One that was dropped goes on no more.
+    if paused.wait_for(|paused| !paused).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -11,7 +11,7 @@ use emulator::world::{Settings, World, view};
 use runtime::controller::Settings as Loop;
 use serde_json::{Value, json};
 
-use crate::operator::Operator;
+use crate::operator::{LEASES, Operator};
 
 const SEED: &str = include_str!("../../emulator/seeds/blog.json");
 /// 1 August 2026.
@@ -196,6 +196,17 @@ impl Stage {
     /// An operator with the default bounds.
     pub fn operator(&self) -> Operator {
         Operator::start(&self.emulator, Loop::default(), true)
+    }
+
+    /// The table of the leases, as a person creates it once.
+    pub fn create_leases(&self) {
+        let table = json!({
+            "TableName": LEASES,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "lease", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "lease", "KeyType": "HASH"}],
+        });
+        self.person(Service::DynamoDb, "CreateTable", table);
     }
 
     /// A call as a person makes it, with the AWS CLI.

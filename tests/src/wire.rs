@@ -83,6 +83,16 @@ impl Wire {
         self.lock().exchanges.iter().filter(is_request).count()
     }
 
+    /// Writes that went over it, but those of the lease: when, and which operation.
+    pub fn writes(&self) -> Vec<(u64, String)> {
+        let writes = |exchange: &Exchange| {
+            let operation = exchange.what.strip_prefix("> ")?;
+            let writes = !is_read(operation) && operation != "PutItem";
+            writes.then(|| (exchange.at, operation.to_owned()))
+        };
+        self.lock().exchanges.iter().filter_map(writes).collect()
+    }
+
     /// The permissions that were asked for, each once.
     pub fn asked(&self) -> BTreeSet<Asked> {
         self.lock().asked.clone()
