@@ -16,6 +16,7 @@ mod aborts;
 mod decisions;
 mod failures;
 mod laboratory;
+mod leaders;
 mod names;
 mod reads;
 mod restarts;

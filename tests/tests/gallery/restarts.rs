@@ -1,4 +1,4 @@
-//! Operators that stop, die, lose what they wrote down, or are two.
+//! Operators that stop, die, or lose what they wrote down.
 
 use planner::ablation::Rule;
 use planner::lab::{Ending, Operator};
