@@ -3,6 +3,7 @@
 mod answers;
 mod emulated;
 mod fields;
+mod lease;
 mod lists;
 mod transport;
 
