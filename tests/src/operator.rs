@@ -40,8 +40,8 @@ pub struct Operator {
     keeper: Option<(JoinHandle<()>, CancellationToken)>,
 }
 
-/// The table of the leases, and the lease of the one spec prefix that there is.
-pub const LEASES: &str = "teal-leases";
+/// The table that the shipped policy allows, and the lease of the one spec prefix that there is.
+pub const LEASES: &str = "teal-lease";
 const LEASE: &str = "/teal/apps";
 
 /// By what right an operator writes.

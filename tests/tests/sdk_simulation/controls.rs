@@ -22,6 +22,12 @@ fn removal_without_settling_loses_requests() {
 }
 
 #[test]
+fn weight_without_evidence_of_health_loses_requests() {
+    let found = problems(&Plan::bad(), &[Rule::Capacity, Rule::Guard]);
+    assert!(found.contains("requests were lost"), "{found}");
+}
+
+#[test]
 fn a_rejection_that_is_forgotten_is_no_end() {
     let forgetful = [Rule::RejectionRecord, Rule::RejectionTag];
     let found = problems(&Plan::bad(), &forgetful);

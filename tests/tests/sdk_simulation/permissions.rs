@@ -14,6 +14,11 @@ fn reference() -> Vec<Plan> {
     vec![
         Plan::calm(Scene::Empty, "1.3.0"),
         Plan::calm(Scene::Ruled, "1.4.0"),
+        Plan::calm(Scene::PerRelease, "1.4.0"),
+        Plan {
+            leased: true,
+            ..Plan::calm(Scene::Serving, "1.4.0")
+        },
         Plan::bad(),
         many(),
     ]
@@ -42,10 +47,7 @@ fn no_statement_can_be_left_out() {
         asked.extend(report.asked);
     }
     let policy = policy();
-    // What only a target group for each release needs, since these rollouts have a pair; and only one of several
-    // operators, since this one keeps no lease.
-    let elsewhere = |sid: &String| sid.contains("TargetGroups") || sid == "KeepTheLease";
-    for sid in policy.sids().into_iter().filter(|sid| !elsewhere(sid)) {
+    for sid in policy.sids() {
         let poorer = policy.clone().without(&sid);
         assert!(
             asked

@@ -15,6 +15,8 @@ pub(crate) enum Scene {
     Serving,
     /// 1.3.0 serves behind the listener's default and a rule of its own.
     Ruled,
+    /// 1.3.0 serves from a target group of its own, as every release.
+    PerRelease,
 }
 
 /// One run.
@@ -27,6 +29,9 @@ pub(crate) struct Plan {
     /// The operator looks this often while something is on its way.
     #[serde(default = "default_poll_ms")]
     pub(crate) poll_ms: u64,
+    /// There are two operators, of which one leads by a lease.
+    #[serde(default)]
+    pub(crate) leased: bool,
     /// In the order of their time.
     pub(crate) acts: Vec<Act>,
     /// From the beginning until `quiet_ms`.
@@ -56,9 +61,9 @@ pub(crate) enum Deed {
     Wish(String),
     /// What a container of this version does from now on.
     Behave(String, Behaviour),
-    /// The operator is killed.
+    /// The operator is killed; of two, the one that leads.
     Kill,
-    /// The operator starts, if it does not run.
+    /// Every operator starts that does not run.
     Start,
     /// A person sets the weights of the test listener.
     TestWeights([Option<u64>; 2]),
@@ -75,6 +80,7 @@ impl Plan {
             scene,
             seed: 1,
             poll_ms: default_poll_ms(),
+            leased: false,
             acts: vec![at(0, Deed::Wish(version.to_owned()))],
             faults: FaultSettings::default(),
             quiet_ms: 0,
@@ -131,7 +137,9 @@ impl Plan {
         let mut dice = fastrand::Rng::with_seed(seed);
         let quiet_ms = dice.u64(60_000..240_000);
         let wish = |ms, version: &str| at(ms, Deed::Wish(version.to_owned()));
-        let mut scene = *dice.choice(&[Scene::Serving, Scene::Ruled]).unwrap();
+        let mut scene = *dice
+            .choice(&[Scene::Serving, Scene::Ruled, Scene::PerRelease])
+            .unwrap();
         let later = dice.u64(5_000..200_000);
         let mut acts = match dice.u32(0..7) {
             0 => {
@@ -146,6 +154,8 @@ impl Plan {
         };
         for _ in 0..dice.usize(0..3) {
             let deed = match dice.u32(0..3) {
+                // Of the pair's weights there are none.
+                _ if scene == Scene::PerRelease => Deed::ScaleOut,
                 0 => Deed::TestWeights([Some(dice.u64(0..2)), Some(100)]),
                 1 => Deed::Split,
                 _ => Deed::ScaleOut,
@@ -162,6 +172,7 @@ impl Plan {
             scene,
             seed,
             poll_ms: *dice.choice(&[2_000, 4_000, 8_000]).unwrap(),
+            leased: dice.u32(0..4) == 0,
             acts,
             faults: weather(&mut dice, seed),
             quiet_ms,

@@ -8,6 +8,7 @@ use emulator::faults::FaultSettings;
 use planner::Tuning;
 use planner::ablation::{Rule, Without};
 use runtime::controller::Settings;
+use runtime::metrics::Role;
 use serde_json::{Value, json};
 use tests::iam::{Asked, Policy};
 use tests::wire::{Exchange, Wire};
@@ -97,7 +98,8 @@ pub(crate) fn run_unusual(plan: &Plan, unusual: &Unusual<'_>) -> Report {
             wire,
             stage,
             log,
-            operator: None,
+            operators: [None, None],
+            started: 0,
             patience_s: unusual.patience_s.unwrap_or(PATIENCE_S),
             outputs: String::new(),
         };
@@ -111,7 +113,10 @@ struct Running<'a> {
     wire: Wire,
     stage: Stage,
     log: Log,
-    operator: Option<Operator>,
+    /// The second one only where there is a lease.
+    operators: [Option<Operator>; 2],
+    /// How many were started so far.
+    started: usize,
     patience_s: u64,
     /// What ended operators showed.
     outputs: String,
@@ -178,16 +183,28 @@ impl Running<'_> {
                 self.stage.behave(version, behaviour.clone());
             }
             Deed::Kill => {
-                if let Some(operator) = self.operator.take() {
+                let leads = |operator: &Option<Operator>| {
+                    let operator = operator.as_ref();
+                    operator.is_some_and(|operator| operator.role() == Role::Leading)
+                };
+                let killed = usize::from(leads(&self.operators[1]));
+                if let Some(operator) = self.operators[killed].take() {
                     self.outputs.push_str(&secrets::shown(&operator));
                     operator.kill().await;
                 }
             }
             Deed::Start => {
-                if self.operator.is_none() {
-                    let (wire, emulator) = (&self.wire, &self.stage.emulator);
-                    let operator = Operator::start_over(wire, emulator, self.settings, true);
-                    self.operator = Some(operator);
+                let (wire, emulator) = (&self.wire, &self.stage.emulator);
+                let all = if self.plan.leased { 2 } else { 1 };
+                let stopped = |operator: &&mut Option<Operator>| operator.is_none();
+                for place in self.operators.iter_mut().take(all).filter(stopped) {
+                    self.started += 1;
+                    *place = Some(if self.plan.leased {
+                        let holder = format!("operator-{}", self.started);
+                        Operator::start_leased(wire, emulator, self.settings, &holder)
+                    } else {
+                        Operator::start_over(wire, emulator, self.settings, true)
+                    });
                 }
             }
             Deed::TestWeights(weights) => {
@@ -276,11 +293,24 @@ impl Running<'_> {
         if kept > self.settings.tuning.keep_revisions {
             problems.push(format!("{kept} revisions are left over"));
         }
+        let groups = self
+            .stage
+            .person(Service::Elbv2, "DescribeTargetGroups", json!({}));
+        let groups = groups["TargetGroups"].as_array().map_or(0, Vec::len);
+        // The pair, or template and another one, and what serves.
+        let expected = if self.plan.scene == Scene::PerRelease {
+            3
+        } else {
+            2
+        };
+        if groups != expected {
+            problems.push(format!("{groups} target groups are there, not {expected}"));
+        }
         problems
     }
 
     fn report(&mut self, mut problems: Vec<String>, took_ms: u64) -> Report {
-        if let Some(operator) = &self.operator {
+        for operator in self.operators.iter().flatten() {
             self.outputs.push_str(&secrets::shown(operator));
         }
         problems.extend(self.wire.denied());

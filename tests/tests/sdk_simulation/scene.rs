@@ -44,8 +44,17 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
     };
     let mut stage = Stage::with(settings, |mut spec| {
         spec["spec"]["bakeTime"] = "10s".into();
+        if scene == Scene::PerRelease {
+            let groups = &mut spec["spec"]["traffic"]["routes"][0]["targetGroups"];
+            let from = groups["pair"][0].clone();
+            *groups = json!({"perRelease": {"from": from}});
+        }
         spec
     });
+    if scene == Scene::PerRelease {
+        stage.set_weights([Some(1), None]);
+    }
+    stage.create_leases();
     hide_secrets(&stage);
     if scene == Scene::Ruled {
         add_rule(&stage);
