@@ -313,8 +313,9 @@ impl Memory {
     }
 
     /// Until when a write whose outcome was never known may make, or take away, what `write` counts on: the service
-    /// that it gives weight to may still go, or another one may still come beside the one that it creates. Nothing is
-    /// taken away before all is settled.
+    /// that it gives weight to may still go, another one may still come beside the one that it creates, or the group that
+    /// it takes out of a rule, where its targets are checked no more, may still get weight there. Nothing is taken away
+    /// before all is settled.
     pub fn undone_until(&self, write: &Write, tuning: &Tuning) -> Option<&Unsettled> {
         let lands_late = !tuning.without(ablation::Rule::LateLanding);
         let raises = |side: Side| match write {
@@ -335,6 +336,26 @@ impl Memory {
         let hurts = |late: &&Unsettled| match (&late.write, write) {
             (Write::CreateService { name, .. }, Write::CreateService { name: other, .. }) => {
                 lands_late && name != other
+            }
+            (
+                Write::SetWeights {
+                    rule: raised,
+                    weights: late,
+                    ..
+                },
+                Write::SetWeights {
+                    rule,
+                    seen,
+                    weights,
+                    ..
+                },
+            ) => {
+                let leaves = |side: Side| {
+                    let at = side.index();
+                    late.get()[at] > Some(0) && seen[at].is_some() && weights.get()[at].is_none()
+                };
+                let production = self.weights.contains_key(rule);
+                lands_late && production && raised == rule && Side::BOTH.into_iter().any(leaves)
             }
             _ => {
                 write.is_destructive()
