@@ -49,6 +49,11 @@ test: check-manifests doc-test ## all tests; says what it leaves out for want of
 sdk-simulation: ## the operator with its SDK clients under faults, in virtual time
 	TEAL_DOSE=full $(CARGO) test --locked --workspace --test sdk_simulation
 
+# Some minutes: more than a hundred thousand rollouts, among them every single fault of every reference rollout.
+.PHONY: simulation
+simulation: ## planner, executor, queue and lease under faults as data, in virtual time
+	TEAL_DOSE=full $(CARGO) test --locked --workspace --test rollouts -- --nocapture
+
 .PHONY: doc-test
 doc-test: ## the examples in the documentation
 	$(CARGO) test --locked --workspace --doc --quiet

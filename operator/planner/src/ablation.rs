@@ -51,7 +51,7 @@ pub enum Rule {
     LiveCount,
     /// … takes for granted, from the bake on, that the weights are as they were written.
     LiveWeights,
-    /// … sends on the plan's view, without reading again what the write touches (executor).
+    /// … sends on the plan's view, whatever reading again what the write touches has shown (executor).
     LookAgain,
     /// … takes a bake whose start is not known for one that is over.
     MissingTimer,

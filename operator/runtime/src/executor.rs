@@ -111,16 +111,13 @@ impl<W: CloudWriter> Executor<W> {
             return Enacted::Standby;
         }
         let again = timeout(self.write_limit, writer.still_holds(application, write));
-        let held = if self.tuning.without(Rule::LookAgain) {
-            Ok(Ok(()))
-        } else {
-            again.await
-        };
-        match held.unwrap_or_else(|_| {
+        let held = again.await.unwrap_or_else(|_| {
             Err(Changed::Unread {
                 reason: self.late(),
             })
-        }) {
+        });
+        match held {
+            _ if self.tuning.without(Rule::LookAgain) => {}
             Ok(()) => {}
             Err(Changed::Differs { what }) => return Enacted::Changed(what),
             Err(Changed::Unread { reason }) => return Enacted::Unread(reason),

@@ -1,5 +1,6 @@
 //! Whether a run ended well: L1, L3, L4, L5, and no request lost.
 
+use crd_schema::application::TargetGroups;
 use planner::memory::weight;
 use planner::release::wanted;
 use planner::world::{Role, ServiceStatus};
@@ -40,6 +41,13 @@ pub(crate) fn settled(state: &State) -> Ending {
     }
     if !lab.draining[side.other().index()].is_empty() {
         return violated("L5", "settled with targets that drain");
+    }
+    let per_release = matches!(
+        lab.application.route.groups,
+        TargetGroups::PerRelease { .. }
+    );
+    if per_release && (lab.groups[side.other().index()].is_some() || !lab.spares.is_empty()) {
+        return violated("L5", "settled with a target group that nobody needs");
     }
     if lab.revisions.len() > REVISIONS {
         return violated("L5", format!("{} revisions are kept", lab.revisions.len()));
@@ -87,8 +95,10 @@ fn may_fail(state: &State, version: &str) -> bool {
         return true;
     }
     let broken = state.truth.lab.broken.contains(version);
-    let acts = [Act::Health, Act::Services, Act::Clock, Act::Weights];
-    broken || acts.iter().any(|act| state.judge.acts(*act) > 0)
+    let acts = [Act::Health, Act::Services, Act::Weights];
+    // Two hours are the deadline of every stage.
+    let late = state.judge.acts(Act::Clock) > 1;
+    broken || late || acts.iter().any(|act| state.judge.acts(*act) > 0)
 }
 
 /// S12: two rollouts' worth of writes, for whatever was on its way.
@@ -122,7 +132,13 @@ pub(crate) fn held(state: &State, label: &'static str) -> Ending {
         "NothingToFallBackTo" => {
             fails && (!had_blue || version == Some(BLUE) || acted(Act::Record))
         }
-        "NothingAlive" | "FallBackUnhealthy" => version == Some(GREEN) && acted(Act::Services),
+        // One of two releases was deleted, and the one that is asked for, or both, were ill while they served.
+        "NothingAlive" | "FallBackUnhealthy" => {
+            (version == Some(GREEN) || acted(Act::Health)) && acted(Act::Services)
+        }
+        // Somebody left the production rule without any weight, or all of it on a group whose service is gone.
+        "GroupUnnamed" => acted(Act::Weights),
+        "RuleUnusable" => fails && acted(Act::Services),
         // A create that AWS carries out minutes after its sender died stands beside the next release's service.
         "SharedGroup" => acted(Act::Services) || state.outlived,
         _ => false,

@@ -5,9 +5,10 @@
 //! excused, and nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crd_schema::record::Generation;
-use planner::lab::Lab;
+use planner::lab::{Lab, TASK_START};
 use planner::memory::weight;
 use planner::release::{TAG_GENERATION, parse_generation};
 use planner::safety;
@@ -16,6 +17,9 @@ use planner::world::{Role, Service, ServiceStatus};
 use planner::write::Evidence;
 use planner::{Memory, Side, Tuning, Weights, World, Write};
 use serde_json::{Map, Value};
+
+/// The settle time of the application, in milliseconds.
+const SETTLE: u64 = 10_000;
 
 /// A property that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +43,7 @@ pub(crate) enum Act {
     Wish,
     /// The record, by a person.
     Record,
-    /// A wall clock.
+    /// A wall clock, by an hour.
     Clock,
 }
 
@@ -61,6 +65,19 @@ pub(crate) struct Issue {
     pub(crate) looked: u64,
     /// When it was sent.
     pub(crate) sent: u64,
+    /// Groups without a healthy target then.
+    pub(crate) dead: [bool; 2],
+}
+
+impl Issue {
+    /// From when on nobody who keeps to the age of plans can have seen what was done: the oldest moment of the round of
+    /// reads, and never longer ago than a plan may be old and its reads may lag.
+    fn unseen_since(&self) -> u64 {
+        let tuning = Tuning::default();
+        let bound = (tuning.plan_age + tuning.ecs_staleness).as_millis();
+        let oldest = u64::try_from(bound).map(|bound| self.sent.saturating_sub(bound));
+        self.seen.max(oldest.unwrap_or(0))
+    }
 }
 
 /// What the judge keeps of a run.
@@ -142,6 +159,8 @@ impl Judge {
         if let Err(violation) = checked
             && !self.excused(violation.property, issue)
             && !(violation.property == "S2" && repairs(lab, &issue.write))
+            && !self.restores(violation.property, issue)
+            && !self.harmless(lab, violation.property, issue)
         {
             return Err(Violation {
                 property: violation.property,
@@ -154,35 +173,103 @@ impl Judge {
 
     /// Somebody else did, after the operator looked, what makes this write wrong.
     pub(crate) fn excused(&self, property: &str, issue: &Issue) -> bool {
+        let ms = |bound: Duration| u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
         match property {
-            "S1" | "S10" | "S11" => self.acted_since(issue.seen, &[Act::Services]),
+            // What is read again before a write does not tell whether services that it counts on are still there.
+            "S1" => self.acted_since(issue.unseen_since(), &[Act::Services]),
+            // A group that is out of every rule for a moment, between two looks, is not checked in that moment.
             "S2" => {
-                let evidence = (self.tuning.evidence_age + self.tuning.health_gap).as_millis();
-                let since = issue
-                    .seen
-                    .saturating_sub(u64::try_from(evidence).unwrap_or(u64::MAX));
-                // A group that is out of every rule for a moment, between two looks, is not checked in that moment.
-                self.acted_since(since, &[Act::Services, Act::Health, Act::Weights])
+                self.acted_since(issue.unseen_since(), &[Act::Services, Act::Health])
+                    || self.acted_since(
+                        issue
+                            .unseen_since()
+                            .saturating_sub(ms(self.tuning.health_gap)),
+                        &[Act::Weights],
+                    )
             }
-            // Traffic that is lost now is moved to what lives, though a removal of unknown outcome may still land there.
+            // Weights that come and go between two looks start the settle time again, and nobody can have seen it.
             "S4" | "S5" => {
-                // Weights that come and go between two looks start the settle time again, and nobody can have seen it.
-                let settling = issue.looked.saturating_sub(30_000);
-                self.acted_since(issue.looked, &[Act::Services, Act::Health])
-                    || self.acted_since(settling, &[Act::Weights])
+                self.acted_since(issue.looked, &[Act::Services])
+                    || self.acted_since(issue.looked.saturating_sub(SETTLE), &[Act::Weights])
             }
-            "S9" => self.acted_since(issue.looked, &[Act::Services]),
-            "S8" => self.acted_since(issue.seen, &[Act::Record]),
+            "S9" => self.acted_since(issue.looked, &[Act::Services, Act::Weights]),
+            // A person starts tasks of a service that slept.
+            "S11" => self.acted_since(issue.unseen_since(), &[Act::Services]),
             _ => false,
         }
+    }
+
+    /// It is no harm where it lands, late as it is, or none that anybody could have kept away.
+    fn harmless(&self, lab: &Lab, property: &str, issue: &Issue) -> bool {
+        match (&issue.write, property) {
+            // Weights that were sent while nothing lived, and AWS carries out minutes later: repair waits for nobody.
+            (Write::SetWeights { .. }, "S1" | "Loss") => {
+                issue.dead == [true; 2] && lab.now > issue.sent + self.quiescence()
+            }
+            // One group too many, empty and in no rule: the operator takes it away (L5).
+            (Write::CreateTargetGroup { .. }, "S11") => lab.now > issue.sent + self.quiescence(),
+            // Its targets came when it had had no weight for long: no request ever reached them.
+            (Write::DeleteTargetGroup { group }, "S5") => {
+                let held = |side: &Side| {
+                    let holder = lab.groups[side.index()].as_ref();
+                    holder.is_some_and(|holder| holder.arn == *group)
+                };
+                let Some(side) = Side::BOTH.into_iter().find(held) else {
+                    return false;
+                };
+                let settled = self.oracle.zero_since[side.index()].map(|since| since.0 + SETTLE);
+                let mut on = lab.services.iter().filter(|s| s.shown.side == Some(side));
+                lab.draining[side.index()].is_empty()
+                    && settled.is_some_and(|settled| {
+                        on.all(|s| s.tasks.values().all(|at| at + TASK_START >= settled))
+                    })
+            }
+            _ => false,
+        }
+    }
+
+    /// Q, in milliseconds.
+    fn quiescence(&self) -> u64 {
+        u64::try_from(self.tuning.quiescence.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Somebody took weight away after the last look, and the write, which was to leave it as it was, gives it back.
+    fn restores(&self, property: &str, issue: &Issue) -> bool {
+        let Write::SetWeights { seen, weights, .. } = &issue.write else {
+            return false;
+        };
+        let raises = |side: Side| weights.get()[side.index()] > seen[side.index()];
+        matches!(property, "S1" | "S2")
+            && !Side::BOTH
+                .into_iter()
+                .any(|side| raises(side) && weights.get()[side.index()] != Some(0))
+            && self.acted_since(issue.looked, &[Act::Weights])
     }
 
     /// Somebody else, or the same write sent before, may have done what this write would do: then it looks as if it had
     /// taken effect.
     pub(crate) fn imitated(&self, issue: &Issue) -> bool {
-        let others = [Act::Weights, Act::Services, Act::Record];
+        // An old answer may show what was so before somebody undid it.
+        let lag = match &issue.write {
+            Write::PutRecord(_) | Write::SetWeights { .. } => self.tuning.staleness,
+            _ => self.tuning.ecs_staleness,
+        };
+        let lag = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+        let others: &[Act] = match &issue.write {
+            Write::PutRecord(_) => &[Act::Record],
+            Write::SetWeights { .. } => &[Act::Weights],
+            Write::CreateService { .. }
+            | Write::ScaleService { .. }
+            | Write::TagService { .. }
+            | Write::DeleteService { .. } => &[Act::Services],
+            Write::RegisterTaskDefinition { .. }
+            | Write::CreateTargetGroup { .. }
+            | Write::SetGroupAttributes { .. }
+            | Write::DeleteTargetGroup { .. }
+            | Write::DeregisterTaskDefinition { .. } => &[],
+        };
         let what = issue.write.describe();
-        self.acted_since(issue.sent.saturating_sub(30_000), &others)
+        self.acted_since(issue.sent.saturating_sub(lag), others)
             || self
                 .landed
                 .iter()
@@ -200,7 +287,7 @@ impl Judge {
         let wish = lab.desired.as_ref().map(|(generation, _)| *generation);
         match &issue.write {
             Write::CreateService { name, body, .. } => {
-                if self.names.contains(name) && !self.excused("S10", issue) {
+                if self.names.contains(name) {
                     return violation("S10", format!("{name} was created before"));
                 }
                 let generation = tag(body, TAG_GENERATION).and_then(|text| parse_generation(&text));
@@ -266,8 +353,7 @@ impl Judge {
                         continue;
                     }
                     // What lands after the operator's wait for it is changed back, as a person's change would be.
-                    let wait = u64::try_from(self.tuning.quiescence.as_millis());
-                    if lab.now <= issue.sent + wait.unwrap_or(u64::MAX) {
+                    if lab.now <= issue.sent + self.quiescence() {
                         self.turn(wish, side)?;
                         self.moves_back(lab, services, side, issue)?;
                     }
@@ -294,8 +380,10 @@ impl Judge {
         *turns += u32::from(*direction != Some(side));
         *direction = Some(side);
         let turns = *turns;
+        // What somebody else does turns it away and back.
         let others = [Act::Weights, Act::Services, Act::Health];
-        if turns > 2 && !others.iter().any(|act| self.acts(*act) > 0) {
+        let acts: usize = others.iter().map(|act| self.acts(*act)).sum();
+        if usize::try_from(turns).unwrap_or(usize::MAX) > 2 + 2 * acts {
             return violation("S13", format!("traffic turned {turns} times"));
         }
         Ok(())
@@ -331,7 +419,9 @@ impl Judge {
             && is_wanted
             && alive
             && gains.tags.release.as_ref() != Some(digest)
-            && !self.acted_since(issue.seen.saturating_sub(60_000), &others)
+            // It lived no more when the write was sent.
+            && !issue.dead[to.other().index()]
+            && !self.acted_since(issue.unseen_since(), &others)
         {
             return violation(
                 "S6",
@@ -378,13 +468,20 @@ impl Judge {
         let began = loses && self.losing_since.is_none();
         self.losing_since = loses.then(|| self.losing_since.unwrap_or(lab.now));
         match by {
-            Some(issue) if began && !issue.stalled && !self.lost_by_others(issue) => violation(
-                "Loss",
-                format!(
-                    "{}: requests go to a group without a healthy target",
-                    issue.write.describe()
-                ),
-            ),
+            Some(issue)
+                if began
+                    && !issue.stalled
+                    && !self.lost_by_others(issue)
+                    && !self.harmless(lab, "Loss", issue) =>
+            {
+                violation(
+                    "Loss",
+                    format!(
+                        "{}: requests go to a group without a healthy target",
+                        issue.write.describe()
+                    ),
+                )
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -395,11 +492,7 @@ impl Judge {
     }
 
     fn lost_by_others(&self, issue: &Issue) -> bool {
-        let evidence = (self.tuning.evidence_age + self.tuning.health_gap).as_millis();
-        let since = issue
-            .seen
-            .saturating_sub(u64::try_from(evidence).unwrap_or(u64::MAX));
-        self.acted_since(since, &[Act::Services, Act::Health])
+        self.acted_since(issue.unseen_since(), &[Act::Services, Act::Health])
             || self.acted_since(issue.looked, &[Act::Weights])
     }
 }

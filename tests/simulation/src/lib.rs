@@ -17,6 +17,7 @@
 mod ending;
 mod judge;
 mod kinds;
+mod look;
 pub mod plan;
 mod port;
 mod process;
@@ -24,6 +25,7 @@ pub mod run;
 pub mod scenario;
 pub mod search;
 pub mod shrink;
+mod sides;
 mod sim;
 mod truth;
 

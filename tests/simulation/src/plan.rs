@@ -16,6 +16,9 @@ pub struct Plan {
     /// Who may write.
     #[serde(default, skip_serializing_if = "Operators::is_one")]
     pub operators: Operators,
+    /// Where releases have their targets.
+    #[serde(default, skip_serializing_if = "Groups::is_pair")]
+    pub groups: Groups,
     /// What goes wrong, sorted.
     pub entries: Vec<Entry>,
 }
@@ -34,6 +37,26 @@ pub enum Operators {
 impl Operators {
     fn is_one(&self) -> bool {
         *self == Self::One
+    }
+}
+
+/// Where releases have their targets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Groups {
+    /// Two target groups take turns.
+    #[default]
+    Pair,
+    /// Each release has a target group of its own.
+    PerRelease,
+}
+
+impl Groups {
+    /// Both ways.
+    pub const ALL: [Self; 2] = [Self::Pair, Self::PerRelease];
+
+    fn is_pair(&self) -> bool {
+        *self == Self::Pair
     }
 }
 
@@ -282,6 +305,7 @@ impl Plan {
             about: String::new(),
             scenario,
             operators: Operators::One,
+            groups: Groups::Pair,
             entries,
         }
     }
@@ -292,6 +316,7 @@ impl Plan {
         Self {
             about: self.about.clone(),
             operators: self.operators,
+            groups: self.groups,
             ..Self::new(self.scenario, entries)
         }
     }
@@ -300,6 +325,12 @@ impl Plan {
     #[must_use]
     pub fn by(self, operators: Operators) -> Self {
         Self { operators, ..self }
+    }
+
+    /// The same, with these target groups.
+    #[must_use]
+    pub fn on(self, groups: Groups) -> Self {
+        Self { groups, ..self }
     }
 }
 

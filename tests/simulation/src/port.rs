@@ -5,14 +5,14 @@ use std::future::pending;
 
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
-use planner::memory::{WriteOutcome, weight};
-use planner::world::{Action, Service, ServiceStatus};
-use planner::{Side, World, Write};
+use planner::memory::WriteOutcome;
+use planner::{World, Write};
 use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError};
 use runtime::lease::Phase;
 use runtime::lease::shelf::Shelf;
 use tokio::task::yield_now;
 
+use crate::look::look;
 use crate::plan::{At, Fault};
 use crate::sim::{SIGNATURE, Sim, State, ms};
 use crate::truth::{Answer, stamp};
@@ -237,85 +237,4 @@ pub(crate) fn is_of_write(fault: &Fault) -> bool {
             | Fault::CrashLate { .. }
             | Fault::PauseAfter { .. }
     )
-}
-
-/// What the write touches still is what the plan saw, as the wall to AWS asks it.
-fn look(world: &World, write: &Write) -> Result<(), Changed> {
-    let unread = |reason: &str| {
-        Err(Changed::Unread {
-            reason: reason.to_owned(),
-        })
-    };
-    let differs = |what: String| Err(Changed::Differs { what });
-    let services = || world.services.value().map(Vec::as_slice);
-    let service = |name: &str| -> Option<Option<&Service>> {
-        Some(services()?.iter().find(|service| service.name == name))
-    };
-    let weighted = |side: Side| -> Option<bool> {
-        let rules = world.rules.value()?;
-        Some(rules.iter().any(|rule| weight(rule, side) > 0))
-    };
-    match write {
-        Write::PutRecord(_)
-        | Write::RegisterTaskDefinition { .. }
-        | Write::CreateTargetGroup { .. }
-        | Write::SetGroupAttributes { .. }
-        | Write::DeleteTargetGroup { .. }
-        | Write::DeregisterTaskDefinition { .. } => Ok(()),
-        Write::CreateService { name, .. } => match service(name) {
-            None => unread("services"),
-            Some(Some(found)) if found.status != ServiceStatus::Inactive => {
-                differs(format!("service {name} (none before)"))
-            }
-            Some(_) => Ok(()),
-        },
-        Write::TagService { name, .. } => match service(name) {
-            None => unread("services"),
-            Some(Some(found)) if found.status == ServiceStatus::Active => Ok(()),
-            Some(_) => differs(format!("service {name}")),
-        },
-        Write::ScaleService { name, .. } | Write::DeleteService { name } => {
-            let (from, removes, gone) = match write {
-                Write::ScaleService { from, to, .. } => (*from, to < from, false),
-                _ => (0, true, true),
-            };
-            let Some(found) = service(name) else {
-                return unread("services");
-            };
-            let Some(found) = found.filter(|found| {
-                found.status == ServiceStatus::Active
-                    && found.desired == from
-                    && !(gone && found.running > 0)
-            }) else {
-                return differs(format!("service {name}"));
-            };
-            let company = gone
-                && services().into_iter().flatten().any(|other| {
-                    other.name != found.name
-                        && other.side == found.side
-                        && other.status == ServiceStatus::Active
-                        && other.running > 0
-                });
-            if !removes || company {
-                return Ok(());
-            }
-            match found.side.map(weighted) {
-                Some(None) => unread("rules"),
-                Some(Some(true)) => differs(format!("weight on the group of {name}")),
-                Some(Some(false)) | None => Ok(()),
-            }
-        }
-        Write::SetWeights { rule, seen, .. } => {
-            let Some(rules) = world.rules.value() else {
-                return unread("rules");
-            };
-            let now = rules.iter().find(|known| known.target == *rule);
-            match now.map(|rule| &rule.action) {
-                Some(Action::Forward { weights, .. }) if weights == seen => Ok(()),
-                Some(Action::Forward { .. } | Action::Other { .. } | Action::Missing) | None => {
-                    differs(format!("weights of {rule:?}"))
-                }
-            }
-        }
-    }
 }

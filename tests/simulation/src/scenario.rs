@@ -5,11 +5,11 @@ use std::time::Duration;
 use crd_schema::application::Application;
 use crd_schema::record::{Record, Release};
 use planner::Side;
-use planner::lab::{Lab, application, desired};
+use planner::lab::{Lab, application, desired, per_release};
 use planner::release::wanted;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{At, Entry, Fault};
+use crate::plan::{At, Entry, Fault, Groups};
 
 /// What serves before a scenario begins.
 pub const BLUE: &str = "1.0.0";
@@ -51,8 +51,11 @@ impl Scenario {
     ];
 
     /// A short application: the same stages in less time. Only the bad release may run into its deadline.
-    pub(crate) fn application(self) -> Application {
-        let mut application = application();
+    fn application(self, groups: Groups) -> Application {
+        let mut application = match groups {
+            Groups::Pair => application(),
+            Groups::PerRelease => per_release(),
+        };
         application.bake_time = Duration::from_secs(20);
         let long = Duration::from_secs(7_200);
         application.deadlines.scale_up = match self {
@@ -71,8 +74,8 @@ impl Scenario {
     }
 
     /// The account as it is when the operator starts, at virtual time 0.
-    pub(crate) fn account(self) -> Lab {
-        let mut lab = Lab::new(self.application());
+    pub(crate) fn account(self, groups: Groups) -> Lab {
+        let mut lab = Lab::new(self.application(groups));
         match self {
             Self::FirstRelease => {
                 lab.advance(START);

@@ -12,7 +12,7 @@ use fastrand::Rng;
 
 use crate::judge::Violation;
 use crate::kinds;
-use crate::plan::{At, Entry, Fault, Operators, Plan};
+use crate::plan::{At, Entry, Fault, Groups, Operators, Plan};
 use crate::run::{Ending, Report, Setup, run};
 use crate::scenario::Scenario;
 use crate::shrink::shrink;
@@ -118,15 +118,14 @@ pub fn search(setup: &Setup, count: usize, plan: impl Fn(usize) -> Plan + Sync) 
     total.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Every single fault at every call and, every five seconds, at every time of a scenario.
-pub fn singles(setup: &Setup, scenario: Scenario, operators: Operators) -> Vec<Plan> {
-    let base = Plan::quiet(scenario).by(operators);
-    let quiet = run(&base, setup, false);
+/// Every single fault at every call and, every five seconds, at every time of `base`, in which nothing goes wrong.
+pub fn singles(setup: &Setup, base: &Plan) -> Vec<Plan> {
+    let quiet = run(base, setup, false);
     let mut entries = Vec::new();
     let mut put = |at: At, faults: Vec<Fault>| {
         entries.extend(faults.into_iter().map(|fault| Entry::new(at, fault)));
     };
-    let of_leases = match operators {
+    let of_leases = match base.operators {
         Operators::One => Vec::new(),
         Operators::TwoWithLease => kinds::of_leases(),
     };
@@ -158,14 +157,19 @@ pub fn singles(setup: &Setup, scenario: Scenario, operators: Operators) -> Vec<P
 /// in a number one stands for all.
 #[derive(Debug)]
 pub struct Pairs {
+    groups: Groups,
     slots: Vec<(Scenario, Vec<Entry>)>,
 }
 
 impl Pairs {
     /// Of all scenarios.
-    pub fn new(setup: &Setup) -> Self {
-        let slots = Scenario::ALL.map(|scenario| (scenario, slots(setup, scenario)));
+    pub fn new(setup: &Setup, groups: Groups) -> Self {
+        let slots = Scenario::ALL.map(|scenario| {
+            let base = Plan::quiet(scenario).on(groups);
+            (scenario, slots(setup, &base))
+        });
         Self {
+            groups,
             slots: slots.into(),
         }
     }
@@ -190,7 +194,7 @@ impl Pairs {
                     j += 1;
                 }
                 let pair = [slots[n].clone(), slots[j].clone()];
-                return Plan::new(*scenario, pair);
+                return Plan::new(*scenario, pair).on(self.groups);
             }
             n -= count;
         }
@@ -198,8 +202,8 @@ impl Pairs {
     }
 }
 
-fn slots(setup: &Setup, scenario: Scenario) -> Vec<Entry> {
-    let quiet = run(&Plan::quiet(scenario), setup, false);
+fn slots(setup: &Setup, base: &Plan) -> Vec<Entry> {
+    let quiet = run(base, setup, false);
     let mut slots = Vec::new();
     let mut put = |at: At, faults: Vec<Fault>| {
         slots.extend(faults.into_iter().map(|fault| Entry::new(at, fault)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crd_schema::application::Application;
 use planner::memory::WriteOutcome;
-use planner::{Mono, Write};
+use planner::{Mono, Side, Write};
 use runtime::Clock;
 use runtime::lease::Terms;
 use runtime::lease::shelf::{Shelf, Trouble};
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::judge::{Act, Issue, Judge, Violation, violation};
 use crate::plan::{At, Entry, Fault, Operators, Part, Plan};
 use crate::scenario::{START, Scenario};
+use crate::sides::retold;
 use crate::truth::Truth;
 
 /// Life of a signature: nothing that was sent takes effect later.
@@ -107,7 +108,7 @@ struct Pending {
 
 impl Sim {
     pub(crate) fn new(plan: &Plan, trace: bool) -> Self {
-        let lab = plan.scenario.account();
+        let lab = plan.scenario.account(plan.groups);
         let clock = Clock::starting_at(lab.wall(START));
         let application = Arc::new(lab.application.clone());
         let mut entries = plan.scenario.script();
@@ -311,6 +312,7 @@ impl State {
             seen,
             looked,
             sent: now,
+            dead: Side::BOTH.map(|side| self.truth.lab.healthy(side) == 0),
         };
         self.sent.push(now);
         self.say(|_| format!("op {operator}  write {n}: {}", write.describe()));
@@ -347,27 +349,31 @@ impl State {
 
     /// A write takes effect, or AWS refuses it.
     pub(crate) fn lands(&mut self, issue: &Issue) -> WriteOutcome {
-        let mut judged = self.judge.judge(&self.truth.lab, issue);
+        let groups = self.truth.lab.groups.each_ref();
+        let holders = groups.map(|group| group.as_ref().map(|group| group.arn.clone()));
+        let means = Issue {
+            write: retold(&issue.write, &holders),
+            ..issue.clone()
+        };
+        let mut judged = self.judge.judge(&self.truth.lab, &means);
         let later = self.now() > issue.sent + quiescence(&issue.write);
         let leader = self.lease.as_ref().and_then(Shelf::item);
         let led_on = leader.is_none_or(|item| item.holder == self.holder(issue.operator));
         let outlived = later && (issue.process < self.operators[issue.operator].process || !led_on);
-        // The same request again: ECS answers as it did before, and nothing changes.
-        let repeats = matches!(&issue.write, Write::CreateService { name, .. }
-            if self.truth.lab.services.iter().any(|service| service.shown.name == *name));
-        if repeats || outlived || issue.stalled {
+        if self.truth.has(&issue.write) || outlived || issue.stalled {
             // What outlives remains: it outlived its process, or its leadership, by more than the next one waits for,
             // or its process stood still between the last check and the send.
             self.outlived |= judged.is_err();
             judged = Ok(());
         }
-        if let Write::SetWeights { rule, weights, .. } = &issue.write {
+        if let Write::SetWeights { rule, weights, .. } = &means.write {
             self.truth.reweigh(rule, weights.get());
         }
+        let nodes = self.settled_nodes(issue);
         let outcome = self.truth.lab.apply(&issue.write);
         if outcome == WriteOutcome::Applied {
             self.found(judged);
-            self.found(self.settled_nodes(issue));
+            self.found(nodes);
             self.judge.took_effect(&self.truth.lab, issue);
             self.truth.changed();
             let loses = self.truth.loses_requests();
@@ -401,25 +407,28 @@ impl State {
         if !issue.write.is_destructive() {
             return Ok(());
         }
-        let name = match &issue.write {
-            Write::ScaleService { name, .. } | Write::DeleteService { name } => name,
+        let lab = &self.truth.lab;
+        let (name, side) = match &issue.write {
+            Write::ScaleService { name, .. } | Write::DeleteService { name } => {
+                let found = lab.services.iter().find(|s| s.shown.name == *name);
+                (name.as_str(), found.and_then(|found| found.shown.side))
+            }
+            Write::DeleteTargetGroup { group } => {
+                let holder = |side: &Side| {
+                    let holder = lab.groups[side.index()].as_ref();
+                    holder.is_some_and(|held| held.arn == *group)
+                };
+                (group.as_str(), Side::BOTH.into_iter().find(holder))
+            }
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
             | Write::CreateTargetGroup { .. }
             | Write::SetGroupAttributes { .. }
-            | Write::DeleteTargetGroup { .. }
             | Write::CreateService { .. }
             | Write::SetWeights { .. }
             | Write::TagService { .. }
             | Write::DeregisterTaskDefinition { .. } => return Ok(()),
         };
-        let service = self
-            .truth
-            .lab
-            .services
-            .iter()
-            .find(|service| service.shown.name == *name);
-        let side = service.and_then(|service| service.shown.side);
         let lags = side.is_some_and(|side| self.truth.lags_behind(side));
         if lags && !self.judge.excused("S4", issue) {
             return violation("S4", format!("{name}: some nodes still send to its group"));
@@ -478,7 +487,9 @@ impl State {
                 self.last_fault = self.last_fault.max(until(*seconds));
             }
             Fault::Weights { a, b } => {
-                let weights = [*a, *b];
+                let held = self.truth.lab.groups.each_ref();
+                let weights = [(*a, held[0]), (*b, held[1])];
+                let weights = weights.map(|(weight, held)| weight.filter(|_| held.is_some()));
                 if weights == [None, None] {
                     return;
                 }

@@ -1,14 +1,16 @@
 //! What is so, whatever anybody sees of it: the account, its load balancer's nodes, and writes that are on their way.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use crd_schema::application::RuleTarget;
+use crd_schema::TargetGroupArn;
+use crd_schema::application::{RuleTarget, TargetGroups};
 use planner::lab::{DRAIN, Lab, LabService, TASK_START};
 use planner::memory::weight;
-use planner::world::{Action, Role, Service, ServiceStatus};
-use planner::{Read, Side, World};
+use planner::world::{Action, Origin, Role, Rule, Service, ServiceStatus};
+use planner::{Read, Side, World, Write};
 
 use crate::plan::{Part, Which};
+use crate::sides;
 
 /// From a task that runs to a target that is healthy, in milliseconds.
 const HEALTH_CHECK: u64 = 5_000;
@@ -28,6 +30,8 @@ pub(crate) struct Truth {
     /// Parts that are read as they were.
     frozen: Vec<Frozen>,
     pub(crate) throttled_until: u64,
+    /// The target group that each service was created with, when groups come and go.
+    bound: BTreeMap<String, TargetGroupArn>,
     /// Services that are gone: ECS still describes them by name, as INACTIVE.
     gone: Vec<Service>,
     /// The account as it was, when old answers are part of the plan.
@@ -54,8 +58,9 @@ pub(crate) enum Answer {
 impl Truth {
     pub(crate) fn new(lab: Lab, keep_history: bool) -> Self {
         let history = keep_history.then(|| VecDeque::from([(lab.now, lab.clone())]));
-        Self {
+        let mut truth = Self {
             lab,
+            bound: BTreeMap::new(),
             node_lag: 0,
             adopting: Vec::new(),
             sick: Vec::new(),
@@ -64,6 +69,27 @@ impl Truth {
             throttled_until: 0,
             gone: Vec::new(),
             history,
+        };
+        truth.bind();
+        truth
+    }
+
+    /// Keeps which group each service was created with.
+    fn bind(&mut self) {
+        if matches!(self.lab.application.route.groups, TargetGroups::Pair(_)) {
+            return;
+        }
+        for service in &self.lab.services {
+            let group = service
+                .shown
+                .side
+                .map(|side| &self.lab.groups[side.index()]);
+            if let Some(Some(group)) = group
+                && !self.bound.contains_key(&service.shown.name)
+            {
+                let name = service.shown.name.clone();
+                self.bound.insert(name, group.arn.clone());
+            }
         }
     }
 
@@ -104,6 +130,7 @@ impl Truth {
 
     /// The account changed: what old answers may show is kept.
     pub(crate) fn changed(&mut self) {
+        self.bind();
         if let Some(history) = &mut self.history {
             history.push_back((self.lab.now, self.lab.clone()));
             if history.len() > 12 {
@@ -138,6 +165,10 @@ impl Truth {
     /// Some target of the group passes its health check. As [`Lab::healthy`] counts them, without making a list.
     fn lives(&self, side: Side) -> bool {
         let healthy_from = |started: u64| started + TASK_START + HEALTH_CHECK;
+        let named = |rule: &Rule| matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some());
+        if !self.lab.rules.iter().any(named) {
+            return false;
+        }
         self.lab.services.iter().any(|service| {
             let Service { tags, side: on, .. } = &service.shown;
             let version = tags.version.as_ref();
@@ -241,6 +272,32 @@ impl Truth {
         });
     }
 
+    /// The same request again: AWS answers as it did before, and nothing changes.
+    pub(crate) fn has(&self, write: &Write) -> bool {
+        let lab = &self.lab;
+        let mut groups = lab.groups.iter().flatten().chain(&lab.spares);
+        match write {
+            Write::CreateService { name, .. } => lab
+                .services
+                .iter()
+                .any(|service| service.shown.name == *name),
+            Write::CreateTargetGroup { name, .. } => groups
+                .any(|group| matches!(&group.origin, Origin::Ours { name: held } if held == name)),
+            Write::SetGroupAttributes { group, attributes } => groups.any(|known| {
+                let same = |(key, value)| known.attributes.get(key) == Some(value);
+                known.arn == *group && attributes.iter().all(same)
+            }),
+            Write::DeleteTargetGroup { group } => groups.all(|known| known.arn != *group),
+            Write::PutRecord(_)
+            | Write::RegisterTaskDefinition { .. }
+            | Write::ScaleService { .. }
+            | Write::SetWeights { .. }
+            | Write::TagService { .. }
+            | Write::DeleteService { .. }
+            | Write::DeregisterTaskDefinition { .. } => false,
+        }
+    }
+
     /// What a read shows now of `world`, which is so; services that lists do not show are asked for by name.
     pub(crate) fn read(
         &mut self,
@@ -257,12 +314,17 @@ impl Truth {
             }
         }
         let mut oldest = now;
+        // Who held the sides where the rules were read.
+        let mut named = sides::holders(&world);
         for frozen in &mut self.frozen {
             frozen.turn = !frozen.turn;
             if frozen.flickers && !frozen.turn {
                 continue;
             }
             take(&mut world, &frozen.world, frozen.part);
+            if frozen.part == Part::Rules {
+                named = sides::holders(&frozen.world);
+            }
             oldest = oldest.min(frozen.world.services.at().map_or(now, |at| at.0));
         }
         for answer in answers {
@@ -270,8 +332,17 @@ impl Truth {
                 && let Some(old) = self.as_of(now.saturating_sub(*age))
             {
                 take(&mut world, &old, *part);
+                if *part == Part::Rules {
+                    named = sides::holders(&old);
+                }
                 oldest = oldest.min(now.saturating_sub(*age));
             }
+        }
+        if !self.bound.is_empty() {
+            if let (Some(then), Some(held)) = (named, sides::holders(&world)) {
+                sides::rules(&mut world, &then, &held);
+            }
+            sides::services(&mut world, &self.bound);
         }
         let once = answers.iter().filter_map(|answer| match answer {
             Answer::Unread(part) => Some(*part),

@@ -1,5 +1,5 @@
-//! Many rollouts of the operator that ships, with faults at every point. `TEAL_DOSE=nightly` carries out all pairs of
-//! faults, and many more of the random mixes.
+//! Many rollouts of the operator that ships, with faults at every point. `TEAL_DOSE=full` carries out all single
+//! faults, `TEAL_DOSE=nightly` all pairs, and both more of the random mixes.
 
 #![allow(
     clippy::panic,

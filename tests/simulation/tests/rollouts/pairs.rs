@@ -1,18 +1,18 @@
 //! Every pair of faults; a slice of them, evenly spread, where there is no time for all.
 
 use simulation::Setup;
+use simulation::plan::Groups;
 use simulation::search::Pairs;
 
-use crate::search;
-
-/// Pairs that are looked at in every run of the tests.
-const DOSE: usize = 20_000;
+use crate::search::{self, Dose};
 
 #[test]
 fn of_every_reference_rollout() {
-    let pairs = Pairs::new(&Setup::default());
-    let all = pairs.count();
-    let step = if search::is_night() { 1 } else { all / DOSE };
-    let name = format!("pairs, one in {step} of {all}");
-    search::holds(&name, all.div_ceil(step), |n| pairs.get(n * step));
+    for groups in Groups::ALL {
+        let pairs = Pairs::new(&Setup::default(), groups);
+        let all = pairs.count();
+        let step = Dose::of(all / 2_000, all / 10_000, 1);
+        let name = format!("pairs, {groups:?}, one in {step} of {all}");
+        search::holds(&name, all.div_ceil(step), |n| pairs.get(n * step));
+    }
 }

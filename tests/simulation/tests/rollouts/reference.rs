@@ -1,16 +1,19 @@
 //! With nothing going wrong each reference rollout ends as asked.
 
+use simulation::plan::Groups;
 use simulation::{Ending, Plan, Scenario, Setup, run};
 
 #[test]
 fn each_reference_rollout_ends_as_asked() {
     for scenario in Scenario::ALL {
-        let report = run(&Plan::quiet(scenario), &Setup::default(), true);
-        assert_eq!(
-            report.ending,
-            Ending::Settled,
-            "{scenario:?}:\n{}",
-            report.trace.join("\n")
-        );
+        for groups in Groups::ALL {
+            let report = run(&Plan::quiet(scenario).on(groups), &Setup::default(), true);
+            assert_eq!(
+                report.ending,
+                Ending::Settled,
+                "{scenario:?}, {groups:?}:\n{}",
+                report.trace.join("\n")
+            );
+        }
     }
 }

@@ -5,9 +5,36 @@ use std::path::Path;
 use simulation::search::search;
 use simulation::{Plan, Setup};
 
-/// `make nightly` asks for everything.
-pub(crate) fn is_night() -> bool {
-    std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "nightly")
+/// How much is searched: `TEAL_DOSE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dose {
+    /// With every run of the tests.
+    Small,
+    /// What CI carries out: more than 100,000 rollouts.
+    Full,
+    /// Everything.
+    Nightly,
+}
+
+impl Dose {
+    /// What was asked for.
+    pub(crate) fn asked() -> Self {
+        match std::env::var("TEAL_DOSE").as_deref() {
+            Ok("small") | Err(_) => Self::Small,
+            Ok("full") => Self::Full,
+            Ok("nightly") => Self::Nightly,
+            Ok(other) => panic!("TEAL_DOSE is small, full or nightly, not {other}"),
+        }
+    }
+
+    /// One of three, by dose.
+    pub(crate) fn of<T>(small: T, full: T, nightly: T) -> T {
+        match Self::asked() {
+            Self::Small => small,
+            Self::Full => full,
+            Self::Nightly => nightly,
+        }
+    }
 }
 
 /// Carries out `count` plans; every property must hold in each.

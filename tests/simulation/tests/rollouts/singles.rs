@@ -1,16 +1,28 @@
-//! Every single fault at every call and time of every reference rollout, by one operator and by two with a lease.
+//! Every single fault at every call and time of every reference rollout, by one operator and by two with a lease, with a
+//! pair of target groups and with one for each release.
 
-use simulation::plan::Operators;
+use simulation::plan::{Groups, Operators};
 use simulation::search::singles;
-use simulation::{Scenario, Setup};
+use simulation::{Plan, Scenario, Setup};
 
-use crate::search;
+use crate::search::{self, Dose};
+
+/// With every run of the tests, one in so many is carried out: coprime to how many kinds stand at one point, so that
+/// each kind comes up.
+const SLICE: usize = 13;
 
 fn all(scenario: Scenario) {
-    for operators in [Operators::One, Operators::TwoWithLease] {
-        let plans = singles(&Setup::default(), scenario, operators);
-        let name = format!("singles of {scenario:?} by {operators:?}");
-        search::holds(&name, plans.len(), |n| plans[n].clone());
+    for groups in Groups::ALL {
+        for operators in [Operators::One, Operators::TwoWithLease] {
+            let base = Plan::quiet(scenario).by(operators).on(groups);
+            let plans = singles(&Setup::default(), &base);
+            let step = Dose::of(SLICE, 1, 1);
+            let name =
+                format!("singles of {scenario:?} by {operators:?}, {groups:?}, one in {step}");
+            search::holds(&name, plans.len().div_ceil(step), |n| {
+                plans[n * step].clone()
+            });
+        }
     }
 }
 

@@ -1,23 +1,26 @@
 //! Random mixes of kinds and rates, with a quiet tail; and calls that fail at any rate up to 0.3 all the way (L7).
 
+use simulation::Plan;
+use simulation::plan::Groups;
 use simulation::search::{stubborn, swarm};
 
-use crate::search;
+use crate::search::{self, Dose};
 
-fn dose(day: usize, night: usize) -> usize {
-    if search::is_night() { night } else { day }
+/// Every seed once with a pair of groups, and once with a group for each release.
+fn both(name: &str, count: usize, plan: impl Fn(u64) -> Plan + Sync) {
+    for groups in Groups::ALL {
+        let name = format!("{name}, {groups:?}");
+        search::holds(&name, count, |n| plan(n as u64).on(groups));
+    }
 }
 
 #[test]
 fn of_faults_and_then_a_quiet_tail() {
-    let count = dose(2_000, 1_000_000);
-    search::holds("swarm", count, |n| swarm(n as u64));
+    both("swarm", Dose::of(500, 4_000, 500_000), swarm);
 }
 
 #[test]
 fn of_calls_that_fail_all_the_way() {
-    let count = dose(2_000, 200_000);
-    search::holds("up to a third of the calls failing", count, |n| {
-        stubborn(n as u64)
-    });
+    let count = Dose::of(500, 2_000, 100_000);
+    both("up to a third of the calls failing", count, stubborn);
 }
