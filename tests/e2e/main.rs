@@ -5,11 +5,12 @@
 //! - `verdict`: what must be true when a release is over, whatever happened on the way.
 //! - `plan`: at which calls something happens: a dose, or all of them with `TEAL_DOSE=nightly`.
 //! - `matrix`: carries a plan out on several stages at once, and tells what came of it in one line of JSON.
-//! - `killed`: the tests.
+//! - `killed`, `taken_over`: the tests, with one operator at a time and with two that share a lease.
 //!
-//! `TEAL_E2E_MINUTES` ends a run after so many minutes; what was left is told. The faster time passes, the sooner a plan
-//! is too old to be enacted: a machine that is busy with other things needs a smaller `TEAL_E2E_PACE` than 30, or releases
-//! are held, by "the plan was 355 ms old", until their time is over.
+//! The operator's bounds shrink with the pace: at thirty a plan may be 333 ms old. What the machine takes for a call does
+//! not shrink, so the pace is chosen by how long a process takes to start ([`stage::PACE`]; `TEAL_E2E_PACE` sets it), a
+//! release begins only when the machine is not late, and what is waited for may take as long as something moves.
+//! `TEAL_E2E_MINUTES` ends a run after so many minutes; what was left is told.
 
 #![cfg(all(feature = "emulator", unix))]
 #![allow(
@@ -24,4 +25,5 @@ mod matrix;
 mod operator;
 mod plan;
 mod stage;
+mod taken_over;
 mod verdict;

@@ -46,6 +46,11 @@ impl Point {
         }
     }
 
+    /// It is counted among calls of its operation, which writes.
+    pub(crate) fn is_a_write(&self) -> bool {
+        self.operation.is_some()
+    }
+
     pub(crate) fn json(&self) -> Value {
         json!({"operation": self.operation, "nth": self.nth, "moment": format!("{:?}", self.moment)})
     }
@@ -89,6 +94,18 @@ pub(crate) fn points(calm: &[Entry], full: bool) -> Vec<Point> {
             nth: u64::try_from(nth).unwrap_or(u64::MAX),
             moment,
         }));
+    }
+    points
+}
+
+/// The same for a leader: its writes to the application, and with `full` those of its lease and every call. Else of
+/// each `every` writes one, in one of its moments.
+pub(crate) fn points_of_a_leader(calm: &[Entry], full: bool, every: usize) -> Vec<Point> {
+    let mut points = points(calm, full);
+    if !full {
+        points.retain(|point| point.is_a_write() && point.service != Some(Service::DynamoDb));
+        // Each write has up to three moments: a step that three does not divide meets all of them.
+        points = points.into_iter().step_by(3 * every + 1).collect();
     }
     points
 }

@@ -9,6 +9,7 @@ use emulator::Emulator;
 use emulator::api::Service;
 use emulator::dataplane::load::{Load, Statistics};
 use emulator::dataplane::{DataPlane, Options};
+use emulator::faults::history::is_read;
 use emulator::faults::{Fault, FaultSettings};
 use emulator::seed::Seed;
 use emulator::world::behaviour::Behaviour;
@@ -19,12 +20,27 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// So many times as fast as AWS: the operator's bounds, and what the API gives in seconds.
-pub(crate) static PACE: LazyLock<f64> = LazyLock::new(|| {
-    let chosen = std::env::var("TEAL_E2E_PACE");
-    chosen.map_or(30.0, |chosen| chosen.parse().unwrap())
+///
+/// The operator's bounds shrink with it, what the machine takes for a call does not. So it is as fast as the machine
+/// bears: the age at which a plan is refused stays many times what a process takes to start.
+pub(crate) static PACE: LazyLock<f64> = LazyLock::new(|| match std::env::var("TEAL_E2E_PACE") {
+    Ok(chosen) => chosen.parse().unwrap(),
+    Err(_) => {
+        let starts = (0..5).map(|_| crate::operator::takes_to_start());
+        let slowest = starts.max().unwrap_or_default().as_secs_f64();
+        (PLAN_AGE.as_secs_f64() / (STARTS_IN_PLAN_AGE * slowest))
+            .clamp(5.0, 30.0)
+            .round()
+    }
 });
-/// Longest time that anything may take, on a busy machine.
+/// The operator's bound of a plan's age.
+const PLAN_AGE: Duration = Duration::from_secs(10);
+/// How many times a process could start, one after the other, while a plan is young enough.
+const STARTS_IN_PLAN_AGE: f64 = 16.0;
+/// Longest time in which nothing moves, on a busy machine. Longer than the longest wait by design, Q∞, at every pace.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+/// Longest time that anything may take, however much moves.
+const END: Duration = Duration::from_secs(600);
 /// How often the account is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 /// Users, and how long each rests after an answer.
@@ -32,6 +48,9 @@ const USERS: usize = 4;
 const THINK: Duration = Duration::from_millis(20);
 /// How long the sample application takes for a slow request, in milliseconds.
 const SLOW_MS: u64 = 60;
+
+/// The table of leases.
+pub(crate) const LEASES: &str = "teal-leases";
 
 const SEED: &str = include_str!("../../emulator/seeds/blog.json");
 const REPOSITORY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/blog";
@@ -115,6 +134,16 @@ impl Stage {
             stop,
             parts,
         };
+        let table = json!({
+            "TableName": LEASES,
+            "AttributeDefinitions": [{"AttributeName": "lease", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "lease", "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        });
+        stage
+            .emulator
+            .call(Service::DynamoDb, "CreateTable", table)
+            .expect("CreateTable");
         stage.put("spec", &stage.spec(container).to_string());
         stage
     }
@@ -205,14 +234,33 @@ impl Stage {
         done: impl Fn(&Self) -> bool,
     ) -> Result<(), String> {
         let began = Instant::now();
+        let (mut writes, mut moved) = (self.writes(), began);
         while !done(self) {
-            if began.elapsed() > LIMIT {
-                let status = self.status();
-                return Err(format!("{what}: not within {LIMIT:?}; status {status:#}"));
+            let now = self.writes();
+            if now != writes {
+                (writes, moved) = (now, Instant::now());
+            }
+            if moved.elapsed() > LIMIT || began.elapsed() > END {
+                let (status, took, pace) = (self.status(), began.elapsed(), *PACE);
+                return Err(format!(
+                    "{what}: not within {took:?} at pace {pace}; status {status:#}"
+                ));
             }
             tokio::time::sleep(LOOK).await;
         }
         Ok(())
+    }
+
+    /// How many writes to the application took effect: while they become more, there is progress.
+    fn writes(&self) -> u64 {
+        self.emulator.faults().journal(|journal| {
+            let writes = journal.counts().iter().filter(|(counted, _)| {
+                counted.outcome == "ok"
+                    && counted.service != Some(Service::DynamoDb)
+                    && !is_read(&counted.operation)
+            });
+            writes.map(|(_, count)| count).sum()
+        })
     }
 
     /// Everybody goes home.

@@ -23,9 +23,14 @@ pub(crate) fn is_over(stage: &Stage, version: &str) -> bool {
         && running(stage) == 2
 }
 
-/// What is wrong after the release of `version`; the journal was cleared before it. `late` is the caller whose one
-/// call was let go after its death.
-pub(crate) fn complaints(stage: &Stage, version: &str, late: Option<&str>) -> Vec<String> {
+/// What is wrong after the release of `version`; the journal was cleared before it. `leader` had the lease then; none:
+/// there is no lease. `late` is the caller whose one call was let go after its death.
+pub(crate) fn complaints(
+    stage: &Stage,
+    version: &str,
+    leader: Option<&str>,
+    late: Option<&str>,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut demand = |true_: bool, what: String| {
         if !true_ {
@@ -73,16 +78,23 @@ pub(crate) fn complaints(stage: &Stage, version: &str, late: Option<&str>) -> Ve
             .iter()
             .filter(|entry| entry.outcome == "InternalFailure");
         demand(bugs.count() == 0, "the emulator answers wrongly".to_owned());
+        if let Some(leader) = leader {
+            let others = writes_of_others(&log, leader, late);
+            demand(
+                others.is_empty(),
+                format!("another than the leader wrote: {others:?}"),
+            );
+        }
         let writes: Vec<&Entry> = log
             .into_iter()
-            .filter(|entry| entry.effect && !is_read(&entry.operation))
+            .filter(|entry| entry.effect && is_of_the_application(entry))
             .collect();
         demand(
             writes.iter().filter(|write| !is_status(write)).count() <= WRITES,
             format!("{} writes", writes.len()),
         );
         demand(
-            one_writer_at_a_time(&writes, late),
+            leader.is_some() || one_writer_at_a_time(&writes, late),
             format!(
                 "writers take turns: {:?}",
                 writes.iter().map(|write| &write.caller).collect::<Vec<_>>()
@@ -108,10 +120,47 @@ pub(crate) fn writes_and_looks(stage: &Stage) -> (usize, usize) {
     stage.emulator.faults().journal(|journal| {
         let count = |which: fn(&Entry) -> bool| journal.log().filter(|entry| which(entry)).count();
         (
-            count(|entry| !is_read(&entry.operation) && !is_status(entry)),
+            count(|entry| is_of_the_application(entry) && !is_status(entry)),
             count(|entry| entry.operation == "DescribeServices"),
         )
     })
+}
+
+/// Whether `operator` has taken the lease since the journal was cleared.
+pub(crate) fn leads(stage: &Stage, operator: &str) -> bool {
+    stage.emulator.faults().journal(|journal| {
+        let mut taken = journal.log().filter(|entry| is_lease_held(entry));
+        taken.any(|entry| entry.caller.as_deref() == Some(operator))
+    })
+}
+
+/// Writes to the application that took effect while another operator than its caller had the lease. `leader` had it
+/// first; of `late` one call is spared.
+fn writes_of_others(log: &[&Entry], leader: &str, late: Option<&str>) -> Vec<String> {
+    let mut leader = Some(leader);
+    let mut spared = late;
+    let mut others = Vec::new();
+    for entry in log {
+        let caller = entry.caller.as_deref();
+        if is_lease_held(entry) {
+            leader = caller;
+        } else if entry.effect && is_of_the_application(entry) && caller != leader {
+            if spared.take_if(|late| Some(*late) == caller).is_none() {
+                others.push(format!("{} by {caller:?}", entry.operation));
+            }
+        }
+    }
+    others
+}
+
+/// The lease is taken or renewed.
+fn is_lease_held(entry: &Entry) -> bool {
+    entry.effect && entry.operation == "PutItem" && entry.input["Item"]["phase"]["S"] == "held"
+}
+
+/// It writes, and not the lease.
+fn is_of_the_application(entry: &Entry) -> bool {
+    !is_read(&entry.operation) && entry.service != Some(Service::DynamoDb)
 }
 
 /// No operator writes again after another one wrote, but for the one call that was held back.
