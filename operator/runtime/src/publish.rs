@@ -20,8 +20,6 @@ use crate::worker::Worker;
 
 /// The status is written at most this often, but for a change of phase or stage.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
-/// Longest time that a write of the status may take.
-const STATUS_LIMIT: Duration = Duration::from_secs(10);
 
 impl<C: Cloud, W: CloudWriter> Worker<C, W> {
     /// Tells what came of a reconcile that began at `begun`. Returns how long a changed status is held back, if it is.
@@ -151,7 +149,8 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
     /// not too often.
     async fn write_status(&self, slot: &Slot, status: &Status, now: Mono) -> Option<Duration> {
         let standing = slot.with(|kept| kept.standing);
-        let writer = self.executor.writer_within(standing, STATUS_LIMIT)?;
+        let limit = self.executor.write_limit;
+        let writer = self.executor.writer_within(standing, limit)?;
         let text = status.to_json();
         let due = slot.with(|kept| {
             let told = &mut kept.told;
@@ -175,12 +174,11 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         if let Err(held_back) = due {
             return held_back;
         }
-        let written =
-            tokio::time::timeout(STATUS_LIMIT, writer.put_status(&slot.name, &text)).await;
+        let written = tokio::time::timeout(limit, writer.put_status(&slot.name, &text)).await;
         let error = match written {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {} s", STATUS_LIMIT.as_secs())),
+            Err(_) => Some(format!("no answer within {} s", limit.as_secs())),
         };
         self.metrics.status_written(error.is_none());
         match error {
