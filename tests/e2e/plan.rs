@@ -58,8 +58,8 @@ impl Point {
 
 /// The points of releases that make the calls of `calm`, one that nothing happened in. `full`: every write before, late
 /// and after, and every call, counted over all operations, before and after; those come last, each stretch of them a
-/// sample of the release. Else a dose: the writes of parameters, of which there are many, each in one of its moments,
-/// and the first such sample.
+/// sample of the release. Else a dose: of the writes of parameters, of which there are many, each third in one of its
+/// moments, and a fourth of the first such sample.
 pub(crate) fn points(calm: &[Entry], full: bool) -> Vec<Point> {
     let mut points = Vec::new();
     let mut seen: BTreeMap<(Option<Service>, &str), u64> = BTreeMap::new();
@@ -72,7 +72,10 @@ pub(crate) fn points(calm: &[Entry], full: bool) -> Vec<Point> {
         *nth += 1;
         let mut moments = vec![Moment::Before, Moment::Late, Moment::After];
         if !full && write.operation == "PutParameter" {
-            moments = vec![moments[index % 3]];
+            if index % 3 > 0 {
+                continue;
+            }
+            moments = vec![moments[index / 3 % 3]];
         }
         points.extend(moments.into_iter().map(|moment| Point {
             service: write.service,
@@ -81,8 +84,12 @@ pub(crate) fn points(calm: &[Entry], full: bool) -> Vec<Point> {
             moment,
         }));
     }
-    let samples = if full { STRIDE } else { 1 };
-    let calls = (1..=samples).flat_map(|first| (first..=calm.len()).step_by(STRIDE));
+    let (samples, stride) = if full {
+        (STRIDE, STRIDE)
+    } else {
+        (1, 4 * STRIDE)
+    };
+    let calls = (1..=samples).flat_map(|first| (first..=calm.len()).step_by(stride));
     for (index, nth) in calls.enumerate() {
         let mut moments = vec![Moment::Before, Moment::After];
         if !full {

@@ -45,7 +45,7 @@ const END: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(10);
 /// Users, and how long each rests after an answer.
 const USERS: usize = 4;
-const THINK: Duration = Duration::from_millis(20);
+const THINK: Duration = Duration::from_millis(50);
 /// How long the sample application takes for a slow request, in milliseconds.
 const SLOW_MS: u64 = 60;
 

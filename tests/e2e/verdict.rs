@@ -144,10 +144,12 @@ fn writes_of_others(log: &[&Entry], leader: &str, late: Option<&str>) -> Vec<Str
         let caller = entry.caller.as_deref();
         if is_lease_held(entry) {
             leader = caller;
-        } else if entry.effect && is_of_the_application(entry) && caller != leader {
-            if spared.take_if(|late| Some(*late) == caller).is_none() {
-                others.push(format!("{} by {caller:?}", entry.operation));
-            }
+        } else if entry.effect
+            && is_of_the_application(entry)
+            && caller != leader
+            && spared.take_if(|late| Some(*late) == caller).is_none()
+        {
+            others.push(format!("{} by {caller:?}", entry.operation));
         }
     }
     others
