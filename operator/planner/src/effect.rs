@@ -1,7 +1,10 @@
 //! What a write changes in AWS, and whether a world shows it.
 
+use std::time::Duration;
+
 use crate::release;
 use crate::time::Mono;
+use crate::tuning::Tuning;
 use crate::world::{Action, Group, Origin, RecordParameter, Rule, ServiceStatus, World};
 use crate::write::Write;
 
@@ -36,6 +39,31 @@ pub(crate) fn is_ecs(write: &Write) -> bool {
         | Write::CreateTargetGroup { .. }
         | Write::SetGroupAttributes { .. }
         | Write::DeleteTargetGroup { .. } => false,
+    }
+}
+
+/// How long reads of what it changes may lag.
+pub(crate) fn lag(write: &Write, tuning: &Tuning) -> Duration {
+    if is_ecs(write) {
+        tuning.ecs_staleness
+    } else {
+        tuning.staleness
+    }
+}
+
+/// It sets a value that may have been there before, and that somebody else may set as well.
+pub(crate) fn recurs(write: &Write) -> bool {
+    match write {
+        Write::ScaleService { .. } | Write::SetWeights { .. } => true,
+        Write::PutRecord(_)
+        | Write::RegisterTaskDefinition { .. }
+        | Write::CreateTargetGroup { .. }
+        | Write::SetGroupAttributes { .. }
+        | Write::CreateService { .. }
+        | Write::TagService { .. }
+        | Write::DeleteService { .. }
+        | Write::DeleteTargetGroup { .. }
+        | Write::DeregisterTaskDefinition { .. } => false,
     }
 }
 

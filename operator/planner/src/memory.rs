@@ -424,7 +424,13 @@ impl Memory {
     fn settle_writes(&mut self, world: &World, tuning: &Tuning, now: Now) {
         self.lift_barriers(world, tuning);
         if let Some(sent) = &self.outstanding {
-            let read_after = effect::read_at(world, &sent.write).is_some_and(|at| at >= sent.since);
+            // A value that may have been there before proves nothing while a read may show what was before.
+            let from = if effect::recurs(&sent.write) {
+                sent.since + effect::lag(&sent.write, tuning)
+            } else {
+                sent.since
+            };
+            let read_after = effect::read_at(world, &sent.write).is_some_and(|at| at >= from);
             // Soon after another write of the same thing, a read may show what was so before that one.
             let rewritten = self.barriers.contains_key(&effect::subject(&sent.write))
                 || matches!(sent.write, Write::PutRecord(_)) && self.record_is_fresh(tuning, now);
@@ -448,12 +454,8 @@ impl Memory {
     /// Reads after a barrier's bound show its write.
     fn lift_barriers(&mut self, world: &World, tuning: &Tuning) {
         self.barriers.retain(|_, barrier| {
-            let bound = if effect::is_ecs(&barrier.write) {
-                tuning.ecs_staleness
-            } else {
-                tuning.staleness
-            };
-            effect::read_at(world, &barrier.write).is_none_or(|at| at < barrier.since + bound)
+            let from = barrier.since + effect::lag(&barrier.write, tuning);
+            effect::read_at(world, &barrier.write).is_none_or(|at| at < from)
         });
     }
 
