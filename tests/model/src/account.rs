@@ -1,53 +1,48 @@
 //! The abstract AWS account: what is true, and what reads may show of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crd_schema::TargetGroupArn;
 use crd_schema::application::{RuleTarget, TargetGroups};
-use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record};
-use crd_schema::{ListenerArn, TargetGroupArn};
 use jiff::Timestamp;
 use planner::release;
 use planner::time::{Mono, Now};
-use planner::world::{
-    Action, Base, DesiredParameter, Group, Origin, OwnGroups, RecordParameter, Revision, Role,
-    Rule, Service, ServiceStatus, Tags, Target, TargetState, World,
-};
-use planner::{Read, Side, Write};
-use serde_json::{Map, Value, json};
+use planner::world::{Revision, Service, ServiceStatus, Tags, TargetState};
+use planner::{Side, Write};
+use serde_json::{Map, Value};
 
+use crate::balancer::{Balancer, Sides, TargetGroup, rules};
 use crate::seen::Seen;
 use crate::setup::{Setup, Start, TICK, VERSIONS};
 
 /// Ticks of the deregistration delay, which is also a task's stop time.
-const DRAIN: u8 = 1;
+pub const DRAIN: u8 = 1;
 /// Ticks from DeleteService until the name is free.
 const DELETION: u8 = 1;
 
 /// One ECS service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deployed {
-    /// As AWS shows it, without counts and addresses.
+    /// As AWS shows it, without counts, addresses and side.
     pub shown: Arc<Service>,
+    /// The group that it is bound to.
+    pub group: GroupArn,
     /// Its tasks.
     pub tasks: Vec<Task>,
     /// Its tasks fail their health checks for a while.
     pub sick: bool,
     /// While DRAINING: ticks until it is gone.
     pub leaving: u8,
-    /// How long it had 1, 2, … healthy targets.
+    /// When it had 1, 2, … healthy targets.
     pub health: Vec<Health>,
 }
 
-/// Since when a service has so many healthy targets, and when that had last been so for a tick.
+/// The last two ticks at which a service had so many healthy targets, newest first. What comes and goes between two
+/// looks nobody can see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Health {
-    /// Since when; none while it has fewer.
-    pub since: Option<u64>,
-    /// The last tick at which it was so and had been so a tick before.
-    pub proven: Option<u64>,
-}
+pub struct Health(pub [Option<u64>; 2]);
 
 /// One task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,8 +71,37 @@ pub struct Parameters {
     pub record: Option<(i64, Arc<Record>)>,
 }
 
+/// A group's ARN, in many places.
+pub type GroupArn = Arc<TargetGroupArn>;
+
 /// Targets of each group: address and state.
-pub type Targets = [Vec<(u8, TargetState)>; 2];
+pub type Targets = Vec<(GroupArn, Vec<(u8, TargetState)>)>;
+
+/// A target that is deregistered and still has requests in flight.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Draining {
+    /// Where.
+    pub group: GroupArn,
+    /// The last number of its address.
+    pub address: u8,
+    /// Ticks until it is gone.
+    pub left: u8,
+}
+
+/// A part of the world that one round of reads could not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The desired value.
+    Desired,
+    /// The record.
+    Record,
+    /// Services.
+    Services,
+    /// Rules.
+    Rules,
+    /// Target groups and their health.
+    Groups,
+}
 
 /// Which answer each API gives to one round of reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +114,8 @@ pub struct Reads {
     pub health: usize,
     /// Parameters.
     pub ssm: usize,
+    /// What cannot be read.
+    pub unread: Option<Part>,
 }
 
 /// The account of one application.
@@ -99,16 +125,18 @@ pub struct Account {
     pub now: u64,
     /// Services and task definitions.
     pub ecs: Seen<Ecs>,
-    /// Weights of each production and then each test rule.
-    pub elb: Seen<Vec<[Option<u32>; 2]>>,
+    /// Groups and rules.
+    pub elb: Seen<Balancer>,
     /// Target health.
     pub health: Seen<Targets>,
     /// Parameters.
     pub ssm: Seen<Parameters>,
-    /// Draining targets of each group, and for how many ticks.
-    pub draining: [Vec<(u8, u8)>; 2],
-    /// The last tick at which a production rule gave each group weight.
-    pub weighted: [Option<u64>; 2],
+    /// Draining targets.
+    pub draining: Vec<Draining>,
+    /// The last tick at which a production rule gave a group weight.
+    pub weighted: Vec<(GroupArn, u64)>,
+    /// Which group holds which side: follows from the rest.
+    pub sides: Sides,
 }
 
 impl Ecs {
@@ -126,7 +154,6 @@ impl Account {
     /// As the search begins.
     pub fn new(setup: &Setup) -> Self {
         let first = Setup::generation(1);
-        let rules = setup.application.route.production.len() + setup.application.route.test.len();
         let weights = match setup.start {
             Start::Empty | Start::Anything => [Some(100), None],
             Start::Serving | Start::Shared => [Some(100), Some(0)],
@@ -142,15 +169,17 @@ impl Account {
                 services: Vec::new(),
                 revisions: Vec::new(),
             }),
-            elb: Seen::new(vec![weights; rules]),
-            health: Seen::new([Vec::new(), Vec::new()]),
+            elb: Seen::new(Balancer::new(setup)),
+            health: Seen::new(Vec::new()),
             ssm: Seen::new(Parameters {
                 desired: wish,
                 record: None,
             }),
-            draining: [Vec::new(), Vec::new()],
-            weighted: [None; 2],
+            draining: Vec::new(),
+            weighted: Vec::new(),
+            sides: Sides::default(),
         };
+        account.settle_sides(setup);
         let placed: &[(usize, Side)] = match setup.start {
             Start::Empty | Start::Anything => &[],
             Start::Serving => &[(0, Side::A)],
@@ -159,6 +188,10 @@ impl Account {
         };
         for (n, side) in placed {
             account.place(setup, *n, *side, setup.application.template.desired_count);
+        }
+        let route = &setup.application.route;
+        for rule in 0..route.production.len() + route.test.len() {
+            account.set_weights(setup, rule, weights);
         }
         account.tick(setup);
         account.tick(setup);
@@ -195,15 +228,37 @@ impl Account {
             blue: None,
             rejected: None,
         };
-        self.add(setup, &name, side, count, arn, tags);
+        let group = self.place_group(setup, tags.release.as_deref(), generation, side);
+        self.add(setup, &name, group, count, arn, tags);
         name
+    }
+
+    /// The pair's group of this side, or one made for the release.
+    fn place_group(
+        &mut self,
+        setup: &Setup,
+        digest: Option<&str>,
+        generation: Generation,
+        side: Side,
+    ) -> GroupArn {
+        match &setup.application.route.groups {
+            TargetGroups::Pair(pair) => Arc::new(pair[side.index()].clone()),
+            TargetGroups::PerRelease { .. } => {
+                let application = &setup.application;
+                let name = release::group_name(application, digest.unwrap_or(""), generation, 0);
+                let mut elb = self.elb.truth().clone();
+                let arn = elb.create(&name, side, true);
+                self.change_elb(setup, elb);
+                arn
+            }
+        }
     }
 
     fn add(
         &mut self,
         setup: &Setup,
         name: &str,
-        side: Side,
+        group: GroupArn,
         count: u32,
         task_definition: String,
         tags: Tags,
@@ -212,7 +267,7 @@ impl Account {
             name: name.to_owned(),
             arn: format!("arn-{name}"),
             status: ServiceStatus::Active,
-            side: Some(side),
+            side: None,
             group_gone: false,
             desired: 0,
             running: 0,
@@ -228,6 +283,7 @@ impl Account {
         self.change_ecs(setup, |ecs| {
             ecs.services.push(Deployed {
                 shown: Arc::new(shown),
+                group,
                 tasks: Vec::new(),
                 sick: false,
                 leaving: 0,
@@ -235,6 +291,14 @@ impl Account {
             });
         });
         self.scale(setup, name, count);
+    }
+
+    /// A service that is not the application's takes a place on the group that holds a side.
+    pub fn intrude(&mut self, setup: &Setup, side: Side) {
+        if let Some(group) = self.holder(side).map(|group| Arc::clone(&group.arn)) {
+            let nobodys = Tags::default();
+            self.add(setup, "intruder", group, 1, "theirs:1".to_owned(), nobodys);
+        }
     }
 
     /// Sets a service's count, as UpdateService does.
@@ -254,16 +318,18 @@ impl Account {
                 });
             }
             while service.tasks.len() > count {
-                if let (Some(task), Some(side)) = (service.tasks.pop(), service.shown.side)
-                    && task.running
-                {
-                    gone.push((side, task.address));
+                if let Some(task) = service.tasks.pop().filter(|task| task.running) {
+                    gone.push((Arc::clone(&service.group), task.address));
                 }
             }
         });
-        for (side, address) in gone {
-            self.draining[side.index()].push((address, DRAIN));
-        }
+        gone.retain(|(group, _)| self.elb.truth().position(group).is_some());
+        self.draining
+            .extend(gone.into_iter().map(|(group, address)| Draining {
+                group,
+                address,
+                left: DRAIN,
+            }));
         self.refresh(setup);
     }
 
@@ -323,24 +389,19 @@ impl Account {
         self.change_ssm(setup, |ssm| ssm.record = None);
     }
 
-    /// Sets the weights of the n-th rule.
+    /// A person sets the weights of the n-th rule.
     pub fn set_weights(&mut self, setup: &Setup, n: usize, weights: [Option<u32>; 2]) {
-        let mut rules = self.elb.truth().clone();
-        rules[n] = weights;
-        self.note_weights(setup);
-        let until = self.now + bound(setup.tuning.staleness);
-        self.elb.set(rules, self.now, until);
-        self.note_weights(setup);
+        let mut elb = self.elb.truth().clone();
+        elb.set_weights(n, &self.sides, weights);
+        self.change_elb(setup, elb);
     }
 
     /// A tick passes.
     pub fn tick(&mut self, setup: &Setup) {
         self.now += 1;
         self.note_weights(setup);
-        for side in &mut self.draining {
-            side.iter_mut().for_each(|(_, left)| *left -= 1);
-            side.retain(|(_, left)| *left > 0);
-        }
+        self.draining.iter_mut().for_each(|target| target.left -= 1);
+        self.draining.retain(|target| target.left > 0);
         self.change_ecs(setup, |ecs| {
             for service in &mut ecs.services {
                 service
@@ -390,13 +451,15 @@ impl Account {
                     },
                 );
             }),
-            Write::CreateService { name, side, body } => {
-                let named = |weights: &[Option<u32>; 2]| weights[side.index()].is_some();
+            Write::CreateService { name, body, .. } => {
                 let exists = |s: &Deployed| {
                     s.shown.name == *name && s.shown.status != ServiceStatus::Inactive
                 };
-                let exists = self.ecs.truth().services.iter().any(exists);
-                if exists || !self.elb.truth().iter().any(named) {
+                let elb = self.elb.truth();
+                let group = group_of(body).ok_or(Refused)?;
+                let n = elb.position(&group).ok_or(Refused)?;
+                let named = elb.weight(usize::MAX, n).is_some();
+                if !named || self.ecs.truth().services.iter().any(exists) {
                     return Err(Refused);
                 }
                 let text = |member: &str| body.get(member).and_then(Value::as_str);
@@ -408,7 +471,7 @@ impl Account {
                 self.add(
                     setup,
                     name,
-                    *side,
+                    Arc::new(group),
                     u32::try_from(count).unwrap_or(0),
                     task_definition,
                     tags_of(body),
@@ -418,9 +481,17 @@ impl Account {
                 self.active(name)?;
                 self.scale(setup, name, *to);
             }
-            Write::SetWeights { rule, weights, .. } => {
+            Write::SetWeights {
+                rule,
+                groups,
+                forget,
+                weights,
+                ..
+            } => {
                 let n = rules(setup).position(|(target, _)| target == rule);
-                self.set_weights(setup, n.ok_or(Refused)?, weights.get());
+                let mut elb = self.elb.truth().clone();
+                elb.forward(n.ok_or(Refused)?, groups, forget, weights.get())?;
+                self.change_elb(setup, elb);
             }
             Write::TagService { name, value, .. } => {
                 self.active(name)?;
@@ -437,10 +508,23 @@ impl Account {
                 }
                 self.delete(setup, name);
             }
-            // The pair is there for life.
-            Write::CreateTargetGroup { .. }
-            | Write::SetGroupAttributes { .. }
-            | Write::DeleteTargetGroup { .. } => return Err(Refused),
+            Write::CreateTargetGroup { name, side, .. } => {
+                let mut elb = self.elb.truth().clone();
+                elb.create(name, *side, false);
+                self.change_elb(setup, elb);
+            }
+            Write::SetGroupAttributes { group, .. } => {
+                let mut elb = self.elb.truth().clone();
+                elb.set_attributes(group)?;
+                self.change_elb(setup, elb);
+            }
+            Write::DeleteTargetGroup { group } => {
+                let mut elb = self.elb.truth().clone();
+                elb.delete(group)?;
+                self.draining.retain(|target| *target.group != *group);
+                self.change_elb(setup, elb);
+                self.refresh(setup);
+            }
             Write::DeregisterTaskDefinition { arn } => {
                 self.change_ecs(setup, |ecs| ecs.revisions.retain(|r| r.arn != *arn));
             }
@@ -465,34 +549,77 @@ impl Account {
         services.filter(|s| s.shown.status != ServiceStatus::Inactive)
     }
 
+    /// The group that holds a side.
+    pub fn holder(&self, side: Side) -> Option<&Arc<TargetGroup>> {
+        Some(&self.elb.truth().groups[self.sides.holders[side.index()]?])
+    }
+
+    /// The side that a group holds.
+    pub fn side(&self, group: &TargetGroupArn) -> Option<Side> {
+        let n = self.elb.truth().position(group)?;
+        let holds = |side: &Side| self.sides.holders[side.index()] == Some(n);
+        Side::BOTH.into_iter().find(holds)
+    }
+
     /// ACTIVE services of one group.
+    pub fn active_in(&self, group: &TargetGroupArn) -> impl Iterator<Item = &Deployed> {
+        let services = self.ecs.truth().services.iter();
+        services.filter(move |s| *s.group == *group && s.shown.status == ServiceStatus::Active)
+    }
+
+    /// ACTIVE services of the group that holds a side.
     pub fn active_on(&self, side: Side) -> impl Iterator<Item = &Deployed> {
-        self.ecs
-            .truth()
-            .services
-            .iter()
-            .filter(move |s| s.shown.side == Some(side) && s.shown.status == ServiceStatus::Active)
+        let group = self.holder(side).into_iter();
+        group.flat_map(|group| self.active_in(&group.arn))
     }
 
-    /// The largest weight that a production rule gives a group.
-    pub fn weight(&self, setup: &Setup, side: Side) -> u32 {
+    /// What one rule gives to a group, and to all.
+    pub fn weight_of(
+        &self,
+        setup: &Setup,
+        rule: &RuleTarget,
+        group: &TargetGroupArn,
+    ) -> (u32, u32) {
+        let elb = self.elb.truth();
+        let n = rules(setup).position(|(target, _)| target == rule);
+        let forward = n.map(|n| &elb.rules[n]);
+        let given = forward.and_then(|forward| forward.get(&elb.position(group)?));
+        let sum = forward.map_or(0, |forward| forward.values().sum());
+        (given.copied().unwrap_or(0), sum)
+    }
+
+    /// The largest weight that a production rule gives to a group.
+    pub fn weight_in(&self, setup: &Setup, group: &TargetGroupArn) -> u32 {
         let production = setup.application.route.production.len();
-        let rules = self.elb.truth().iter().take(production);
-        rules
-            .map(|weights| weights[side.index()].unwrap_or(0))
-            .max()
-            .unwrap_or(0)
+        let elb = self.elb.truth();
+        let named = elb.position(group).and_then(|n| elb.weight(production, n));
+        named.unwrap_or(0)
     }
 
-    /// Some node of the load balancer may still send requests to this group.
-    pub fn may_serve(&self, setup: &Setup, side: Side) -> bool {
-        self.weight(setup, side) > 0
-            || self.weighted[side.index()].is_some_and(|last| self.now < last + setup.lag)
+    /// The largest weight that a production rule gives to the group that holds a side.
+    pub fn weight(&self, setup: &Setup, side: Side) -> u32 {
+        self.holder(side)
+            .map_or(0, |group| self.weight_in(setup, &group.arn))
     }
 
-    /// Healthy targets of a group.
+    /// Some node of the load balancer may still send requests to this group, at most so many ticks after the last.
+    pub fn may_serve(&self, setup: &Setup, group: &TargetGroupArn, more: u64) -> bool {
+        let last = self.weighted.iter().find(|(known, _)| **known == *group);
+        self.weight_in(setup, group) > 0
+            || last.is_some_and(|(_, last)| self.now < last + setup.lag + more)
+    }
+
+    /// Some target of this group still has requests in flight.
+    pub fn drains(&self, group: &TargetGroupArn) -> bool {
+        self.draining.iter().any(|target| *target.group == *group)
+    }
+
+    /// Healthy targets of the group that holds a side.
     pub fn healthy(&self, side: Side) -> usize {
-        let targets = self.health.truth()[side.index()].iter();
+        let Some(group) = self.holder(side) else {
+            return 0;
+        };
+        let targets = targets_of(self.health.truth(), &group.arn).iter();
         targets
             .filter(|(_, state)| *state == TargetState::Healthy)
             .count()
@@ -512,8 +639,9 @@ impl Account {
         let lost = |side: &Side| self.weight(setup, *side) > 0 && self.healthy(*side) == 0;
         let could = |side: &Side| self.healthy(*side) > 0;
         let (both, any) = (Side::BOTH, Side::BOTH.iter().any(could));
-        let names = |weights: &[Option<u32>; 2]| weights.iter().any(Option::is_some);
-        let routed = self.elb.truth().iter().all(names);
+        let production = setup.application.route.production.len();
+        let elb = self.elb.truth();
+        let routed = (0..production).all(|n| elb.weights(n, &self.sides) != [None, None]);
         any && routed && (both.iter().any(lost) || !both.iter().any(served))
     }
 
@@ -539,104 +667,25 @@ impl Account {
         }
     }
 
-    /// One round of reads; services that are gone are shown only to who asks for them by name.
-    pub fn observe(&self, setup: &Setup, reads: Reads, names: &[String]) -> World {
-        let at = self.clock().mono;
-        let ecs = self.ecs.answer(reads.ecs);
-        let elb = self.elb.answer(reads.elb);
-        let health = self.health.answer(reads.health);
-        let ssm = self.ssm.answer(reads.ssm);
-        let rules = rules(setup).zip(elb).map(|((target, role), weights)| Rule {
-            target: target.clone(),
-            listener: ListenerArn::new("listener"),
-            role,
-            action: Action::Forward {
-                weights: *weights,
-                others: Vec::new(),
-                sticky: false,
-            },
-        });
-        let group = |side: Side| {
-            let targets = health[side.index()].iter().map(|(address, state)| Target {
-                address: show_address(*address),
-                zone: None,
-                state: *state,
-                reason: None,
-            });
-            let group = Group {
-                arn: group_of(setup, side),
-                origin: Origin::Given,
-                attributes: BTreeMap::new(),
-                load_balancer: None,
-                by_address: true,
-                sticky: false,
-                single_zone: false,
-                interval: setup.tuning.health_gap,
-                targets: targets.collect(),
-            };
-            Read::known(Some(group), at)
-        };
-        let desired = DesiredParameter::Set {
-            generation: ssm.desired.1,
-            desired: desired_of(ssm.desired.0),
-        };
-        let record = match &ssm.record {
-            None => RecordParameter::Missing,
-            Some((version, record)) => RecordParameter::Set {
-                generation: Setup::generation(*version),
-                record: Box::new((**record).clone()),
-            },
-        };
-        let base = Base::Found {
-            revision: "blog:1".to_owned(),
-            definition: base(),
-        };
-        let hidden = |s: &&Deployed| {
-            s.shown.status == ServiceStatus::Inactive && !names.contains(&s.shown.name)
-        };
-        let services = ecs
-            .services
-            .iter()
-            .filter(|s| !hidden(s))
-            .map(|s| self.show(s));
-        World {
-            spec_present: true,
-            desired: Read::known(desired, at),
-            record: Read::known(record, at),
-            services: Read::known(services.collect(), at),
-            rules: Read::known(rules.collect(), at),
-            groups: [group(Side::A), group(Side::B)],
-            own: Read::known(OwnGroups::default(), at),
-            base: Read::known(base, at),
-            revisions: Read::known(ecs.revisions.clone(), at),
-            autoscaled: Read::known(BTreeSet::new(), at),
-            conflicts: Vec::new(),
-        }
-    }
-
-    fn show(&self, service: &Deployed) -> Service {
-        let running = service.tasks.iter().filter(|task| task.running);
-        let addresses: BTreeSet<String> = running.map(|task| show_address(task.address)).collect();
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        // Stopping tasks count as running; they are the draining targets of the only service of a group.
-        let alone = service
-            .shown
-            .side
-            .filter(|side| self.active_on(*side).count() <= 1);
-        let stopping = alone.map_or(0, |side| self.draining[side.index()].len());
-        Service {
-            running: count(addresses.len() + stopping),
-            pending: count(service.tasks.len() - addresses.len()),
-            addresses,
-            ..(*service.shown).clone()
-        }
-    }
-
     fn change_ecs(&mut self, setup: &Setup, change: impl FnOnce(&mut Ecs)) {
         let mut ecs = self.ecs.truth().clone();
         change(&mut ecs);
         let until = self.now + bound(setup.tuning.ecs_staleness);
         self.ecs.set(ecs, self.now, until);
+        self.settle_sides(setup);
+    }
+
+    fn change_elb(&mut self, setup: &Setup, elb: Balancer) {
+        self.note_weights(setup);
+        let until = self.now + bound(setup.tuning.staleness);
+        self.elb.set(elb, self.now, until);
+        self.settle_sides(setup);
+        self.note_weights(setup);
+    }
+
+    fn settle_sides(&mut self, setup: &Setup) {
+        let bound = |arn: &TargetGroupArn| self.active_in(arn).next().is_some();
+        self.sides = self.elb.truth().sides(setup, bound);
     }
 
     fn change_ssm(&mut self, setup: &Setup, change: impl FnOnce(&mut Parameters)) {
@@ -648,26 +697,23 @@ impl Account {
 
     /// Target health follows from tasks.
     fn refresh(&mut self, setup: &Setup) {
-        let mut targets: Targets = [Vec::new(), Vec::new()];
+        let elb = self.elb.truth();
+        let mut targets: Targets = Vec::with_capacity(elb.groups.len());
+        targets.extend(elb.groups.iter().map(|g| (Arc::clone(&g.arn), Vec::new())));
         let mut ecs = self.ecs.truth().clone();
         for service in &mut ecs.services {
             let ill = is_ill(setup, service);
-            let Some(side) = service.shown.side else {
-                continue;
-            };
-            let running: Vec<u8> = service
-                .tasks
-                .iter()
-                .filter(|t| t.running)
-                .map(|t| t.address)
-                .collect();
-            let healthy = if ill { 0 } else { running.len() };
+            let mut group = targets
+                .iter_mut()
+                .find(|(arn, _)| **arn == *service.group)
+                .map(|(_, targets)| targets);
+            let running = service.tasks.iter().filter(|t| t.running).count();
+            let healthy = if ill || group.is_none() { 0 } else { running };
             let counts = service.health.len().max(healthy);
             service.health.resize(counts, Health::default());
-            for (n, health) in service.health.iter_mut().enumerate() {
-                health.since = (n < healthy).then(|| health.since.unwrap_or(self.now));
-                if health.since.is_some_and(|since| since < self.now) {
-                    health.proven = Some(self.now);
+            for Health(seen) in service.health.iter_mut().take(healthy) {
+                if seen[0] != Some(self.now) {
+                    *seen = [Some(self.now), seen[0]];
                 }
             }
             let state = if ill {
@@ -675,21 +721,33 @@ impl Account {
             } else {
                 TargetState::Healthy
             };
-            targets[side.index()].extend(running.into_iter().map(|address| (address, state)));
+            if let Some(group) = &mut group {
+                let running = service.tasks.iter().filter(|t| t.running);
+                group.extend(running.map(|task| (task.address, state)));
+            }
         }
         self.ecs.correct(ecs);
-        for side in Side::BOTH {
-            let draining = self.draining[side.index()].iter();
-            targets[side.index()].extend(draining.map(|(a, _)| (*a, TargetState::Draining)));
+        for draining in &self.draining {
+            let group = targets.iter_mut().find(|(arn, _)| *arn == draining.group);
+            if let Some((_, group)) = group {
+                group.push((draining.address, TargetState::Draining));
+            }
         }
         let until = self.now + bound(setup.tuning.staleness);
         self.health.set(targets, self.now, until);
     }
 
     fn note_weights(&mut self, setup: &Setup) {
-        for side in Side::BOTH {
-            if self.weight(setup, side) > 0 {
-                self.weighted[side.index()] = Some(self.now);
+        let production = setup.application.route.production.len();
+        let elb = self.elb.truth();
+        for (n, group) in elb.groups.iter().enumerate() {
+            if elb.weight(production, n).is_none_or(|weight| weight == 0) {
+                continue;
+            }
+            let known = self.weighted.iter_mut().find(|(arn, _)| *arn == group.arn);
+            match known {
+                Some((_, last)) => *last = self.now,
+                None => self.weighted.push((Arc::clone(&group.arn), self.now)),
             }
         }
     }
@@ -697,16 +755,15 @@ impl Account {
     fn free_addresses(&self) -> impl Iterator<Item = u8> + use<> {
         let tasks = self.ecs.truth().services.iter().flat_map(|s| &s.tasks);
         let mut used: BTreeSet<u8> = tasks.map(|task| task.address).collect();
-        used.extend(self.draining.iter().flatten().map(|(address, _)| *address));
+        used.extend(self.draining.iter().map(|target| target.address));
         (1..=u8::MAX).filter(move |address| !used.contains(address))
     }
 }
 
-/// The rules of the model, production first.
-pub fn rules(setup: &Setup) -> impl Iterator<Item = (&RuleTarget, Role)> {
-    let route = &setup.application.route;
-    let production = route.production.iter().map(|rule| (rule, Role::Production));
-    production.chain(route.test.iter().map(|rule| (rule, Role::Test)))
+/// What a group's targets are; nothing of a group that is not known.
+pub fn targets_of<'a>(targets: &'a Targets, group: &TargetGroupArn) -> &'a [(u8, TargetState)] {
+    let found = targets.iter().find(|(arn, _)| **arn == *group);
+    found.map_or(&[], |(_, targets)| targets)
 }
 
 /// The service's tasks fail their health checks now.
@@ -724,14 +781,6 @@ fn bound(duration: std::time::Duration) -> u64 {
 pub fn wall(tick: u64) -> Timestamp {
     let ms = i64::try_from(tick * TICK).unwrap_or(0);
     Timestamp::from_millisecond(1_750_000_000_000 + ms).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn show_address(address: u8) -> String {
-    format!("10.0.0.{address}:8080")
-}
-
-fn desired_of(n: usize) -> Desired {
-    Setup::desired(n)
 }
 
 /// The generation that a CreateService's tags carry.
@@ -767,15 +816,8 @@ fn tags_of(body: &Map<String, Value>) -> Tags {
     }
 }
 
-fn base() -> Map<String, Value> {
-    let base = json!({"containerDefinitions": [{"name": "web"}]});
-    base.as_object().cloned().unwrap_or_default()
-}
-
-/// The group of the pair on `side`.
-fn group_of(setup: &Setup, side: Side) -> TargetGroupArn {
-    match &setup.application.route.groups {
-        TargetGroups::Pair(pair) => pair[side.index()].clone(),
-        TargetGroups::PerRelease { from } => from.clone(),
-    }
+/// The group that a CreateService binds to.
+pub fn group_of(body: &Map<String, Value>) -> Option<TargetGroupArn> {
+    let first = body.get("loadBalancers")?.get(0)?;
+    Some(TargetGroupArn::new(first.get("targetGroupArn")?.as_str()?))
 }

@@ -6,14 +6,16 @@
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use crd_schema::application::TargetGroups;
 use crd_schema::record::{Record, Rollout, Stage};
 use planner::memory::{Barrier, Health, Outstanding, Unsettled};
 use planner::time::Mono;
 use planner::world::DesiredParameter;
 use planner::{Memory, Write};
 
-use crate::account::{Account, Deployed, Ecs, Parameters, wall};
-use crate::setup::{Setup, TICK};
+use crate::account::{Account, DRAIN, Deployed, Ecs, Parameters, wall};
+use crate::balancer::Balancer;
+use crate::setup::{Setup, TICK, ticks};
 
 /// Feeds canonical forms to a hasher.
 pub struct Canonical<'a, H> {
@@ -63,15 +65,17 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             ssm,
             draining,
             weighted,
+            sides: _,
         } = account;
         self.ecs(ecs.truth(), true);
         for (older, until) in ecs.older() {
             self.ecs(older, false);
             self.put(until - self.now);
         }
-        self.put(elb.truth());
+        self.balancer(elb.truth());
         for (older, until) in elb.older() {
-            self.put((older, until - self.now));
+            self.balancer(older);
+            self.put(until - self.now);
         }
         self.targets(health.truth());
         for (older, until) in health.older() {
@@ -89,9 +93,17 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             self.put(until - self.now);
         }
         self.put(draining);
-        for last in weighted {
-            self.tick(*last, self.setup.lag);
+        for (group, last) in weighted {
+            self.put(group);
+            self.tick(Some(*last), self.setup.lag + 1);
         }
+    }
+
+    fn balancer(&mut self, balancer: &Balancer) {
+        for group in &balancer.groups {
+            self.put((&group.arn, group.complete));
+        }
+        self.put(&balancer.rules);
     }
 
     fn ecs(&mut self, ecs: &Ecs, truth: bool) {
@@ -106,12 +118,13 @@ impl<'a, H: Hasher> Canonical<'a, H> {
     fn service(&mut self, service: &Deployed, truth: bool) {
         let Deployed {
             shown,
+            group,
             tasks,
             sick,
             leaving,
             health,
         } = service;
-        self.put((&shown.name, shown.status as u8, shown.side, shown.desired));
+        self.put((&shown.name, shown.status as u8, group, shown.desired));
         let tags = &shown.tags;
         self.put((
             &shown.task_definition,
@@ -123,16 +136,17 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         if truth {
             self.put(sick);
             for health in health {
-                self.tick(health.since, 1);
-                self.tick(health.proven, crate::judge::EVIDENCE + 1);
+                for seen in health.0 {
+                    self.tick(seen, crate::judge::EVIDENCE + 2);
+                }
             }
         }
     }
 
     fn targets(&mut self, targets: &crate::account::Targets) {
-        for group in targets {
-            self.put(group.len());
-            for (address, state) in group {
+        for (group, targets) in targets {
+            self.put((group, targets.len()));
+            for (address, state) in targets {
                 self.put((address, *state as u8));
             }
         }
@@ -218,15 +232,15 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             wish,
             health,
             zero_since,
-            spare_since: _,
-            gone_since: _,
+            spare_since,
+            gone_since,
             weights,
             foreign_changes,
             outstanding,
             unsettled,
             barriers,
             sides,
-            holders: _,
+            holders,
         } = memory;
         let tuning = &self.setup.tuning;
         let (staleness, lag) = (tuning.staleness, tuning.staleness.max(tuning.ecs_staleness));
@@ -235,7 +249,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             Some(false) | None => lag + tuning.quiescence_destructive,
         };
         let application = &self.setup.application.clean_up;
-        let settle = application.settle + application.keep_blue;
+        let settle = application.settle + application.keep_blue + drain(self.setup);
         self.age(*leading_since, start);
         self.put(clean_start);
         self.record(record);
@@ -257,6 +271,15 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         for since in zero_since {
             self.maybe_age(*since, settle);
         }
+        for (group, since) in spare_since {
+            self.put(group);
+            self.age(*since, settle);
+        }
+        for (service, since) in gone_since {
+            self.put(service);
+            self.age(*since, staleness);
+        }
+        self.put(holders);
         self.put(weights.values().collect::<Vec<_>>());
         self.put((*foreign_changes).min(2));
         if let Some(Outstanding { write, since }) = outstanding {
@@ -308,17 +331,25 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             Write::ScaleService { name, from, to } => self.put((name, from, to)),
             Write::SetWeights {
                 rule,
-                groups: _,
-                forget: _,
+                groups,
+                forget,
                 seen,
                 weights,
                 evidence: _,
-            } => self.put((rule, seen, weights.get())),
+            } => self.put((rule, groups, forget, seen, weights.get())),
             Write::TagService {
                 name, key, value, ..
             } => self.put((name, key, value)),
             Write::DeleteService { name } => self.put(name),
             Write::DeregisterTaskDefinition { arn } => self.put(arn),
         }
+    }
+}
+
+/// How long a group of a release is waited for after it has settled at 0; nobody waits so for one of the pair.
+fn drain(setup: &Setup) -> Duration {
+    match setup.application.route.groups {
+        TargetGroups::Pair(_) => Duration::ZERO,
+        TargetGroups::PerRelease { .. } => ticks(DRAIN.into()),
     }
 }

@@ -11,17 +11,20 @@ use std::sync::{Mutex, MutexGuard};
 
 use planner::WaitingOn;
 use planner::report::Hold;
-use planner::world::ServiceStatus;
+use planner::world::{Origin, ServiceStatus};
 
-use crate::account::Reads;
+use crate::account::{Account, Reads};
+use crate::balancer::TargetGroup;
 use crate::judge;
 use crate::operator::Fate;
 use crate::setup::{Setup, Start};
 use crate::state::{GRACE, State, TERM};
 
-/// Requests are lost for at most this many ticks while something healthy is there: the wait after a start, an unanswered
-/// write, and two readings.
+/// Requests are lost for at most this many ticks while something healthy is there, or could be: the wait after a start,
+/// an unanswered write, and two readings.
 const OUTAGE: usize = 6;
+/// Ticks more in a world where a service may still be going whose name or place is needed.
+const DELETION: usize = 2;
 /// A walk is given up after this many steps.
 const STEPS: usize = 400;
 /// S12: writes to converge, for one or two rules, no steps and up to three services that go: `6·3 + 1·3 + 8`.
@@ -99,7 +102,8 @@ impl Known {
                 && (account.loses_requests(&state.setup) || account.sleeps(&state.setup))
             {
                 lost += 1;
-                if lost > OUTAGE {
+                let going = state.setup.start == Start::Anything;
+                if lost > OUTAGE + if going { DELETION } else { 0 } {
                     return wrong("L2", format!("for {lost} ticks: {}", describe(&state)));
                 }
             }
@@ -235,7 +239,8 @@ fn judge_rest(state: &State, waiting: &WaitingOn) -> Option<Wrong> {
     }
     let services: Vec<_> = account.present().collect();
     let leftovers = services.len() > 1
-        || account.draining.iter().any(|side| !side.is_empty())
+        || !account.draining.is_empty()
+        || has_spare_groups(account)
         || account.ecs.truth().revisions.len() > setup.tuning.keep_revisions.max(2) + 1;
     if leftovers {
         return wrong("L5", describe());
@@ -250,6 +255,20 @@ fn judge_rest(state: &State, waiting: &WaitingOn) -> Option<Wrong> {
         Some(_) if broken => wrong("L3", describe()),
         Some(_) | None => wrong("L4", describe()),
     }
+}
+
+/// A group of a release that no service serves on, or a rule that forwards to nothing of ours.
+fn has_spare_groups(account: &Account) -> bool {
+    let elb = account.elb.truth();
+    let empty = |group: &TargetGroup| account.active_in(&group.arn).next().is_none();
+    elb.groups
+        .iter()
+        .enumerate()
+        .any(|(n, group)| match group.origin {
+            Origin::Given => false,
+            Origin::Ours { .. } => empty(group),
+            Origin::Template => elb.weight(usize::MAX, n).is_some(),
+        })
 }
 
 /// A person is needed, and rightly so.
@@ -274,9 +293,11 @@ fn may_hold(state: &State, hold: &Hold) -> bool {
             !usable
         }
         Hold::SharedGroup { .. } => by_person || setup.start == Start::Shared,
-        Hold::RuleNamesNeitherGroup { .. } | Hold::Contended | Hold::GroupUnnamed { .. } => {
-            by_person
-        }
+        Hold::RuleNamesNeitherGroup { .. }
+        | Hold::UnlistedRule { .. }
+        | Hold::ForeignService { .. }
+        | Hold::Contended
+        | Hold::GroupUnnamed { .. } => by_person,
         _ => false,
     }
 }
@@ -289,17 +310,23 @@ pub fn describe(state: &State) -> String {
         format!(
             "{} {:?} {:?} desired {} healthy {} rejected {:?}",
             s.shown.name,
-            s.shown.side,
+            account.side(&s.group),
             s.shown.status,
             s.shown.desired,
             account.healthy_of(setup, s),
             s.shown.tags.rejected
         )
     });
+    let elb = account.elb.truth();
+    let rules = elb.rules.iter().map(|forward| {
+        let named = forward.iter();
+        let named = named.map(|(n, weight)| format!("{} {weight}", elb.groups[*n].arn));
+        named.collect::<Vec<_>>().join(", ")
+    });
     format!(
         "wish {:?}, weights {:?}, services {:?}, record {:?}",
         account.ssm.truth().desired,
-        account.elb.truth(),
+        rules.collect::<Vec<_>>(),
         services.collect::<Vec<_>>(),
         account.ssm.truth().record,
     )

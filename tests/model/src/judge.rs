@@ -1,10 +1,12 @@
 //! The safety properties, judged on what is true, whatever the operator saw.
 
+use crd_schema::TargetGroupArn;
+use crd_schema::application::RuleTarget;
 use crd_schema::record::{Generation, Record};
-use planner::world::ServiceStatus;
+use planner::world::{Origin, ServiceStatus};
 use planner::{Side, Write};
 
-use crate::account::{Account, Deployed};
+use crate::account::{Account, DRAIN, Deployed, group_of, targets_of};
 use crate::setup::{Setup, VERSIONS};
 use crate::state::{Flight, State};
 
@@ -38,8 +40,31 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
         return Some("S7");
     }
     match write {
-        Write::SetWeights { weights, .. } => {
-            unproven(setup, &state.account, weights.get()).then_some("S2")
+        Write::SetWeights {
+            rule,
+            groups,
+            weights,
+            ..
+        } => {
+            let mut unlisted = setup.unlisted.iter();
+            if unlisted.any(|other| other == rule) {
+                return Some("S9");
+            }
+            let production = setup.application.route.production.contains(rule);
+            let next = given(groups, weights.get());
+            (production && unproven(setup, &state.account, rule, &next)).then_some("S2")
+        }
+        Write::ScaleService { name, .. }
+        | Write::DeleteService { name }
+        | Write::TagService { name, .. } => {
+            let found = state.account.active(name).ok();
+            found.is_some_and(|s| !s.shown.tags.ours).then_some("S9")
+        }
+        Write::SetGroupAttributes { group, .. } | Write::DeleteTargetGroup { group } => {
+            let elb = state.account.elb.truth();
+            let found = elb.position(group).map(|n| &elb.groups[n].origin);
+            let ours = |origin: &Origin| matches!(origin, Origin::Ours { .. });
+            found.is_some_and(|origin| !ours(origin)).then_some("S9")
         }
         Write::CreateService { body, .. } => {
             let generation = crate::account::generation_of(body);
@@ -50,13 +75,19 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
         | Write::CreateTargetGroup { .. }
-        | Write::SetGroupAttributes { .. }
-        | Write::DeleteTargetGroup { .. }
-        | Write::ScaleService { .. }
-        | Write::TagService { .. }
-        | Write::DeleteService { .. }
         | Write::DeregisterTaskDefinition { .. } => None,
     }
+}
+
+/// The weight that a write gives to each group that it names.
+fn given(
+    groups: &[Option<TargetGroupArn>; 2],
+    weights: [Option<u32>; 2],
+) -> Vec<(&TargetGroupArn, u32)> {
+    let named = groups.iter().zip(weights);
+    named
+        .filter_map(|(group, weight)| Some((group.as_ref()?, weight.unwrap_or(0))))
+        .collect()
 }
 
 /// Properties of a write at the moment of its effect; it was planned at tick `made`.
@@ -69,36 +100,50 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
     }
     let account = &state.account;
     match write {
-        Write::SetWeights { weights, .. } => {
-            let rises = |side: &Side| {
-                weights.get()[side.index()].unwrap_or(0) > account.weight(setup, *side)
+        Write::SetWeights {
+            rule,
+            groups,
+            weights,
+            ..
+        } => {
+            if !setup.application.route.production.contains(rule) {
+                return None;
+            }
+            let next = given(groups, weights.get());
+            let sum: u32 = next.iter().map(|(_, weight)| weight).sum();
+            let before = |group: &TargetGroupArn| account.weight_of(setup, rule, group);
+            let onto_nothing = |(group, to): &(&TargetGroupArn, u32)| {
+                *to > before(group).0 && account.active_in(group).next().is_none()
             };
-            let onto_nothing =
-                |side: &Side| rises(side) && account.active_on(*side).next().is_none();
-            if Side::BOTH.iter().any(onto_nothing) {
+            if next.iter().any(onto_nothing) {
                 return Some("S1");
             }
-            let from_completed = |side: &Side| {
-                let falls = weights.get()[side.index()].unwrap_or(0) < account.weight(setup, *side);
+            // Shares of the rule's traffic, not weights.
+            let from_completed = |(group, to): &(&TargetGroupArn, u32)| {
+                let (had, of) = before(group);
                 state.past.completed.is_some()
-                    && falls
+                    && to * of < had * sum
                     && account
-                        .active_on(*side)
+                        .active_in(group)
                         .any(|s| is_wish(account, s) && account.healthy_of(setup, s) > 0)
             };
-            Side::BOTH.iter().any(from_completed).then_some("S6")
+            next.iter().any(from_completed).then_some("S6")
         }
         Write::ScaleService { name, from, to } if to < from => removal(setup, account, name),
         Write::DeleteService { name } => {
             let service = account.active(name).ok()?;
-            let side = service.shown.side?;
-            let alone = account.active_on(side).count() == 1;
-            if !service.tasks.is_empty() || (alone && !account.draining[side.index()].is_empty()) {
-                return Some("S5");
-            }
-            None
+            let alone = account.active_in(&service.group).count() == 1;
+            let cut = !service.tasks.is_empty() || (alone && account.drains(&service.group));
+            cut.then_some("S5")
         }
-        Write::CreateService { name, side, .. } => {
+        // Requests in flight end within the deregistration delay; without targets there are none.
+        Write::DeleteTargetGroup { group } => {
+            let empty = targets_of(account.health.truth(), group).is_empty();
+            let delay = if empty { 0 } else { DRAIN.into() };
+            let serves = account.may_serve(setup, group, delay);
+            (account.elb.truth().position(group).is_some() && serves).then_some("S5")
+        }
+        Write::CreateService { name, body, .. } => {
             let services = &account.ecs.truth().services;
             let gone =
                 |s: &Deployed| s.shown.name == *name && s.shown.status == ServiceStatus::Inactive;
@@ -115,16 +160,15 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
                 return Some("S6");
             }
             // A new service begins without traffic while another one has it.
-            let other = account
-                .active_on(side.other())
-                .any(|s| account.healthy_of(setup, s) > 0);
-            (account.weight(setup, *side) > 0 && other).then_some("S2")
+            let group = group_of(body)?;
+            let mut others = account.present().filter(|s| *s.group != group);
+            let other = others.any(|s| account.healthy_of(setup, s) > 0);
+            (account.weight_in(setup, &group) > 0 && other).then_some("S2")
         }
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
         | Write::CreateTargetGroup { .. }
         | Write::SetGroupAttributes { .. }
-        | Write::DeleteTargetGroup { .. }
         | Write::ScaleService { .. }
         | Write::TagService { .. }
         | Write::DeregisterTaskDefinition { .. } => None,
@@ -134,40 +178,41 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
 /// S4: what is taken away may still serve.
 fn removal(setup: &Setup, account: &Account, name: &str) -> Option<&'static str> {
     let service = account.active(name).ok()?;
-    let side = service.shown.side?;
-    (!service.tasks.is_empty() && account.may_serve(setup, side)).then_some("S4")
+    let serves = account.may_serve(setup, &service.group, 0);
+    (!service.tasks.is_empty() && serves).then_some("S4")
 }
 
 /// Weight rises on a group whose service was not healthy enough of late.
-fn unproven(setup: &Setup, account: &Account, next: [Option<u32>; 2]) -> bool {
-    let sum: u32 = next.iter().flatten().sum();
-    Side::BOTH.into_iter().any(|side| {
-        let to = next[side.index()].unwrap_or(0);
-        if to <= account.weight(setup, side) || account.active_on(side).next().is_none() {
+fn unproven(
+    setup: &Setup,
+    account: &Account,
+    rule: &RuleTarget,
+    next: &[(&TargetGroupArn, u32)],
+) -> bool {
+    let before = |group: &TargetGroupArn| account.weight_of(setup, rule, group).0;
+    let sum: u32 = next.iter().map(|(_, weight)| weight).sum();
+    next.iter().any(|(group, to)| {
+        if *to <= before(group) || account.active_in(group).next().is_none() {
             return false;
         }
-        let other = side.other();
-        let carried = account.weight(setup, other) > 0 && was_healthy(account, other, 1);
-        // What the other group's service runs now is what 100 % of traffic needs.
-        let full = account
-            .active_on(other)
-            .map(|s| s.shown.desired)
-            .max()
-            .unwrap_or(1);
-        let need = if carried {
-            (full * to).div_ceil(sum.max(1))
-        } else {
-            1
+        let carries = |(other, _): &&(&TargetGroupArn, u32)| {
+            other != group && before(other) > 0 && was_healthy(account, other, 1)
         };
-        !was_healthy(account, side, need.max(1))
+        // What the other group's service runs now is what 100 % of traffic needs.
+        let need = next.iter().find(carries).map(|(other, _)| {
+            let counts = account.active_in(other).map(|s| s.shown.desired);
+            (counts.max().unwrap_or(1) * to).div_ceil(sum.max(1))
+        });
+        !was_healthy(account, group, need.unwrap_or(1).max(1))
     })
 }
 
-fn was_healthy(account: &Account, side: Side, need: u32) -> bool {
+fn was_healthy(account: &Account, group: &TargetGroupArn, need: u32) -> bool {
     let nth = usize::try_from(need).unwrap_or(usize::MAX) - 1;
-    account.active_on(side).any(|service| {
-        let last = service.health.get(nth).and_then(|health| health.proven);
-        last.is_some_and(|last| last + EVIDENCE >= account.now)
+    account.active_in(group).any(|service| {
+        let [last, before] = service.health.get(nth).map_or([None; 2], |health| health.0);
+        let since = |tick: Option<u64>, age| tick.is_some_and(|tick| tick + age >= account.now);
+        since(last, EVIDENCE) && since(before, EVIDENCE + 1)
     })
 }
 
@@ -221,7 +266,7 @@ pub fn turning(setup: &Setup, past: &Past) -> Option<&'static str> {
 pub fn is_completed(setup: &Setup, account: &Account) -> bool {
     match account.present().collect::<Vec<_>>().as_slice() {
         [service] => {
-            let Some(side) = service.shown.side else {
+            let Some(side) = account.side(&service.group) else {
                 return false;
             };
             service.shown.status == ServiceStatus::Active

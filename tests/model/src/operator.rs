@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use crd_schema::TargetGroupArn;
 use planner::ablation::Rule;
 use planner::memory::WriteOutcome;
 use planner::safety::{self, Violation};
 use planner::time::Mono;
-use planner::world::ServiceStatus;
+use planner::world::{Origin, ServiceStatus};
 use planner::{Memory, WaitingOn, Write, plan};
 
-use crate::account::{Reads, rules};
+use crate::account::{Deployed, Part, Reads};
+use crate::balancer::rules;
 use crate::judge;
 use crate::setup::TICK;
 use crate::state::{Flight, Operator, State, TERM};
@@ -58,6 +60,10 @@ impl State {
         memory.absorb(&world, &setup.tuning, now);
         let plan = plan(&setup.application, &world, memory, &setup.tuning, now);
         if let Some(write) = plan.step {
+            // What was not read may be anything.
+            if let Some(Part::Services | Part::Rules | Part::Groups) = reads.unread {
+                self.broken = Some("S14");
+            }
             safety::check(
                 &setup.application,
                 &world,
@@ -157,38 +163,52 @@ impl State {
                 .iter()
                 .find(|s| s.shown.name == name && s.shown.status == ServiceStatus::Active)
         };
-        let weightless = |name: &str| {
-            let side = active(name).and_then(|s| s.shown.side);
-            let given = |weights: &[Option<u32>; 2]| {
-                side.is_some_and(|s| weights[s.index()].unwrap_or(0) > 0)
-            };
-            !account.elb.answer(look.elb).iter().any(given)
+        let elb = account.elb.answer(look.elb);
+        let named = |group: &TargetGroupArn| {
+            let n = elb.position(group);
+            n.and_then(|n| elb.weight(usize::MAX, n))
         };
-        let company = |name: &str| {
-            let side = active(name).and_then(|s| s.shown.side);
-            services
-                .iter()
-                .any(|s| s.shown.name != name && s.shown.side == side && !s.tasks.is_empty())
+        let weightless =
+            |name: &str| active(name).is_some_and(|s| named(&s.group).unwrap_or(0) == 0);
+        let company = |service: &Deployed| {
+            let beside = |s: &&Deployed| {
+                s.shown.name != service.shown.name
+                    && s.group == service.group
+                    && !s.tasks.is_empty()
+            };
+            services.iter().any(|s| beside(&s))
         };
         match write {
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
-            | Write::CreateTargetGroup { .. }
-            | Write::SetGroupAttributes { .. }
-            | Write::DeleteTargetGroup { .. }
             | Write::DeregisterTaskDefinition { .. } => true,
+            Write::CreateTargetGroup { name, .. } => elb
+                .groups
+                .iter()
+                .all(|group| !matches!(&group.origin, Origin::Ours { name: held } if held == name)),
+            Write::SetGroupAttributes { group, .. } | Write::DeleteTargetGroup { group } => {
+                elb.position(group).is_some() && named(group).is_none()
+            }
             Write::CreateService { name, .. } => services
                 .iter()
                 .all(|s| s.shown.name != *name || s.shown.status == ServiceStatus::Inactive),
             Write::ScaleService { name, from, to } => active(name)
                 .is_some_and(|s| s.shown.desired == *from && (to >= from || weightless(name))),
             Write::DeleteService { name } => active(name).is_some_and(|s| {
-                s.shown.desired == 0 && s.tasks.is_empty() && (company(name) || weightless(name))
+                s.shown.desired == 0 && s.tasks.is_empty() && (company(s) || weightless(name))
             }),
             Write::TagService { name, .. } => active(name).is_some(),
-            Write::SetWeights { rule, seen, .. } => rules(&self.setup)
-                .zip(account.elb.answer(look.elb))
-                .any(|((target, _), weights)| target == rule && weights == seen),
+            Write::SetWeights {
+                rule, groups, seen, ..
+            } => {
+                let n = rules(&self.setup).position(|(target, _)| target == rule);
+                let weights = |n: usize| {
+                    let given =
+                        |arn: &TargetGroupArn| elb.rules[n].get(&elb.position(arn)?).copied();
+                    groups.each_ref().map(|group| given(group.as_ref()?))
+                };
+                n.is_some_and(|n| weights(n) == *seen)
+            }
         }
     }
 }

@@ -26,22 +26,11 @@ pub struct Found {
     pub violated: Vec<(&'static str, String)>,
 }
 
-/// How the states are gone through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Shortest histories first: the shortest counterexample, and much memory.
-    Breadth,
-    /// One history to its end and then back: little memory. At most this many events.
-    Depth(usize),
-}
-
-/// How much is looked at.
+/// How much is looked at, the shortest histories first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dose {
-    /// In which order.
-    pub order: Order,
-    /// Ends after this many events were tried; one leads to a new state in two to six.
-    pub events: usize,
+    /// The search goes on from at most so many states; those that they lead to are judged too, and counted.
+    pub states: usize,
     /// Threads.
     pub threads: usize,
 }
@@ -49,30 +38,19 @@ pub struct Dose {
 /// Searches until a property does not hold, every state was seen, or the dose is spent.
 pub fn search(setup: Setup, dose: Dose) -> Found {
     let began = Instant::now();
-    let builder = Search::new(setup)
+    let checker = Search::new(setup, dose.states)
         .checker()
         .threads(dose.threads)
         .finish_when(HasDiscoveries::AnyFailures)
-        .target_state_count(dose.events);
-    match dose.order {
-        Order::Breadth => collect(&builder.spawn_bfs().join(), dose, began),
-        Order::Depth(depth) => {
-            let builder = builder.target_max_depth(depth);
-            collect(&builder.spawn_dfs().join(), dose, began)
-        }
-    }
-}
-
-fn collect(checker: &impl Checker<Search>, dose: Dose, began: Instant) -> Found {
+        .spawn_bfs()
+        .join();
     let said = checker.model().said();
-    let deep = match dose.order {
-        Order::Breadth => false,
-        Order::Depth(depth) => checker.max_depth() >= depth,
-    };
+    let exhausted = checker.model().exhausted();
+    checker.model().tell();
     Found {
         states: checker.unique_state_count(),
         depth: checker.max_depth(),
-        exhausted: checker.state_count() < dose.events && !deep,
+        exhausted,
         most_writes: checker.model().most_writes(),
         took: began.elapsed(),
         violated: checker

@@ -1,12 +1,13 @@
 //! The search: every order of what may happen.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use planner::Side;
 use planner::world::ServiceStatus;
 use stateright::{Model, Property};
 
-use crate::account::{Account, Reads, Refused};
+use crate::account::{Account, Part, Reads, Refused};
 use crate::fair::Known;
 use crate::judge::{self, Past};
 use crate::operator::Fate;
@@ -40,8 +41,10 @@ pub enum Event {
     Flip(usize),
     /// A task crashes.
     Crash(usize),
-    /// A person sets the weights of every rule.
-    Weights([Option<u32>; 2]),
+    /// A person sets the weights of every rule, or of the first alone.
+    Weights([Option<u32>; 2], bool),
+    /// A person creates a service of their own on the group that holds a side.
+    Intrude(Side),
     /// A person deletes a service, tasks and all.
     Delete(usize),
     /// A person scales a service to zero.
@@ -61,20 +64,32 @@ const WEIGHTS: [[Option<u32>; 2]; 7] = [
     [None, Some(0)],
 ];
 
+/// What a round of reads may miss.
+const PARTS: [Part; 5] = [
+    Part::Desired,
+    Part::Record,
+    Part::Services,
+    Part::Rules,
+    Part::Groups,
+];
+
 /// A search over one setup.
 pub struct Search {
     setup: Arc<Setup>,
     known: Known,
+    /// How many states may still be gone on from.
+    left: AtomicUsize,
     /// The first thing that went wrong, in words.
     said: Mutex<Option<String>>,
 }
 
 impl Search {
-    /// Over this setup.
-    pub fn new(setup: Setup) -> Self {
+    /// Over this setup; goes on from at most so many states, and judges those that they lead to.
+    pub fn new(setup: Setup, states: usize) -> Self {
         Self {
             setup: Arc::new(setup),
             known: Known::default(),
+            left: AtomicUsize::new(states),
             said: Mutex::new(None),
         }
     }
@@ -82,6 +97,16 @@ impl Search {
     /// The first thing that went wrong in a fair world, in words.
     pub fn said(&self) -> Option<String> {
         self.said.lock().ok().and_then(|said| said.clone())
+    }
+
+    /// Every state that can be reached was looked at.
+    pub fn exhausted(&self) -> bool {
+        self.left.load(Ordering::Relaxed) > 0
+    }
+
+    /// The search is over, and histories are told: that counts no more.
+    pub fn tell(&self) {
+        self.left.store(usize::MAX, Ordering::Relaxed);
     }
 
     /// The most writes that any state needed to come to rest.
@@ -112,6 +137,7 @@ impl Search {
                             elb,
                             health,
                             ssm,
+                            unread: None,
                         });
                     }
                 }
@@ -130,7 +156,12 @@ impl Model for Search {
     }
 
     fn actions(&self, state: &State, events: &mut Vec<Event>) {
-        if state.broken.is_some() {
+        let one_less = |left: usize| left.checked_sub(1);
+        let spent = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_err();
+        if spent || state.broken.is_some() {
             return;
         }
         let left = if state.left.together == 0 {
@@ -172,6 +203,13 @@ impl Model for Search {
                 }
             } else {
                 events.extend(self.reads(account).into_iter().map(|r| Event::Look(who, r)));
+                if left.unread > 0 {
+                    let unread = PARTS.map(|part| Reads {
+                        unread: Some(part),
+                        ..Reads::default()
+                    });
+                    events.extend(unread.map(|r| Event::Look(who, r)));
+                }
             }
             if left.restart > 0 {
                 events.push(Event::Kill(who));
@@ -205,7 +243,11 @@ impl Model for Search {
             events.extend(active.iter().filter(running).map(|n| Event::Crash(*n)));
         }
         if left.person > 0 {
-            events.extend(WEIGHTS.map(Event::Weights));
+            events.extend(WEIGHTS.map(|weights| Event::Weights(weights, true)));
+            if account.elb.truth().rules.len() > 1 {
+                events.extend(WEIGHTS.map(|weights| Event::Weights(weights, false)));
+            }
+            events.extend(Side::BOTH.map(Event::Intrude));
             events.extend(
                 active
                     .iter()
@@ -227,9 +269,12 @@ impl Model for Search {
             Event::Pause(_) => Some(&mut left.pause),
             Event::Flip(_) => Some(&mut left.flip),
             Event::Crash(_) => Some(&mut left.crash),
-            Event::Weights(_) | Event::Delete(_) | Event::Scale(_) | Event::LoseRecord => {
-                Some(&mut left.person)
-            }
+            Event::Look(_, reads) if reads.unread.is_some() => Some(&mut left.unread),
+            Event::Weights(..)
+            | Event::Intrude(_)
+            | Event::Delete(_)
+            | Event::Scale(_)
+            | Event::LoseRecord => Some(&mut left.person),
             Event::Tick
             | Event::Look(_, _)
             | Event::Send(_, Fate::Answered, _)
@@ -286,11 +331,13 @@ impl Model for Search {
             }
             Event::Flip(n) => state.account.flip(setup, n),
             Event::Crash(n) => state.account.crash_task(setup, n),
-            Event::Weights(weights) => {
-                for n in 0..state.account.elb.truth().len() {
+            Event::Weights(weights, every) => {
+                let all = state.account.elb.truth().rules.len();
+                for n in 0..if every { all } else { 1 } {
                     state.account.set_weights(setup, n, weights);
                 }
             }
+            Event::Intrude(side) => state.account.intrude(setup, side),
             Event::Delete(n) => {
                 let name = state.account.ecs.truth().services[n].shown.name.clone();
                 state.account.delete(setup, &name);
@@ -302,7 +349,11 @@ impl Model for Search {
             Event::LoseRecord => state.account.lose_record(setup),
         }
         match event {
-            Event::Weights(_) | Event::Delete(_) | Event::Scale(_) | Event::LoseRecord => {
+            Event::Weights(..)
+            | Event::Intrude(_)
+            | Event::Delete(_)
+            | Event::Scale(_)
+            | Event::LoseRecord => {
                 state.past.person = Some(state.account.now);
             }
             _ => {}
@@ -321,7 +372,7 @@ impl Model for Search {
         macro_rules! always {
             ($($name:literal)*) => { vec![$(Property::always($name, |search, state| holds(search, state, $name))),*] }
         }
-        always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S10" "S11" "S12" "S13" "S16" "L1" "L2" "L3" "L4" "L5")
+        always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S9" "S10" "S11" "S12" "S13" "S14" "S16" "L1" "L2" "L3" "L4" "L5")
     }
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd_schema::Application;
+use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
 use crd_schema::record::Generation;
+use crd_schema::{Application, TargetGroupArn};
 use planner::ablation::{Rule, Without};
 use planner::release::{self, Wanted};
 use planner::{Tuning, lab};
@@ -41,6 +42,8 @@ pub struct Faults {
     pub crash: u8,
     /// A person acts.
     pub person: u8,
+    /// A part of the world cannot be read.
+    pub unread: u8,
     /// All of these together.
     pub together: u8,
 }
@@ -104,6 +107,8 @@ pub struct Setup {
     pub stale: Stale,
     /// How many ticks after it was sent an unanswered write may still land.
     pub late: u64,
+    /// Rules that forward to the groups and do not stand in the spec.
+    pub unlisted: Vec<RuleTarget>,
     /// How many ticks nodes of the load balancer may still send requests by the weights before.
     pub lag: u64,
     /// What may happen.
@@ -144,9 +149,18 @@ impl Setup {
             lease: false,
             stale: Stale::default(),
             late: QUIESCENCE,
+            unlisted: Vec::new(),
             lag: 1,
             faults: Faults::default(),
         }
+    }
+
+    /// The same with a group for each release.
+    pub fn per_release(self) -> Self {
+        let from = TargetGroupArn::new("tg-template");
+        self.application(|application| {
+            application.route.groups = TargetGroups::PerRelease { from };
+        })
     }
 
     /// With these faults.

@@ -6,15 +6,14 @@
 
 #![allow(missing_docs, reason = "tests say what they do")]
 
-use model::report::{Dose, Order, search};
+use model::report::{Dose, search};
 use model::setup::{Faults, Setup, Stale, Start, ticks};
 use planner::ablation::Rule;
 
 /// Finds that `property` does not hold.
 fn breaks(setup: Setup, property: &str) {
     let dose = Dose {
-        order: Order::Breadth,
-        events: 400_000,
+        states: 100_000,
         threads: 1,
     };
     let found = search(setup, dose);
