@@ -13,7 +13,7 @@ use crate::write::Weights;
 
 use super::deadline::{entered, overdue};
 use super::decision::Decision;
-use super::removal::{arrived, clean_up, leftovers};
+use super::removal::{arrived, clean_up, leftovers, settling};
 use super::serve::stage_so_far;
 use super::weighing::{set_weights, test_follows};
 
@@ -120,7 +120,7 @@ fn after_shift(view: &View<'_>, service: &Service, side: Side, others: &[&Servic
         return if view.is_past(quiet) {
             Decision::wait(Stage::Bake, WaitingOn::BakeTime)
         } else {
-            Decision::wait_until(Stage::Shift, WaitingOn::Settle, quiet)
+            settling(view, side.other(), Stage::Shift)
         };
     };
     let baked = view.now.elapsed_since(began);

@@ -128,7 +128,19 @@ pub(super) fn arrived(view: &View<'_>, side: Side, stage: Stage) -> Decision {
     if view.is_past(quiet) {
         retire(view, Stage::Settled)
     } else {
-        Decision::wait_until(stage, WaitingOn::Settle, quiet)
+        settling(view, side.other(), stage)
+    }
+}
+
+/// Until the group of `side` has been at weight 0 for long enough, which it never will be while somebody else's rule
+/// gives it weight.
+pub(super) fn settling(view: &View<'_>, side: Side, stage: Stage) -> Decision {
+    match holds::named_elsewhere(view, side) {
+        Some(hold) => Decision::hold(stage, hold),
+        None => {
+            let quiet = view.quiet_at(side, view.application.clean_up.settle);
+            Decision::wait_until(stage, WaitingOn::Settle, quiet)
+        }
     }
 }
 
