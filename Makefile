@@ -1,6 +1,7 @@
 # Everything a person or CI runs. `make` or `make help` lists it.
 #
 #   make demo                         a release on this machine, under load
+#   make demo STRATEGY=canary         (or linear) in steps
 #   make demo SPEED=2 ARGS=--kill-operator
 #
 # `demo` and `test` need Rust and make alone; `make tools` brings what the other checks need.
@@ -21,8 +22,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # Options of `teal demo`; empty means its own default.
 SPEED ?=
+STRATEGY ?=
 ARGS ?=
-DEMO = demo $(if $(SPEED),--speed $(SPEED)) $(ARGS)
+DEMO = demo $(if $(SPEED),--speed $(SPEED)) $(if $(STRATEGY),--strategy $(STRATEGY)) $(ARGS)
 
 .PHONY: help
 help: ## list the targets

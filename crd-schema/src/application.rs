@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
+use crate::strategy::Strategy;
 
 /// One application: what is released, where traffic comes from, and how a release goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,13 +97,6 @@ pub enum RuleTarget {
     Rule(RuleArn),
 }
 
-/// How traffic moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy {
-    /// All at once.
-    BlueGreen,
-}
-
 /// Waits while blue is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CleanUp {
@@ -119,7 +113,7 @@ pub struct Deadlines {
     pub scale_up: Duration,
     /// Tests passed.
     pub validate: Duration,
-    /// All traffic on green.
+    /// One step of the way to green, its own pause not counted; all traffic on green where there are no steps.
     pub shift: Duration,
     /// Blue gone.
     pub clean_up: Duration,

@@ -2,7 +2,9 @@
 //!
 //! - [`spec`]: the Application as people write it: reading, checking, explaining what is wrong, JSON Schema.
 //! - [`application`]: the Application after validation: what the rest of the house works with.
+//! - [`strategy`]: how traffic moves, as steps.
 //! - [`desired`]: the version that a release pipeline wishes for.
+//! - [`intent`]: what a person asks of a rollout.
 //! - [`status`]: what the operator tells.
 //! - [`record`]: the operator's durable memory of one application.
 //! - [`identity`]: names and ARNs as types; what cannot be said cannot go wrong.
@@ -14,9 +16,11 @@ pub mod application;
 pub mod desired;
 pub mod identity;
 mod image;
+pub mod intent;
 pub mod record;
 pub mod spec;
 pub mod status;
+pub mod strategy;
 mod text;
 
 pub use application::Application;

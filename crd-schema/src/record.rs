@@ -1,7 +1,7 @@
 //! The operator's durable memory of one application: only what AWS cannot tell.
 //!
-//! A lost record makes a rollout slower, never unsafe. At most 2 KB when written (a property test at maximal
-//! lengths holds that): texts are cut, lists are bounded.
+//! A lost record makes a rollout slower, never unsafe. At most 3 KB when written, of the 4 that a standard parameter
+//! takes (a property test at maximal lengths holds that): texts are cut, lists are bounded.
 
 mod json;
 
@@ -84,9 +84,24 @@ pub struct Rollout {
     pub entered: BTreeMap<Stage, Timestamp>,
     /// Blue's live count when ScaleUp ended: what 100 % of traffic needs.
     pub reference: u32,
+    /// The step of the strategy that runs, while traffic moves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepProgress>,
+    /// Since when a person holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Timestamp>,
     /// Base task definition revision that is pinned for this rollout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+}
+
+/// Where a rollout stands among the steps of its strategy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepProgress {
+    /// The step that runs, from 0; as many as there are steps once the last one is done.
+    pub index: u32,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// The stages of a rollout, in order.
@@ -145,6 +160,9 @@ pub struct Rejection {
     pub version: String,
     /// Why, at most 200 characters.
     pub reason: String,
+    /// A person ended it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aborted: bool,
 }
 
 /// How a rollout ended.

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Ended, Generation, Stage};
+use crate::strategy::Share;
 pub use json::{KEPT_HISTORY, KEPT_RULES, MAX_BYTES, MESSAGE};
 
 /// The status of one application.
@@ -39,6 +40,9 @@ pub struct Status {
     /// The last release that completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good: Option<ReleaseName>,
+    /// The step of the strategy that runs, while traffic moves in steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepStatus>,
     /// Weights, asked for and read.
     #[serde(default)]
     pub weights: Weights,
@@ -161,6 +165,24 @@ pub struct ReleaseName {
     pub digest: String,
 }
 
+/// Where a rollout stands among its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepStatus {
+    /// The step that runs, from 0; `of` once they are done. A promotion names it.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
+    /// What it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub does: Option<String>,
+    /// It waits, and `teal promote` ends that.
+    #[serde(default)]
+    pub promotable: bool,
+    /// When its pause ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
 /// Weights, asked for and read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -179,10 +201,10 @@ pub struct Weights {
 /// How traffic is parted, in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Split {
-    /// The old release's part, 0–100.
-    pub blue: u8,
-    /// The new release's part, 0–100.
-    pub green: u8,
+    /// The old release's part, 0–100, to a tenth.
+    pub blue: Share,
+    /// The new release's part, 0–100, to a tenth.
+    pub green: Share,
 }
 
 /// What one rule had when it was last read.

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use crd_schema::record::{
     self, Ended, Generation, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, RecordError,
-    Rejection, Release, Rollout, Stage,
+    Rejection, Release, Rollout, Stage, StepProgress,
 };
 use crd_schema::status::{
     self, Condition, ConditionType, DesiredRelease, EcsStage, Phase, Rejected, ReleaseName,
-    RuleWeights, Serving, Split, Status, Tasks, Truth, WaitingOn, Weights, set_condition,
+    RuleWeights, Serving, Split, Status, StepStatus, Tasks, Truth, WaitingOn, Weights,
+    set_condition,
 };
+use crd_schema::strategy::Share;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -104,14 +106,20 @@ fn any_rollout() -> impl Strategy<Value = Rollout> {
         entered,
         any::<u32>(),
         proptest::option::of(any_task_definition()),
+        proptest::option::of((any::<u32>(), any_time())),
+        proptest::option::of(any_time()),
     )
-        .prop_map(|(release, stage, entered, reference, base)| Rollout {
-            release,
-            stage,
-            entered,
-            reference,
-            base,
-        })
+        .prop_map(
+            |(release, stage, entered, reference, base, step, paused)| Rollout {
+                release,
+                stage,
+                entered,
+                reference,
+                step: step.map(|(index, since)| StepProgress { index, since }),
+                paused,
+                base,
+            },
+        )
 }
 
 prop_compose! {
@@ -119,11 +127,11 @@ prop_compose! {
         clean: bool,
         created: u32,
         rollout in proptest::option::of(any_rollout()),
-        rejected in proptest::collection::vec((any_generation(), any_version(), any_reason()), 0..=2 * KEPT_REJECTIONS),
+        rejected in proptest::collection::vec((any_generation(), any_version(), any_reason(), any::<bool>()), 0..=2 * KEPT_REJECTIONS),
         last_good in proptest::option::of(any_release()),
         history in proptest::collection::vec(any_ended(), 0..=2 * KEPT_HISTORY),
     ) -> Record {
-        let rejection = |(generation, version, reason)| Rejection { generation, version, reason };
+        let rejection = |(generation, version, reason, aborted)| Rejection { generation, version, reason, aborted };
         Record { clean, created, rollout, rejected: rejected.into_iter().map(rejection).collect(), last_good, history }
     }
 }
@@ -161,13 +169,19 @@ fn largest_record() -> Record {
                 .map(|stage| (stage, Timestamp::MAX))
                 .collect::<BTreeMap<_, _>>(),
             reference: u32::MAX,
+            step: Some(StepProgress {
+                index: u32::MAX,
+                since: Timestamp::MAX,
+            }),
+            paused: Some(Timestamp::MAX),
             base: release.task_definition.clone(),
         }),
         rejected: vec![
             Rejection {
                 generation: release.generation,
                 version: release.version.clone(),
-                reason: "😀".repeat(500)
+                reason: "😀".repeat(500),
+                aborted: true,
             };
             10
         ],
@@ -208,6 +222,7 @@ fn a_usual_record_is_kept_whole() {
         generation,
         version: "1.3.9".into(),
         reason: "health checks failed".into(),
+        aborted: false,
     }];
     record.history = (0..5)
         .map(|n| Ended {
@@ -277,16 +292,23 @@ fn status() -> Status {
             version: "1.3.9".into(),
             digest: "0123456789abcdef".into(),
         }),
+        step: Some(StepStatus {
+            index: 1,
+            of: 4,
+            does: Some("pause 5m".into()),
+            promotable: true,
+            until: Some(Timestamp::UNIX_EPOCH),
+        }),
         weights: Weights {
             asked: Some(Split {
-                blue: 0,
-                green: 100,
+                blue: Share::default(),
+                green: Share::ALL,
             }),
             read: vec![RuleWeights {
                 rule: "listener/app/prod/0000000000000003/0000000000000004".into(),
                 weights: Some(Split {
-                    blue: 100,
-                    green: 0,
+                    blue: Share::tenths(995).unwrap(),
+                    green: Share::tenths(5).unwrap(),
                 }),
             }],
             more_rules: 0,

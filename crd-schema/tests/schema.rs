@@ -10,7 +10,7 @@ use serde_json::Value;
 const BLOG: &str = include_str!("../../manifests/examples/blog.yaml");
 
 /// What `spec::check` compares, and what only describes.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 27] = [
     "$schema",
     "title",
     "description",
@@ -25,6 +25,7 @@ const KNOWN: [&str; 26] = [
     "oneOf",
     "minimum",
     "maximum",
+    "multipleOf",
     "minLength",
     "maxLength",
     "format",

@@ -1,7 +1,7 @@
 //! Compares a document with its schema and explains every difference.
 //!
-//! Knows the keywords that [`super::schema`] uses: `not: {}`, `type`, `const`, `enum`, `oneOf` of constants, lengths
-//! and ranges, `properties`, `required`, `additionalProperties`, `propertyNames`, `items`, and `format` by
+//! Knows the keywords that [`super::schema`] uses: `not: {}`, `type`, `const`, `enum`, `oneOf` of constants, lengths,
+//! ranges and `multipleOf`, `properties`, `required`, `additionalProperties`, `propertyNames`, `items`, and `format` by
 //! [`super::format`]. A test holds that the schema uses no others.
 
 use serde_json::Value;
@@ -87,8 +87,10 @@ impl Checker {
             Kind::Number(number) => {
                 let value = number.as_f64().unwrap_or(f64::NAN);
                 let bound = |keyword: &str| schema[keyword].as_f64();
+                let odd = |unit: f64| (value / unit - (value / unit).round()).abs() > 1e-6;
                 if bound("minimum").is_some_and(|least| value < least)
                     || bound("maximum").is_some_and(|most| value > most)
+                    || bound("multipleOf").is_some_and(odd)
                 {
                     self.report(node, path, node, expected(schema));
                 }
@@ -265,6 +267,7 @@ fn unknown_field(key: &str, schema: &Value) -> String {
         .filter(|(_, property)| property.get("not").is_none());
     let names: Vec<&str> = supported.map(|(name, _)| name.as_str()).collect();
     match names.iter().map(|name| (distance(key, name), *name)).min() {
+        None => expected(schema),
         Some((steps, name)) if steps <= 1 + name.len() / 4 => format!("did you mean `{name}`?"),
         _ => format!(
             "known here are {}",

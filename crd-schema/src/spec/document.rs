@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{format, refused};
 use crate::application::{Drift, DuringBake, OnFailure};
 use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
+use crate::strategy::{self, Share};
 
 /// An application that Teal releases blue/green on Amazon ECS.
 #[derive(Deserialize, JsonSchema)]
@@ -191,6 +192,103 @@ pub(super) enum Target {
 #[serde(rename_all = "camelCase")]
 pub(super) enum Strategy {
     BlueGreen {},
+    Canary(Canary),
+    Linear(Linear),
+    Preset(Preset),
+}
+
+/// Steps of your own; after the last one green gets everything.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Canary {
+    /// The steps in order. For example `[{setWeight: 10}, {pause: 5m}, {setWeight: 50}, {pause: {}}]`.
+    #[schemars(extend("minItems" = 1, "maxItems" = 50, "errorMessage" = "write 1 to 50 steps, for example `[{setWeight: 10}, {pause: 5m}]`"))]
+    pub(super) steps: Vec<Step>,
+}
+
+/// Equal steps with equal waits between them.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Linear {
+    /// Percent of requests that move with each step, to a tenth.
+    pub(super) step_percent: Percent,
+    /// The wait between two steps.
+    pub(super) interval: Deadline,
+}
+
+/// Exactly one thing that a step does.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Step {
+    SetWeight(Percent),
+    Pause(Pause),
+}
+
+/// For a while, or until a person promotes.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Pause {
+    Timed(Deadline),
+    UntilPromoted {},
+}
+
+/// Percent of requests, 0.1 to 100, to a tenth.
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(with = "f64", extend("minimum" = 0.1, "maximum" = 100, "multipleOf" = 0.1, "errorMessage" = "write a percentage from 0.1 to 100, to a tenth"))]
+pub(super) struct Percent(pub(super) Share);
+
+/// The deployment configurations that CodeDeploy brings for Amazon ECS, by the names that it gives them
+/// (<https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html>).
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+pub(super) enum Preset {
+    #[serde(rename = "CodeDeployDefault.ECSAllAtOnce")]
+    AllAtOnce,
+    #[serde(rename = "CodeDeployDefault.ECSCanary10Percent5Minutes")]
+    Canary10Percent5Minutes,
+    #[serde(rename = "CodeDeployDefault.ECSCanary10Percent15Minutes")]
+    Canary10Percent15Minutes,
+    #[serde(rename = "CodeDeployDefault.ECSLinear10PercentEvery1Minutes")]
+    Linear10PercentEvery1Minutes,
+    #[serde(rename = "CodeDeployDefault.ECSLinear10PercentEvery3Minutes")]
+    Linear10PercentEvery3Minutes,
+}
+
+impl Strategy {
+    /// The steps that it means.
+    pub(super) fn mean(&self) -> strategy::Strategy {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let tenth = Share::of(1, 10);
+        match self {
+            Self::BlueGreen {} | Self::Preset(Preset::AllAtOnce) => strategy::Strategy::BLUE_GREEN,
+            Self::Canary(Canary { steps }) => strategy::Strategy {
+                steps: steps
+                    .iter()
+                    .map(|step| match step {
+                        Step::SetWeight(percent) => strategy::Step::SetWeight(percent.0),
+                        Step::Pause(Pause::Timed(time)) => strategy::Step::Pause(Some(time.0.0)),
+                        Step::Pause(Pause::UntilPromoted {}) => strategy::Step::Pause(None),
+                    })
+                    .collect(),
+            },
+            Self::Linear(Linear {
+                step_percent,
+                interval,
+            }) => strategy::Strategy::linear(step_percent.0, interval.0.0),
+            Self::Preset(Preset::Canary10Percent5Minutes) => {
+                strategy::Strategy::canary(tenth, minutes(5))
+            }
+            Self::Preset(Preset::Canary10Percent15Minutes) => {
+                strategy::Strategy::canary(tenth, minutes(15))
+            }
+            Self::Preset(Preset::Linear10PercentEvery1Minutes) => {
+                strategy::Strategy::linear(tenth, minutes(1))
+            }
+            Self::Preset(Preset::Linear10PercentEvery3Minutes) => {
+                strategy::Strategy::linear(tenth, minutes(3))
+            }
+        }
+    }
 }
 
 /// A length of time such as `30s`, `5m` or `1h30m`, at most `336h`.
@@ -248,7 +346,7 @@ pub(super) struct Deadlines {
     pub(super) scale_up: Deadline,
     /// Tests passed.
     pub(super) validate: Deadline,
-    /// All traffic on green.
+    /// One step of the way to green, its own pause not counted; all traffic on green where there are no steps.
     pub(super) shift: Deadline,
     /// Blue gone.
     pub(super) clean_up: Deadline,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::check::check;
 use super::document::{
-    self, Document, PerRelease, Route, Spec, Target, TargetGroups, TaskDefinition,
+    Canary, Document, PerRelease, Route, Spec, Step, Strategy, Target, TargetGroups, TaskDefinition,
 };
 use super::node::{self, Node, Place};
 use super::path::Path;
@@ -86,7 +86,7 @@ pub fn load(text: &str, source: &str) -> Result<Application, Invalid> {
 
 /// What is right field by field and wrong together.
 fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = falling_weights(&document.spec.strategy, node);
     for (index, route) in document.spec.traffic.routes.iter().enumerate() {
         let path = Path::default()
             .key("spec")
@@ -127,6 +127,35 @@ fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Traffic only moves towards green: the way back is not a step.
+fn falling_weights(strategy: &Strategy, node: &Node) -> Vec<Finding> {
+    let Strategy::Canary(Canary { steps }) = strategy else {
+        return Vec::new();
+    };
+    let path = ["spec", "strategy", "canary", "steps"];
+    let path = path.iter().fold(Path::default(), |path, key| path.key(key));
+    let weights = steps
+        .iter()
+        .enumerate()
+        .filter_map(|(index, step)| match step {
+            Step::SetWeight(percent) => Some((index, percent.0)),
+            Step::Pause(_) => None,
+        });
+    let weights: Vec<_> = weights.collect();
+    let pairs = weights.windows(2).filter(|pair| pair[1].1 <= pair[0].1);
+    pairs
+        .map(|pair| {
+            let path = path.index(pair[1].0).key("setWeight");
+            Finding {
+                place: node.place_of(&path),
+                path,
+                found: format!("{} after {}", pair[1].1, pair[0].1),
+                right: "write each weight above the one before".into(),
+            }
+        })
+        .collect()
 }
 
 fn application(document: Document) -> Application {
@@ -183,9 +212,7 @@ fn application(document: Document) -> Application {
             production: production.iter().map(rule_target).collect(),
             test: test.iter().map(rule_target).collect(),
         },
-        strategy: match strategy {
-            document::Strategy::BlueGreen {} => application::Strategy::BlueGreen,
-        },
+        strategy: strategy.mean(),
         bake_time: bake_time.0,
         clean_up: application::CleanUp {
             settle: clean_up.settle.0,

@@ -28,17 +28,21 @@ pub(super) fn in_spec(schema: &mut Schema) {
 }
 
 pub(super) fn in_strategy(schema: &mut Schema) {
+    refuse(
+        schema,
+        "rolling",
+        "`rolling` (ECS's own rolling update) is not supported yet; write `blueGreen: {}`",
+    );
+}
+
+pub(super) fn in_step(schema: &mut Schema) {
     for (name, what) in [
-        ("canary", "moving traffic in canary steps"),
-        ("linear", "moving traffic in equal steps"),
-        ("rolling", "a rolling update"),
-        ("preset", "CodeDeploy's presets"),
+        ("gate", "a gate between steps"),
+        ("analysis", "analysis between steps"),
+        ("setScale", "a smaller green early on"),
     ] {
-        refuse(
-            schema,
-            name,
-            &format!("`{name}` ({what}) is not supported yet; write `blueGreen: {{}}`"),
-        );
+        let text = format!("`{name}` ({what}) is not supported yet; leave the step out");
+        refuse(schema, name, &text);
     }
 }
 

@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::document::{
-    Document, PerRelease, Service, Strategy, Target, TargetGroups, TaskDefinition,
+    Canary, Document, Linear, PerRelease, Percent, Preset, Service, Step, Strategy, Target,
+    TargetGroups, TaskDefinition,
 };
 use super::refused;
 use crate::identity::{ListenerArn, RuleArn, TargetGroupArn};
@@ -150,7 +151,8 @@ impl JsonSchema for Strategy {
         "Strategy".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one_of = "write exactly one of `blueGreen: {}`, `canary: {steps: […]}`, `linear: {stepPercent: 10, interval: 1m}` and `preset: NAME`";
         let mut schema = json_schema!({
             "type": "object",
             "properties": {
@@ -159,14 +161,46 @@ impl JsonSchema for Strategy {
                     "type": "object",
                     "additionalProperties": false,
                     "errorMessage": "write `blueGreen: {}`"
+                },
+                "canary": generator.subschema_for::<Canary>(),
+                "linear": generator.subschema_for::<Linear>(),
+                "preset": generator.subschema_for::<Preset>()
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": false,
+            "errorMessage": one_of
+        });
+        refused::in_strategy(&mut schema);
+        schema
+    }
+}
+
+impl JsonSchema for Step {
+    fn schema_name() -> Cow<'static, str> {
+        "Step".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = json_schema!({
+            "description": "One step: `{setWeight: 10}` or `{pause: 5m}`, or `{pause: {}}` until a person promotes.",
+            "type": "object",
+            "properties": {
+                "setWeight": generator.subschema_for::<Percent>(),
+                "pause": {
+                    "description": "How long nothing happens; `{}` until a person promotes.",
+                    "type": ["string", "object"],
+                    "format": "deadline",
+                    "additionalProperties": false,
+                    "errorMessage": "write a length of time such as `5m`, or `{}` to wait until a person promotes"
                 }
             },
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": false,
-            "errorMessage": "write `blueGreen: {}`"
+            "errorMessage": "write exactly one of `setWeight: PERCENT` and `pause: TIME` in each step"
         });
-        refused::in_strategy(&mut schema);
+        refused::in_step(&mut schema);
         schema
     }
 }

@@ -1,4 +1,4 @@
-//! Where an application's parameters are: `<prefix>/<name>/{spec,desired,record,status}`.
+//! Where an application's parameters are: `<prefix>/<name>/{spec,desired,record,status,intents/…}`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +19,19 @@ pub enum Leaf {
     Record,
     /// What people see.
     Status,
+    /// What a person asks of the rollout.
+    Intent(Verb),
+}
+
+/// What a person may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// The step ends now.
+    Promote,
+    /// The rollout ends, and traffic goes back.
+    Abort,
+    /// Nothing makes progress.
+    Pause,
 }
 
 impl Leaf {
@@ -28,6 +41,9 @@ impl Leaf {
             Self::Desired => "desired",
             Self::Record => "record",
             Self::Status => "status",
+            Self::Intent(Verb::Promote) => "intents/promote",
+            Self::Intent(Verb::Abort) => "intents/abort",
+            Self::Intent(Verb::Pause) => "intents/pause",
         }
     }
 }

@@ -46,7 +46,26 @@ impl Parameters {
         application: &ApplicationName,
         leaf: Leaf,
     ) -> Result<Option<Text>, Error> {
+        self.read(self.names.parameter(application, leaf)).await
+    }
+
+    /// One of the parameter's earlier texts, of which Parameter Store keeps a hundred
+    /// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html>); `None` when it
+    /// keeps this one no longer.
+    ///
+    /// # Errors
+    /// When it could not be read, or is a SecureString.
+    pub async fn get_version(
+        &self,
+        application: &ApplicationName,
+        leaf: Leaf,
+        version: i64,
+    ) -> Result<Option<Text>, Error> {
         let name = self.names.parameter(application, leaf);
+        self.read(format!("{name}:{version}")).await
+    }
+
+    async fn read(&self, name: String) -> Result<Option<Text>, Error> {
         let send = self.clients.ssm.get_parameter().name(&name).send();
         match self
             .clients
@@ -75,7 +94,9 @@ impl Parameters {
     ) -> Result<i64, Error> {
         let tier = match leaf {
             Leaf::Spec => ParameterTier::IntelligentTiering,
-            Leaf::Desired | Leaf::Record | Leaf::Status => ParameterTier::Standard,
+            Leaf::Desired | Leaf::Record | Leaf::Status | Leaf::Intent(_) => {
+                ParameterTier::Standard
+            }
         };
         let name = self.names.parameter(application, leaf);
         let put = self

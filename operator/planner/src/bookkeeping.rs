@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use crd_schema::record::{
     Ended, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, Rejection, Release, Rollout, Stage,
+    StepProgress,
 };
 
 use crate::release::{Wanted, group_name, service_name, task_definition};
 use crate::rollout::Decision;
 use crate::target::{Aim, Course, ToCreate};
+use crate::time::instant_after;
 use crate::view::{View, runs};
 use crate::world::{Base, Group, Origin, Service, ServiceStatus};
 
@@ -19,9 +21,10 @@ const REASON: usize = 200;
 pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Record {
     let mut record = view.record().clone();
     if let (Some(reason), Some(wanted)) = (&decision.reject, &view.wanted) {
-        reject(&mut record, wanted, reason);
+        reject(view, &mut record, wanted, reason);
         return record;
     }
+    resume(view, &mut record);
     match aim {
         Aim::Hold(_) => {}
         // Somebody deleted what this rollout created: its name is seen now, and may not be once there is room again.
@@ -48,6 +51,9 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
             course: Course::Forward,
         } => {
             begin_or_go_on(view, &mut record, decision.stage, Some(service));
+            if let Some(step) = decision.step {
+                stand(view, &mut record, step);
+            }
         }
         Aim::Serve {
             service,
@@ -60,7 +66,7 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
     record
 }
 
-fn reject(record: &mut Record, wanted: &Wanted, reason: &str) {
+fn reject(view: &View<'_>, record: &mut Record, wanted: &Wanted, reason: &str) {
     let reason: String = reason.chars().take(REASON).collect();
     record
         .rejected
@@ -69,9 +75,34 @@ fn reject(record: &mut Record, wanted: &Wanted, reason: &str) {
         generation: wanted.generation,
         version: wanted.version.clone(),
         reason,
+        aborted: view.aborted(),
     });
     let surplus = record.rejected.len().saturating_sub(KEPT_REJECTIONS);
     record.rejected.drain(..surplus);
+}
+
+/// From now on its clocks stand still.
+pub(crate) fn pause(view: &View<'_>, record: &mut Record) {
+    if let Some(rollout) = &mut record.rollout {
+        rollout.paused.get_or_insert(view.now.wall);
+    }
+}
+
+/// No stage and no step grew older while a person held it.
+fn resume(view: &View<'_>, record: &mut Record) {
+    let Some(rollout) = record.rollout.as_mut().filter(|_| !view.paused()) else {
+        return;
+    };
+    let Some(since) = rollout.paused.take() else {
+        return;
+    };
+    let held = view.now.elapsed_since(since);
+    for began in rollout.entered.values_mut() {
+        *began = instant_after(*began, held);
+    }
+    if let Some(step) = &mut rollout.step {
+        step.since = instant_after(step.since, held);
+    }
 }
 
 /// A rollout of the wish is on its way, in this stage.
@@ -88,6 +119,8 @@ fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: O
             stage,
             entered: BTreeMap::new(),
             reference: 0,
+            step: None,
+            paused: None,
             base: None,
         });
     }
@@ -140,6 +173,19 @@ fn enter(view: &View<'_>, record: &mut Record, stage: Stage) {
     // A start in the future, since the clock was set back, would make the stage last as long as the clock lacks.
     let began = rollout.entered.entry(stage).or_insert(view.now.wall);
     *began = view.now.wall.min(*began);
+}
+
+/// This step of the strategy runs.
+fn stand(view: &View<'_>, record: &mut Record, step: usize) {
+    let (Some(rollout), Ok(index)) = (&mut record.rollout, u32::try_from(step)) else {
+        return;
+    };
+    let before = rollout.step.filter(|before| before.index == index);
+    let since = before.map_or(view.now.wall, |before| before.since);
+    rollout.step = Some(StepProgress {
+        index,
+        since: since.min(view.now.wall),
+    });
 }
 
 /// The names that would be created next, of the wish or of the last good release, are ones that AWS has not shown yet,
@@ -198,6 +244,8 @@ fn remember_what_leaves(view: &View<'_>, record: &mut Record, stays: &Service) {
         stage: Stage::RollBack,
         entered: BTreeMap::new(),
         reference: 0,
+        step: None,
+        paused: None,
         base: None,
     });
 }
@@ -238,7 +286,13 @@ fn close(view: &View<'_>, record: &mut Record) {
         task_definition: _,
     } = rollout.release;
     let lives = view.live().iter().any(|service| runs(service, &digest));
-    let outcome = if view.rejection(generation).is_some() {
+    let aborted = record
+        .rejected
+        .iter()
+        .any(|rejection| rejection.generation == generation && rejection.aborted);
+    let outcome = if aborted {
+        Outcome::Aborted
+    } else if view.rejection(generation).is_some() {
         Outcome::RolledBack
     } else if lives {
         Outcome::Succeeded

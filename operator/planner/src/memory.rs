@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crd_schema::TargetGroupArn;
 use crd_schema::application::{Application, RuleTarget};
 use crd_schema::desired::Desired;
+use crd_schema::intent::Intents;
 use crd_schema::record::{Generation, Record, Release};
 
 use crate::ablation;
@@ -36,6 +37,8 @@ pub struct Memory {
     pub desired: Option<DesiredParameter>,
     /// The newest usable wish seen: what stays in force while `desired` cannot be read.
     pub wish: Option<(Generation, Desired)>,
+    /// What people asked for when it was last read; none while it was never read.
+    pub intents: Option<Intents>,
     /// Health readings of each group, by [`Side::index`].
     pub health: [Health; 2],
     /// Since when every rule that was read shows no weight for the group, without interruption, by [`Side::index`].
@@ -140,6 +143,7 @@ impl Memory {
             record_refused: false,
             desired: None,
             wish: None,
+            intents: None,
             health: [Health::default(), Health::default()],
             zero_since: [None; 2],
             spare_since: BTreeMap::new(),
@@ -158,6 +162,9 @@ impl Memory {
     pub fn absorb(&mut self, world: &World, tuning: &Tuning, now: Now) {
         self.absorb_record(&world.record, tuning, now);
         self.absorb_desired(&world.desired, tuning);
+        if let Read::Known { value, .. } = &world.intents {
+            self.intents = Some(value.clone());
+        }
         for side in Side::BOTH {
             if let Read::Known { value, at } = &world.groups[side.index()] {
                 self.absorb_holder(side, value.as_ref().map(|group| &group.arn));

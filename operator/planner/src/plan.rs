@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use crd_schema::Application;
 use crd_schema::record::{Record, Stage};
+use crd_schema::strategy::Step;
 
 use crate::ablation;
 use crate::bookkeeping;
 use crate::holds;
 use crate::memory::Memory;
 use crate::release;
-use crate::report::{Hold, ReleaseReport, Report, RuleReport, ServiceReport, WaitingOn};
+use crate::report::{
+    Hold, ReleaseReport, Report, RuleReport, ServiceReport, StepReport, WaitingOn,
+};
 use crate::rollout::{self, Decision};
-use crate::target::{Aim, aim};
-use crate::time::{Mono, Now};
+use crate::target::{Aim, Course, ToCreate, aim};
+use crate::time::{Mono, Now, instant_after};
 use crate::tuning::Tuning;
 use crate::view::{View, Vital, rule_name, runs, weights};
 use crate::world::{DesiredParameter, Read, Service, ServiceStatus, Side, World};
@@ -80,8 +83,13 @@ fn view<'a>(
         (Read::Unread { reason }, None) => Some(("desired value", reason)),
         (Read::Unread { .. } | Read::Known { .. }, _) => None,
     };
+    let intents_unread = match (&world.intents, &memory.intents) {
+        (Read::Unread { reason }, None) => Some(("intents", reason)),
+        (Read::Unread { .. } | Read::Known { .. }, _) => None,
+    };
     let missing = record_unread
         .or(desired_unread)
+        .or(intents_unread)
         .or(unread("services", &world.services));
     let none = tuning
         .without(ablation::Rule::UnreadRules)
@@ -155,6 +163,10 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
         };
         return (repair, record);
     }
+    if let Some(abort) = rollout::abort(view) {
+        let record = bookkeeping::record(view, aim, &abort);
+        return (abort, record);
+    }
     if let Some(decision) = rollout::stranded(view) {
         return (decision, unchanged());
     }
@@ -162,11 +174,30 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
         return (Decision::hold(stage, hold), unchanged());
     }
     let decision = rollout::towards(view, aim);
+    if paused(view, aim, &decision) {
+        let mut record = unchanged();
+        bookkeeping::pause(view, &mut record);
+        return (Decision::hold(stage, Hold::Paused), record);
+    }
     if let Some(waiting) = holds::before(view, &decision) {
         return (Decision::wait(stage, waiting), unchanged());
     }
     let record = bookkeeping::record(view, aim, &decision);
     (decision, record)
+}
+
+/// A person holds the application: a release makes no progress; what serves is kept up, and the way back is open.
+fn paused(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> bool {
+    let forward = match aim {
+        Aim::Create { what, .. } => *what == ToCreate::Wanted,
+        Aim::Serve { course, .. } => matches!(course, Course::Forward | Course::Finish),
+        Aim::MakeRoom { .. } => true,
+        Aim::Hold(_) => false,
+    };
+    let keeps_up =
+        matches!(&decision.write, Some(Write::ScaleService { from, to, .. }) if to > from);
+    let settled = decision.stage == Stage::Settled && view.record().rollout.is_none();
+    view.paused() && forward && !keeps_up && !settled
 }
 
 /// The record is written before the write whose meaning depends on it; and before any write it no longer says that
@@ -282,7 +313,13 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
     if decision.write.is_some() {
         return Duration::ZERO;
     }
+    // A person who promotes or resumes is not kept waiting.
+    let person = matches!(
+        decision.waiting,
+        WaitingOn::Promotion | WaitingOn::Hold(Hold::Paused)
+    );
     let settled = decision.stage == Stage::Settled
+        && !person
         && view.memory.barriers.is_empty()
         && matches!(decision.waiting, WaitingOn::Nothing | WaitingOn::Hold(_));
     // While only time passes, health and weights are all that can change, and a health reading sooner than the gap
@@ -291,7 +328,7 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
         .iter()
         .filter(|side| view.groups[side.index()].is_some())
         .all(|side| view.group_vital(*side) != Vital::Unclear);
-    let passes = decision.until.is_some() && clear;
+    let passes = (decision.until.is_some() || person) && clear;
     let poll = if settled {
         view.tuning.poll_settled
     } else if passes {
@@ -320,6 +357,7 @@ fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> P
         rejected: None,
         converged: false,
         drifted: false,
+        step: None,
         rules: Vec::new(),
         services: Vec::new(),
         notes: Vec::new(),
@@ -390,10 +428,34 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
         converged: decision.waiting == WaitingOn::Nothing
             && target.as_ref().is_some_and(serves_wish),
         drifted: drifted(view, target, decision),
+        step: step(view, decision),
         rules: rules.collect(),
         services: services.collect(),
         notes: notes(view),
     }
+}
+
+/// The step of the strategy that runs, or the one that was written down last.
+fn step(view: &View<'_>, decision: &Decision) -> Option<StepReport> {
+    let steps = &view.application.strategy.steps;
+    let rollout = view.record().rollout.as_ref()?;
+    let recorded = || usize::try_from(rollout.step?.index).ok();
+    let index = decision.step.or_else(recorded)?.min(steps.len());
+    let since = rollout
+        .step
+        .filter(|at| usize::try_from(at.index) == Ok(index));
+    let until = match (steps.get(index), since) {
+        (Some(Step::Pause(Some(time))), Some(at)) => Some(instant_after(at.since, *time)),
+        (Some(Step::Pause(_) | Step::SetWeight(_)) | None, _) => None,
+    };
+    (!steps.is_empty()).then(|| StepReport {
+        index,
+        of: steps.len(),
+        what: steps.get(index).map(ToString::to_string),
+        until,
+        promotable: decision.waiting == WaitingOn::Promotion
+            || decision.waiting == WaitingOn::Pause,
+    })
 }
 
 /// Production weights are not what they were left at, and no rollout is on its way.
@@ -410,13 +472,17 @@ fn drifted(view: &View<'_>, target: Option<&Service>, decision: &Decision) -> bo
 /// What production rules should say at this point.
 fn asked(view: &View<'_>, side: Option<Side>, decision: &Decision) -> Option<Weights> {
     let serving = Side::BOTH.into_iter().find(|side| view.all_on(*side));
+    let exists = view.groups.map(|group| group.is_some());
+    if let (Stage::Shift, Some(side), Some(step)) = (decision.stage, side, decision.step) {
+        return Weights::share(side, view.application.strategy.share_at(step)).of(exists);
+    }
     let asked = match decision.stage {
         Stage::ScaleUp | Stage::Validate => serving.or(side),
         Stage::Shift | Stage::Bake | Stage::CleanUp | Stage::RollBack | Stage::Settled => {
             side.or(serving)
         }
     };
-    Weights::all_to(asked?).of(view.groups.map(|group| group.is_some()))
+    Weights::all_to(asked?).of(exists)
 }
 
 fn notes(view: &View<'_>) -> Vec<String> {
@@ -430,5 +496,7 @@ fn notes(view: &View<'_>) -> Vec<String> {
         Read::Unread { reason } => Some(format!("the desired value could not be read: {reason}")),
         Read::Known { .. } => None,
     };
-    invalid.into_iter().chain(unread).collect()
+    let intents = view.memory.intents.iter();
+    let unusable = intents.flat_map(|intents| intents.unusable.iter().cloned());
+    invalid.into_iter().chain(unread).chain(unusable).collect()
 }

@@ -52,6 +52,10 @@ pub enum WaitingOn {
     },
     /// Load-balancer nodes adopt the last weights.
     Settle,
+    /// A step's pause.
+    Pause,
+    /// A person, who promotes the step.
+    Promotion,
     /// Green serves everything for the bake time.
     BakeTime,
     /// Blue is kept for a while.
@@ -72,7 +76,7 @@ pub enum WaitingOn {
 
 impl WaitingOn {
     /// Every label, for metrics that initialise each series.
-    pub const LABELS: [&'static str; 15] = [
+    pub const LABELS: [&'static str; 17] = [
         "Nothing",
         "OwnStep",
         "Observation",
@@ -83,6 +87,8 @@ impl WaitingOn {
         "Tasks",
         "HealthyTargets",
         "Settle",
+        "Pause",
+        "Promotion",
         "BakeTime",
         "KeepBlue",
         "Drain",
@@ -103,6 +109,8 @@ impl WaitingOn {
             Self::Tasks { .. } => "Tasks",
             Self::HealthyTargets { .. } => "HealthyTargets",
             Self::Settle => "Settle",
+            Self::Pause => "Pause",
+            Self::Promotion => "Promotion",
             Self::BakeTime => "BakeTime",
             Self::KeepBlue => "KeepBlue",
             Self::Drain { .. } => "Drain",
@@ -130,6 +138,8 @@ impl WaitingOn {
                 format!("targets to be healthy in two readings: {healthy} of {need}")
             }
             Self::Settle => "the load balancer's nodes to adopt the last weights".to_owned(),
+            Self::Pause => "the pause of this step".to_owned(),
+            Self::Promotion => "a person to promote this step (teal promote)".to_owned(),
             Self::BakeTime => "the bake time".to_owned(),
             Self::KeepBlue => "the time that blue is kept".to_owned(),
             Self::Drain { service } => {
@@ -151,6 +161,8 @@ pub enum Hold {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// A person paused the application.
+    Paused,
     /// The Application's parameter disappeared.
     Orphaned,
     /// Another application claims the same group, rule or service.
@@ -245,6 +257,7 @@ impl Hold {
         match self {
             Self::DesiredMissing => "DesiredMissing",
             Self::DesiredInvalid { .. } => "DesiredInvalid",
+            Self::Paused => "Paused",
             Self::Orphaned => "Orphaned",
             Self::Conflict { .. } => "Conflict",
             Self::RuleUnusable { .. } => "RuleUnusable",
@@ -272,6 +285,9 @@ impl Hold {
         match self {
             Self::DesiredMissing => "no version is desired yet: write one with `teal release APP VERSION`".to_owned(),
             Self::DesiredInvalid { reason } => format!("the desired value cannot be used: {reason}"),
+            Self::Paused => {
+                "paused by a person: what serves is kept up, and nothing else happens until `teal resume`".to_owned()
+            }
             Self::Orphaned => {
                 "the Application's spec parameter is gone: everything stays as it is until it is written again".to_owned()
             }
@@ -328,6 +344,21 @@ pub struct RuleReport {
     pub read: [Option<u32>; 2],
     /// As asked for at this point of the rollout.
     pub asked: Option<[Option<u32>; 2]>,
+}
+
+/// Where a rollout stands among its steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepReport {
+    /// The step that runs, from 0; [`StepReport::of`] once they are done.
+    pub index: usize,
+    /// How many there are.
+    pub of: usize,
+    /// What it does; none once they are done.
+    pub what: Option<String>,
+    /// When its pause ends by itself.
+    pub until: Option<Timestamp>,
+    /// It waits, and a person may end that.
+    pub promotable: bool,
 }
 
 /// Tasks of one live service.
@@ -388,6 +419,8 @@ pub struct Report {
     pub converged: bool,
     /// Production weights differ from what was last asked for, without a write of ours.
     pub drifted: bool,
+    /// The step of the strategy that runs, while a rollout with steps is on its way.
+    pub step: Option<StepReport>,
     /// Each rule that names one of the groups.
     pub rules: Vec<RuleReport>,
     /// Each service of the application.

@@ -147,7 +147,8 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
             || (runs(service, digest) && service.tags.generation.is_none_or(|g| g == rejected))
     };
     let acceptable: Vec<&Service> = live.iter().filter(|s| !is_rejected(s)).copied().collect();
-    if view.application.on_failure == OnFailure::Hold && live.iter().any(|s| is_rejected(s)) {
+    let held = view.application.on_failure == OnFailure::Hold && !view.aborted();
+    if held && live.iter().any(|s| is_rejected(s)) {
         return Aim::Hold(Hold::FailedAndHeld { reason });
     }
     let by_worth = |service: &&Service| {

@@ -240,6 +240,33 @@ impl<'a> View<'a> {
         recorded.or_else(tagged)
     }
 
+    /// A person asked for this step of the wish's rollout to end, or for all of them.
+    pub(crate) fn promoted(&self, step: usize) -> bool {
+        let asked = self.memory.intents.as_ref().and_then(|asked| asked.promote);
+        let (Some(asked), Some(wanted)) = (asked, &self.wanted) else {
+            return false;
+        };
+        let this = u32::try_from(step) == Ok(asked.step);
+        asked.rollout == wanted.generation && (asked.full || this)
+    }
+
+    /// A person asked for the wish's rollout to end.
+    pub(crate) fn aborted(&self) -> bool {
+        let asked = self.memory.intents.as_ref().and_then(|asked| asked.abort);
+        let (Some(asked), Some(wanted)) = (asked, &self.wanted) else {
+            return false;
+        };
+        asked.rollout == wanted.generation
+    }
+
+    /// A person holds the application.
+    pub(crate) fn paused(&self) -> bool {
+        self.memory
+            .intents
+            .as_ref()
+            .is_some_and(|asked| asked.paused)
+    }
+
     /// Tasks that 100 % of traffic needs: blue's live count, or what was written down, or the spec's.
     pub(crate) fn reference(&self, blue: Option<&Service>) -> u32 {
         let live = blue

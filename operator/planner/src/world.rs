@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crd_schema::application::RuleTarget;
 use crd_schema::desired::Desired;
+use crd_schema::intent::Intents;
 use crd_schema::record::{Generation, Record};
 use crd_schema::{ListenerArn, TargetGroupArn};
 use jiff::Timestamp;
@@ -89,6 +90,8 @@ pub struct World {
     pub spec_present: bool,
     /// The desired value.
     pub desired: Read<DesiredParameter>,
+    /// What people ask of the rollout.
+    pub intents: Read<Intents>,
     /// The operator's record.
     pub record: Read<RecordParameter>,
     /// Services of the cluster that carry this application's tag or are bound to one of the groups, DRAINING and INACTIVE ones as far as they are still shown.

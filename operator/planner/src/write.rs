@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crd_schema::TargetGroupArn;
 use crd_schema::application::RuleTarget;
 use crd_schema::record::Record;
+use crd_schema::strategy::Share;
 use serde_json::{Map, Value};
 
 use crate::ablation::Rule;
@@ -236,6 +237,29 @@ impl Weights {
         let percent = percent.clamp(1, 100);
         let mut weights = [Some(100 - percent); 2];
         weights[side.index()] = Some(percent);
+        Self(weights)
+    }
+
+    /// This share to `side`, the rest to the other: in whole percent where that is exact.
+    ///
+    /// ```
+    /// use crd_schema::strategy::Share;
+    /// use planner::{Side, Weights};
+    ///
+    /// let of = |tenths| Weights::share(Side::B, Share::tenths(tenths).unwrap()).get();
+    /// assert_eq!(of(100), [Some(90), Some(10)]);
+    /// assert_eq!(of(1), [Some(999), Some(1)]);
+    /// assert_eq!(of(1000), [Some(0), Some(100)]);
+    /// ```
+    pub fn share(side: Side, share: Share) -> Self {
+        let tenths = share.get();
+        let (own, all) = if tenths % 10 == 0 {
+            (tenths / 10, 100)
+        } else {
+            (tenths, 1000)
+        };
+        let mut weights = [Some(all - own); 2];
+        weights[side.index()] = Some(own);
         Self(weights)
     }
 

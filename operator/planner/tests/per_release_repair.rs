@@ -165,6 +165,8 @@ fn lab(start: &Start) -> (Lab, Operator) {
         stage,
         entered: BTreeMap::from([(stage, lab.wall(lab.now))]),
         reference: 2,
+        step: None,
+        paused: None,
         base: Some("blog:1".to_owned()),
     };
     let mut record = Record {
@@ -189,6 +191,7 @@ fn lab(start: &Start) -> (Lab, Operator) {
                 generation: wish.generation,
                 version: wish.version.clone(),
                 reason: "it failed".to_owned(),
+                aborted: false,
             });
         }
     }

@@ -336,6 +336,8 @@ fn hold(report: &Report) -> Option<&planner::Hold> {
         | WaitingOn::Tasks { .. }
         | WaitingOn::HealthyTargets { .. }
         | WaitingOn::Settle
+        | WaitingOn::Pause
+        | WaitingOn::Promotion
         | WaitingOn::BakeTime
         | WaitingOn::KeepBlue
         | WaitingOn::Drain { .. }

@@ -128,6 +128,8 @@ fn waited(plan: Plan) -> Reconciled {
         | WaitingOn::Tasks { .. }
         | WaitingOn::HealthyTargets { .. }
         | WaitingOn::Settle
+        | WaitingOn::Pause
+        | WaitingOn::Promotion
         | WaitingOn::BakeTime
         | WaitingOn::KeepBlue
         | WaitingOn::Drain { .. }

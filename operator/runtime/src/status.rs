@@ -7,8 +7,9 @@ use crd_schema::ApplicationName;
 use crd_schema::record::{Generation, Record, Stage};
 use crd_schema::status::{
     Condition, ConditionType, DesiredRelease, EcsStage, Phase, Rejected, ReleaseName, RuleWeights,
-    Serving, Split, Status, Tasks, Truth, WaitingOn, Weights, set_condition,
+    Serving, Split, Status, StepStatus, Tasks, Truth, WaitingOn, Weights, set_condition,
 };
+use crd_schema::strategy::Share;
 use jiff::Timestamp;
 use planner::report::{RuleReport, ServiceReport};
 use planner::world::{DesiredParameter, Role};
@@ -71,6 +72,7 @@ pub(crate) fn document(facts: &Facts<'_>) -> Status {
             version: release.version.clone(),
             digest: release.digest.clone(),
         }),
+        step: report.and_then(step),
         weights: report.map_or_else(Weights::default, |report| weights(report, blue, green)),
         blue: blue.map(tasks),
         green: green.map(tasks),
@@ -98,6 +100,9 @@ fn stalled(facts: &Facts<'_>) -> Option<Why> {
         ));
     }
     let report = facts.report?;
+    if paused(Some(report)) {
+        return None;
+    }
     if let planner::WaitingOn::Hold(hold) = &report.waiting_on {
         return Some((hold.label().to_owned(), hold.message()));
     }
@@ -120,6 +125,12 @@ fn stalled(facts: &Facts<'_>) -> Option<Why> {
         ("ReleaseRejected".to_owned(), message)
     });
     rejected.or_else(|| refused(facts))
+}
+
+/// A person holds it: that is no trouble.
+fn paused(report: Option<&Report>) -> bool {
+    report
+        .is_some_and(|report| report.waiting_on == planner::WaitingOn::Hold(planner::Hold::Paused))
 }
 
 /// What is written and cannot come into force, spec or desired value; the last good ones hold.
@@ -146,6 +157,7 @@ fn phase(facts: &Facts<'_>, stage: Stage, stalled: Option<&Why>) -> Phase {
     match (stage, stalled) {
         (Stage::Settled, Some((reason, _))) if reason == "ReleaseRejected" => Phase::Failed,
         (_, Some(_)) => Phase::Holding,
+        (_, None) if paused(Some(report)) => Phase::Holding,
         (Stage::RollBack, None) => Phase::RollingBack,
         (Stage::Settled, None) if report.converged => Phase::Settled,
         (
@@ -227,6 +239,17 @@ fn colours<'a>(facts: &Facts<'a>) -> (Option<&'a ServiceReport>, Option<&'a Serv
     )
 }
 
+fn step(report: &Report) -> Option<StepStatus> {
+    let step = report.step.as_ref()?;
+    Some(StepStatus {
+        index: u32::try_from(step.index).ok()?,
+        of: u32::try_from(step.of).ok()?,
+        does: step.what.clone(),
+        promotable: step.promotable,
+        until: step.until,
+    })
+}
+
 fn tasks(service: &ServiceReport) -> Tasks {
     Tasks {
         desired: service.desired,
@@ -266,11 +289,11 @@ fn weights(
 fn split(weights: [Option<u32>; 2], green: Side) -> Option<Split> {
     let of = |side: Side| u64::from(weights[side.index()].unwrap_or(0));
     let (green, blue) = (of(green), of(green.other()));
-    let percent = (100 * green).checked_div(green + blue)?;
-    let percent = u8::try_from(percent).unwrap_or(100);
+    let all = u32::try_from(green + blue).ok().filter(|all| *all > 0)?;
+    let green = Share::of(u32::try_from(green).ok()?, all);
     Some(Split {
-        blue: 100 - percent,
-        green: percent,
+        blue: green.rest(),
+        green,
     })
 }
 
@@ -321,6 +344,9 @@ fn conditions(facts: &Facts<'_>, stage: Stage, stalled: Option<Why>) -> Vec<Cond
     );
     let moving = match (&stalled, report) {
         (Some(stalled), _) => Err(stalled.clone()),
+        (None, Some(_)) if paused(report) => {
+            Err(("Paused".to_owned(), planner::Hold::Paused.message()))
+        }
         (None, Some(_)) if !converged => Ok((stage.as_str().to_owned(), waits.1.clone())),
         (None, Some(_) | None) => Err(("Settled".to_owned(), "nothing more is wanted".to_owned())),
     };
@@ -331,6 +357,11 @@ fn conditions(facts: &Facts<'_>, stage: Stage, stalled: Option<Why>) -> Vec<Cond
         )),
         (Some(stalled), true | false) => Err(stalled.clone()),
         (None, false) => Err(waits),
+    };
+    let held = if paused(report) {
+        Ok(("Paused".to_owned(), planner::Hold::Paused.message()))
+    } else {
+        Err(("NotPaused".to_owned(), "nobody paused it".to_owned()))
     };
     let drifted = match report.is_some_and(|report| report.drifted) {
         true => Ok((
@@ -352,10 +383,7 @@ fn conditions(facts: &Facts<'_>, stage: Stage, stalled: Option<Why>) -> Vec<Cond
         (ConditionType::Ready, ready),
         (ConditionType::Reconciling, moving),
         (ConditionType::Stalled, stalled),
-        (
-            ConditionType::Paused,
-            Err(("NotPaused".to_owned(), "nobody paused it".to_owned())),
-        ),
+        (ConditionType::Paused, held),
         (ConditionType::Drifted, drifted),
         (
             ConditionType::DesiredUnreadable,

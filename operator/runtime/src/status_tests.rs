@@ -74,7 +74,8 @@ impl Scene {
                 .waiting_on
                 .as_ref()
                 .map_or("-", |waiting| waiting.reason.as_str());
-            let split = |split: Split| format!("{}/{}", split.blue, split.green);
+            let split =
+                |split: Split| format!("{}/{}", split.blue.get() / 10, split.green.get() / 10);
             let weights = status
                 .weights
                 .read

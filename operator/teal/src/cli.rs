@@ -85,6 +85,18 @@ pub(crate) enum Command {
     Apply(Apply),
     /// Ask for a version, and wait for what becomes of it
     Release(Release),
+    /// End the step that a release waits in
+    Promote(Promote),
+    /// End a release and go back
+    Abort(OfOne),
+    /// Let no release make progress
+    Pause(OfOne),
+    /// Let releases go on
+    Resume(OfOne),
+    /// Try a rejected version again
+    Retry(OfOne),
+    /// Release again what succeeded before
+    Rollback(OfOne),
     /// Show how applications are
     Status(Status),
     /// Show the next step and why, without taking it
@@ -142,6 +154,9 @@ pub(crate) struct Demo {
     /// So many times as fast; the proportions between the waits stay as they are
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub(crate) speed: f64,
+    /// How traffic moves
+    #[arg(long, value_enum, default_value = "blue-green")]
+    pub(crate) strategy: crate::stage::Strategy,
     /// Run the operator as a process of its own, and kill it (SIGKILL) in every stage
     #[arg(long)]
     pub(crate) kill_operator: bool,
@@ -209,6 +224,24 @@ pub(crate) struct Release {
     /// With --wait: give up waiting after this long; the release itself goes on
     #[arg(long, default_value = "30m", value_parser = duration, value_name = "DURATION", requires = "wait")]
     pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    /// The application
+    #[arg(value_name = "APP")]
+    pub(crate) application: String,
+    /// End all the steps that are left: green gets all traffic
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+/// A verb that needs no more than its application.
+#[derive(Debug, Args)]
+pub(crate) struct OfOne {
+    /// The application
+    #[arg(value_name = "APP")]
+    pub(crate) application: String,
 }
 
 #[derive(Debug, Args)]

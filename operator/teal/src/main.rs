@@ -72,6 +72,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Emulator(arguments) => emulate::run(&arguments, style).await,
         Command::Apply(arguments) => commands::apply::apply(&global, &arguments, style).await,
         Command::Release(arguments) => commands::release::release(&global, &arguments, style).await,
+        Command::Promote(arguments) => commands::verbs::promote(&global, &arguments, style).await,
+        Command::Abort(arguments) => commands::verbs::abort(&global, &arguments, style).await,
+        Command::Pause(arguments) => commands::verbs::pause(&global, &arguments, style).await,
+        Command::Resume(arguments) => commands::verbs::resume(&global, &arguments, style).await,
+        Command::Retry(arguments) => commands::verbs::retry(&global, &arguments, style).await,
+        Command::Rollback(arguments) => commands::verbs::rollback(&global, &arguments, style).await,
         Command::Status(arguments) => commands::status::status(&global, &arguments, style).await,
         Command::Plan(arguments) => commands::plan::plan(&global, &arguments, style).await,
         Command::Validate(arguments) => commands::validate::validate(&arguments, style),
@@ -104,6 +110,12 @@ fn default_log(command: &Command) -> &'static str {
         Command::Demo(_) => "off",
         Command::Apply(_)
         | Command::Release(_)
+        | Command::Promote(_)
+        | Command::Abort(_)
+        | Command::Pause(_)
+        | Command::Resume(_)
+        | Command::Retry(_)
+        | Command::Rollback(_)
         | Command::Status(_)
         | Command::Plan(_)
         | Command::Validate(_)

@@ -100,6 +100,12 @@ impl Wish {
         if self.serves_alone(status) {
             return Verdict::Converged;
         }
+        let person = status.waiting_on.as_ref().filter(|waiting| {
+            still >= HELD_FOR && ["Promotion", "Paused"].contains(&waiting.reason.as_str())
+        });
+        if let Some(waiting) = person {
+            return failed(Exit::NeedsPerson, waiting.message.clone());
+        }
         let stalled = condition(status, ConditionType::Stalled)
             .filter(|stalled| still >= HELD_FOR && !stalled.message.is_empty());
         stalled.map_or(Verdict::Pending, |stalled| {

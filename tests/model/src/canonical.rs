@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crd_schema::application::TargetGroups;
 use crd_schema::record::{Record, Rollout, Stage};
+use crd_schema::strategy::Step;
+use jiff::Timestamp;
 use planner::memory::{Barrier, Health, Outstanding, Unsettled};
 use planner::time::Mono;
 use planner::world::DesiredParameter;
@@ -195,6 +197,8 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             stage,
             entered,
             reference,
+            step,
+            paused,
             base,
         } = rollout;
         self.put((
@@ -213,10 +217,26 @@ impl<'a, H: Hasher> Canonical<'a, H> {
                 Stage::Bake => self.setup.application.bake_time + deadlines.scale_up,
                 Stage::CleanUp | Stage::RollBack | Stage::Settled => Duration::ZERO,
             };
-            let age = wall(self.now).as_millisecond() - began.as_millisecond();
-            let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
-            self.put((stage, age.min(cap)));
+            self.put((stage, self.since(*began).min(cap)));
         }
+        let steps = &self.setup.application.strategy.steps;
+        let step = step.map(|at| {
+            let step = usize::try_from(at.index)
+                .ok()
+                .and_then(|index| steps.get(index));
+            let pause = match step {
+                Some(Step::Pause(time)) => time.unwrap_or_default(),
+                Some(Step::SetWeight(_)) | None => Duration::ZERO,
+            };
+            let cap = pause.saturating_add(self.setup.application.deadlines.shift);
+            (at.index, self.since(at.since).min(cap))
+        });
+        self.put((step, paused.is_some()));
+    }
+
+    fn since(&self, began: Timestamp) -> Duration {
+        let age = wall(self.now).as_millisecond() - began.as_millisecond();
+        Duration::from_millis(u64::try_from(age).unwrap_or(0))
     }
 
     /// An operator's memory; `version` counts the writes of the record in truth.
@@ -230,6 +250,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             record_refused,
             desired,
             wish,
+            intents: _,
             health,
             zero_since,
             spare_since,

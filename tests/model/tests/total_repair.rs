@@ -141,6 +141,8 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
         stage,
         entered: BTreeMap::from([(stage, wall(now))]),
         reference: 2,
+        step: None,
+        paused: None,
         base: Some("blog:1".to_owned()),
     };
     let mut record = Record {
@@ -165,6 +167,7 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
                 generation: wish.generation,
                 version: wish.version,
                 reason: "it failed".to_owned(),
+                aborted: false,
             });
         }
     }

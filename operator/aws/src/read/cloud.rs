@@ -125,6 +125,7 @@ fn unread(focus: &Focus, reason: &str) -> World {
         spec_present: focus.spec_present,
         desired: no(reason),
         record: no(reason),
+        intents: no(reason),
         services: no(reason),
         rules: no(reason),
         groups: [no(reason), no(reason)],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 use crd_schema::desired::DesiredError;
+use crd_schema::intent::Intents;
 use crd_schema::record::{Generation, Record};
 use crd_schema::{Application, Desired};
 use futures_util::future::join_all;
@@ -151,6 +152,24 @@ pub(crate) fn record(parameter: Option<&Parameter>) -> Result<RecordParameter, E
         },
         None => RecordParameter::Garbled { generation },
     })
+}
+
+/// What people ask for. A secret asks for nothing that the operator may read; as a pause, it holds.
+pub(crate) fn intents(
+    promote: Result<Option<Parameter>, Error>,
+    abort: Result<Option<Parameter>, Error>,
+    pause: Result<Option<Parameter>, Error>,
+) -> Result<Intents, Error> {
+    let words = |parameter: &Option<Parameter>| {
+        let read = parameter.as_ref().map(text);
+        read.map(|text| text.map_or_else(|why| why, str::to_owned))
+    };
+    let [promote, abort, pause] = [promote?, abort?, pause?].map(|one| words(&one));
+    Ok(Intents::parse(
+        promote.as_deref(),
+        abort.as_deref(),
+        pause.as_deref(),
+    ))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use aws_sdk_ecs::types::Service as EcsService;
 use crd_schema::application::TargetGroups;
+use crd_schema::intent::Intents;
 use crd_schema::{Application, TargetGroupArn};
 use futures_util::future::{join, join_all, try_join_all};
 use planner::release::family;
@@ -17,7 +18,7 @@ use runtime::cloud::Focus;
 
 use crate::clients::Clients;
 use crate::error::{Error, Kind, one_line};
-use crate::names::{Leaf, Names};
+use crate::names::{Leaf, Names, Verb};
 use crate::read::definitions::RevisionCache;
 use crate::read::groups::FactsCache;
 use crate::read::release_groups::{self, TagsCache};
@@ -68,6 +69,22 @@ impl<T> Dated<T> {
             },
         }
     }
+}
+
+/// An application's parameters that a round reads, in one call where they fit.
+const LEAVES: [Leaf; 5] = [
+    Leaf::Desired,
+    Leaf::Record,
+    Leaf::Intent(Verb::Promote),
+    Leaf::Intent(Verb::Abort),
+    Leaf::Intent(Verb::Pause),
+];
+
+/// What stands in them.
+struct Written {
+    desired: Dated<DesiredParameter>,
+    record: Dated<RecordParameter>,
+    intents: Dated<Intents>,
 }
 
 /// Services of one application with their tasks, and which of them are scaled by others.
@@ -140,31 +157,34 @@ impl Reader {
         )
         .await;
         let parts = parameters.into_iter().zip(own).zip(fleets).zip(definitions);
-        let worlds = requests.iter().zip(parts).map(
-            |(request, ((((desired, record), own), fleet), definitions))| {
-                let Standings {
-                    services,
-                    rules,
-                    groups,
-                    own,
-                } = assemble(request, own, fleet.services, &traffic);
-                let mut world = World {
-                    spec_present: request.focus.spec_present,
-                    desired: desired.into_read(),
-                    record: record.into_read(),
-                    services,
-                    rules,
-                    groups,
-                    own,
-                    base: definitions.base,
-                    revisions: definitions.revisions,
-                    autoscaled: fleet.autoscaled,
-                    conflicts: request.focus.conflicts.clone(),
-                };
-                blame_targets(&mut world);
-                world
-            },
-        );
+        let worlds =
+            requests
+                .iter()
+                .zip(parts)
+                .map(|(request, (((written, own), fleet), definitions))| {
+                    let Standings {
+                        services,
+                        rules,
+                        groups,
+                        own,
+                    } = assemble(request, own, fleet.services, &traffic);
+                    let mut world = World {
+                        spec_present: request.focus.spec_present,
+                        desired: written.desired.into_read(),
+                        record: written.record.into_read(),
+                        intents: written.intents.into_read(),
+                        services,
+                        rules,
+                        groups,
+                        own,
+                        base: definitions.base,
+                        revisions: definitions.revisions,
+                        autoscaled: fleet.autoscaled,
+                        conflicts: request.focus.conflicts.clone(),
+                    };
+                    blame_targets(&mut world);
+                    world
+                });
         worlds.collect()
     }
 
@@ -205,26 +225,30 @@ impl Reader {
         join_all(reads).await
     }
 
-    async fn parameters(
-        &self,
-        requests: &[Request],
-    ) -> Vec<(Dated<DesiredParameter>, Dated<RecordParameter>)> {
+    async fn parameters(&self, requests: &[Request]) -> Vec<Written> {
         let at = self.now();
         let name = |request: &Request, leaf| self.names.parameter(&request.application.name, leaf);
         let wanted: BTreeSet<String> = requests
             .iter()
-            .flat_map(|request| [name(request, Leaf::Desired), name(request, Leaf::Record)])
+            .flat_map(|request| LEAVES.map(|leaf| name(request, leaf)))
             .collect();
         let found = parameters::get(&self.clients, wanted.into_iter().collect()).await;
         let get = |name: &str| found.get(name).cloned().unwrap_or(Ok(None));
-        let both = |request: &Request| {
+        let written = |request: &Request| {
             let desired = get(&name(request, Leaf::Desired))
                 .and_then(|one| parameters::desired(&request.application, one.as_ref()));
             let record =
                 get(&name(request, Leaf::Record)).and_then(|one| parameters::record(one.as_ref()));
-            (Dated { at, value: desired }, Dated { at, value: record })
+            let verb = |verb| get(&name(request, Leaf::Intent(verb)));
+            let intents =
+                parameters::intents(verb(Verb::Promote), verb(Verb::Abort), verb(Verb::Pause));
+            Written {
+                desired: Dated { at, value: desired },
+                record: Dated { at, value: record },
+                intents: Dated { at, value: intents },
+            }
         };
-        requests.iter().map(both).collect()
+        requests.iter().map(written).collect()
     }
 
     async fn fleets(&self, requests: &[Request], own: &[Own]) -> Vec<Fleet> {

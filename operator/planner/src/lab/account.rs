@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crd_schema::ListenerArn;
 use crd_schema::application::{Application, RuleTarget};
 use crd_schema::desired::Desired;
+use crd_schema::intent::Intents;
 use crd_schema::record::{Generation, Record};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -43,6 +44,8 @@ pub struct Lab {
     pub record: Option<(Generation, Record)>,
     /// The desired parameter.
     pub desired: Option<(Generation, Desired)>,
+    /// What people ask for.
+    pub intents: Intents,
     /// Our task definition revisions, newest first.
     pub revisions: Vec<Revision>,
     /// Versions whose tasks never pass a health check.
@@ -107,6 +110,7 @@ impl Lab {
             rules: production.chain(test).collect(),
             record: None,
             desired: None,
+            intents: Intents::default(),
             revisions: Vec::new(),
             broken: BTreeSet::new(),
             autoscaled: BTreeSet::new(),
@@ -333,6 +337,7 @@ impl Lab {
                 Read::known(self.show_group(Side::B), at),
             ],
             own: Read::known(self.show_own_groups(), at),
+            intents: Read::known(self.intents.clone(), at),
             base: Read::known(base, at),
             revisions: Read::known(self.revisions.clone(), at),
             autoscaled: Read::known(self.autoscaled.clone(), at),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crd_schema::application::{
     Application, BaseTaskDefinition, CleanUp, Deadlines, Drift, DuringBake, OnFailure,
-    OnNewRelease, Route, RuleTarget, Strategy, TargetGroups, Template,
+    OnNewRelease, Route, RuleTarget, TargetGroups, Template,
 };
 use crd_schema::desired::Desired;
+use crd_schema::strategy::Strategy;
 use crd_schema::{ApplicationName, ListenerArn, TargetGroupArn};
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ pub fn application() -> Application {
             production: vec![RuleTarget::Listener(ListenerArn::new("listener-8080"))],
             test: vec![RuleTarget::Listener(ListenerArn::new("listener-9080"))],
         },
-        strategy: Strategy::BlueGreen,
+        strategy: Strategy::BLUE_GREEN,
         bake_time: Duration::from_secs(60),
         clean_up: CleanUp {
             settle: Duration::from_secs(10),

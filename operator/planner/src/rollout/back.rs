@@ -14,7 +14,7 @@ use super::deadline::trouble;
 use super::decision::Decision;
 use super::removal::{arrived, clean_up, leftovers};
 use super::serve::stage_so_far;
-use super::weighing::{set_weights, share, test_follows};
+use super::weighing::{self, set_weights, test_follows};
 
 /// Back to what served, as far as its capacity carries; then the other one goes.
 pub(super) fn back(
@@ -35,7 +35,7 @@ pub(super) fn back(
             } else {
                 healthy.saturating_mul(100) / reference.max(1)
             };
-            if share(rule, side) >= percent {
+            if weighing::percent(rule, side) >= percent {
                 return None;
             }
             let (next, need) = match percent {

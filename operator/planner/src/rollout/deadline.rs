@@ -1,6 +1,9 @@
 //! When a stage fails, and the cause that can be seen.
 
-use crd_schema::record::Stage;
+use std::time::Duration;
+
+use crd_schema::record::{Stage, StepProgress};
+use crd_schema::strategy::Step;
 use jiff::Timestamp;
 
 use crate::ablation;
@@ -24,17 +27,47 @@ pub(crate) fn deadline(view: &View<'_>, stage: Stage) -> Option<Timestamp> {
         return None;
     }
     let deadlines = &view.application.deadlines;
+    let rollout = view.record().rollout.as_ref()?;
+    let step = rollout.step.filter(|_| stage == Stage::Shift);
     let limit = match stage {
         Stage::ScaleUp => deadlines.scale_up,
         Stage::Validate => deadlines.validate,
-        Stage::Shift => deadlines.shift,
+        Stage::Shift => deadlines.shift.saturating_add(pause(view, step)?),
         Stage::Bake => view.application.bake_time + deadlines.scale_up,
         Stage::CleanUp => deadlines.clean_up,
         Stage::RollBack => deadlines.shift.saturating_add(deadlines.clean_up),
         Stage::Settled => return None,
     };
-    let began = view.record().rollout.as_ref()?.entered.get(&stage)?;
-    Some(instant_after(*began, limit))
+    let entered = rollout.entered.get(&stage).copied();
+    let began = step.map(|step| step.since).or(entered)?;
+    Some(instant_after(began, limit))
+}
+
+/// How long the step waits by itself; none while it waits for a person, who has no deadline.
+fn pause(view: &View<'_>, step: Option<StepProgress>) -> Option<Duration> {
+    let index = step.and_then(|step| usize::try_from(step.index).ok());
+    let steps = &view.application.strategy.steps;
+    match index.and_then(|index| steps.get(index)) {
+        Some(Step::Pause(time)) => *time,
+        Some(Step::SetWeight(_)) | None => Some(Duration::ZERO),
+    }
+}
+
+/// Since when this step runs, where that was written down.
+pub(super) fn step_since(view: &View<'_>, step: usize) -> Option<Timestamp> {
+    let recorded = view.record().rollout.as_ref()?.step?;
+    (usize::try_from(recorded.index) == Ok(step)).then_some(recorded.since)
+}
+
+/// A person ends the rollout before blue leaves.
+pub(crate) fn abort(view: &View<'_>) -> Option<Decision> {
+    let wanted = view.wanted.as_ref()?;
+    let rollout = view.record().rollout.as_ref()?;
+    let this = rollout.release.generation == wanted.generation;
+    let open =
+        this && rollout.stage < Stage::CleanUp && view.rejection(wanted.generation).is_none();
+    (open && view.aborted())
+        .then(|| Decision::reject(rollout.stage, "aborted by a person (teal abort)".to_owned()))
 }
 
 /// The stage's deadline has passed, or ECS itself gave up: the wish fails, with the cause that can be seen.

@@ -19,6 +19,8 @@ pub(crate) struct Decision {
     pub(crate) until: Option<Mono>,
     /// The desired generation fails, for this reason.
     pub(crate) reject: Option<String>,
+    /// The step of the strategy that runs.
+    pub(crate) step: Option<usize>,
 }
 
 impl Decision {
@@ -29,6 +31,7 @@ impl Decision {
             waiting,
             until: None,
             reject: None,
+            step: None,
         }
     }
 

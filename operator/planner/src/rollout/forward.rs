@@ -4,18 +4,17 @@ use crd_schema::record::Stage;
 use jiff::Timestamp;
 
 use crate::ablation;
-use crate::memory::weight;
 use crate::report::WaitingOn;
 use crate::target::Course;
 use crate::view::View;
 use crate::world::{Service, Side};
-use crate::write::Weights;
 
 use super::deadline::{entered, overdue};
 use super::decision::Decision;
 use super::removal::{arrived, clean_up, leftovers, settling};
 use super::serve::stage_so_far;
-use super::weighing::{set_weights, test_follows};
+use super::steps;
+use super::weighing::test_follows;
 
 pub(super) fn forward(
     view: &View<'_>,
@@ -28,7 +27,8 @@ pub(super) fn forward(
     let anything = view.production_weight(side) > 0;
     let ready = capacity(view, service, side, reference);
     let only_one = others.is_empty() && !leftovers(view, side.other());
-    if (!everything || only_one)
+    let moving = !everything || !steps::done(view, side, only_one);
+    if (moving || only_one)
         && let Some(waiting) = ready
     {
         let stage = if anything && !only_one {
@@ -39,16 +39,16 @@ pub(super) fn forward(
         return overdue(view, stage, service).unwrap_or_else(|| Decision::wait(stage, waiting));
     }
     if let Some(write) = test_follows(view, side) {
-        let stage = if everything {
-            stage_so_far(view, Course::Forward)
-        } else {
+        let stage = if moving && !anything {
             Stage::Validate
+        } else {
+            stage_so_far(view, Course::Forward)
         };
         return overdue(view, Stage::Validate, service)
             .unwrap_or_else(|| Decision::act(stage, write));
     }
-    if !everything {
-        return shift(view, service, side, reference);
+    if moving {
+        return steps::shift(view, service, side, reference, only_one);
     }
     if only_one {
         return arrived(view, side, Stage::Shift);
@@ -73,28 +73,6 @@ fn capacity(view: &View<'_>, service: &Service, side: Side, reference: u32) -> O
         healthy,
         need: reference,
     })
-}
-
-fn shift(view: &View<'_>, service: &Service, side: Side, reference: u32) -> Decision {
-    let stage = Stage::Shift;
-    if let Some(decision) = overdue(view, stage, service) {
-        return decision;
-    }
-    let unshifted = view
-        .production()
-        .find(|rule| weight(rule, side) == 0 || weight(rule, side.other()) > 0);
-    let write = unshifted.and_then(|rule| {
-        let need = if view.outage(rule) { 1 } else { reference };
-        set_weights(view, rule, Weights::all_to(side), service, need)
-    });
-    let waiting = WaitingOn::HealthyTargets {
-        healthy: view.healthy(service).unwrap_or(0),
-        need: reference,
-    };
-    write.map_or_else(
-        || Decision::wait(stage, waiting),
-        |write| Decision::act(stage, write),
-    )
 }
 
 /// Everything is on green: settle, bake, clean up.

@@ -9,9 +9,10 @@ mod groups;
 mod removal;
 mod repair;
 mod serve;
+mod steps;
 mod weighing;
 
-pub(crate) use deadline::deadline;
+pub(crate) use deadline::{abort, deadline};
 pub(crate) use decision::Decision;
 pub(crate) use groups::stranded;
 pub(crate) use repair::repair;

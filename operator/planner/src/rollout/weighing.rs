@@ -1,5 +1,7 @@
 //! Writes of weights, with the evidence that they need.
 
+use crd_schema::strategy::Share;
+
 use crate::memory::{other_weight, weight};
 use crate::view::{View, Vital, weights as weights_of};
 use crate::world::{Role, Rule, Service, Side};
@@ -76,11 +78,14 @@ fn write(view: &View<'_>, rule: &Rule, weights: Weights, evidence: Vec<Evidence>
 }
 
 /// The share of `rule`'s requests that goes to `side`, in percent, rounded down.
-pub(super) fn share(rule: &Rule, side: Side) -> u32 {
+pub(super) fn percent(rule: &Rule, side: Side) -> u32 {
+    share(rule, side).get() / 10
+}
+
+/// The share of `rule`'s requests that goes to `side`, rounded down to a tenth of a percent.
+pub(super) fn share(rule: &Rule, side: Side) -> Share {
     let (own, other) = (weight(rule, side), weight(rule, side.other()));
-    own.saturating_mul(100)
-        .checked_div(own.saturating_add(other))
-        .unwrap_or(0)
+    Share::of(own, own.saturating_add(other))
 }
 
 /// The side's weight in the first production rule where `is` holds of it becomes 0; the other side keeps its number.

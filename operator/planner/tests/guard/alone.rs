@@ -542,6 +542,8 @@ fn what_was_written_down_says_how_many_tasks_all_traffic_needs() {
                 stage: Stage::Shift,
                 entered: Default::default(),
                 reference,
+                step: None,
+                paused: None,
                 base: None,
             }),
             ..Record::default()

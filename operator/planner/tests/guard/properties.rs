@@ -183,6 +183,7 @@ fn s8_a_rejected_generation_is_not_created_again() {
         generation,
         version: "1.4.0".to_owned(),
         reason: "bad".to_owned(),
+        aborted: false,
     };
     scene.operator.memory.record.rejected.push(rejection);
     let world = scene.lab.observe();

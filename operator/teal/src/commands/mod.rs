@@ -6,3 +6,4 @@ pub(crate) mod plan;
 pub(crate) mod release;
 pub(crate) mod status;
 pub(crate) mod validate;
+pub(crate) mod verbs;

@@ -10,6 +10,7 @@ use crd_schema::Status;
 use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
 use crd_schema::status::Split;
+use crd_schema::strategy::Share;
 use emulator::dataplane::load::Statistics;
 
 use super::seen::Tasks;
@@ -182,9 +183,9 @@ fn line(frame: &Frame<'_>) -> String {
     text
 }
 
-fn split(frame: &Frame<'_>, green: u8) -> String {
+fn split(frame: &Frame<'_>, green: Share) -> String {
     let [old, new] = frame.versions;
-    format!("{old} {} % {new} {green} %", 100 - green)
+    format!("{old} {} {new} {green}", green.rest())
 }
 
 fn panel(title: &str, frame: &Frame<'_>, rates: &Rates) -> String {
@@ -320,12 +321,12 @@ fn waiting(frame: &Frame<'_>) -> String {
     }
 }
 
-/// The new version's share, in percent. Once the old one is gone, "blue" in the status is what serves.
+/// The new version's share. Once the old one is gone, "blue" in the status is what serves.
 #[derive(Debug, Default)]
 struct Shares {
-    asked: Option<u8>,
-    production: Option<u8>,
-    test: Option<u8>,
+    asked: Option<Share>,
+    production: Option<Share>,
+    test: Option<Share>,
 }
 
 impl Shares {
@@ -361,13 +362,15 @@ impl Shares {
     }
 }
 
-fn bar(green: u8) -> String {
+fn bar(green: Share) -> String {
     let [blue_style, green_style] = colours();
-    let filled = usize::from(green) * BAR / 100;
+    let whole = u32::try_from(BAR).unwrap_or_default();
+    let filled = usize::try_from(green.get() * whole / Share::ALL.get()).unwrap_or_default();
     let (old, new) = ("━".repeat(BAR - filled), "━".repeat(filled));
+    let blue = green.rest().to_string();
     format!(
-        "{blue_style}{:>3} % {old}{blue_style:#}{green_style}{new} {green:>3} %{green_style:#}",
-        100 - green
+        "{blue_style}{blue:>5} {old}{blue_style:#}{green_style}{new} {:>5}{green_style:#}",
+        green.to_string()
     )
 }
 

@@ -154,7 +154,7 @@ impl<'a> Play<'a> {
         panel: Panel,
         stop: CancellationToken,
     ) -> Result<Self, Failure> {
-        let application = stage::set(&local.emulator, ports)
+        let application = stage::set(&local.emulator, ports, arguments.strategy)
             .map_err(|error| Failure::new(Exit::Bug, "the stage cannot be set").because(error))?;
         Ok(Self {
             local,

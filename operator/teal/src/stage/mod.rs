@@ -18,6 +18,9 @@ const BAKE_MS: f64 = 60_000.0;
 /// Milliseconds from weight 0 until a group counts as without traffic.
 const SETTLE_MS: f64 = 30_000.0;
 
+/// Milliseconds that a step of a strategy waits.
+const PAUSE_MS: f64 = 30_000.0;
+
 /// Milliseconds that a stage may take, and that the last may.
 const DEADLINE_MS: [f64; 2] = [600_000.0, 1_800_000.0];
 
@@ -31,6 +34,31 @@ pub(crate) const FIRST: &str = "1.3.0";
 pub(crate) struct Ports {
     pub(crate) production: u16,
     pub(crate) test: u16,
+}
+
+/// How the blog's traffic moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Strategy {
+    /// All at once.
+    #[default]
+    BlueGreen,
+    /// A hundredth, a tenth, a half, everything, with a wait at each.
+    Canary,
+    /// A fifth at a time.
+    Linear,
+}
+
+impl Strategy {
+    /// As the spec has it; `$PAUSE` is for how long a step waits.
+    fn spec(self) -> &'static str {
+        match self {
+            Self::BlueGreen => "{blueGreen: {}}",
+            Self::Canary => {
+                "{canary: {steps: [{setWeight: 1}, {pause: $PAUSE}, {setWeight: 10}, {pause: $PAUSE}, {setWeight: 50}, {pause: $PAUSE}]}}"
+            }
+            Self::Linear => "{linear: {stepPercent: 20, interval: $PAUSE}}",
+        }
+    }
 }
 
 /// Why the stage could not be set.
@@ -50,7 +78,11 @@ pub(crate) enum StageError {
 
 /// Sets the stage: everything that the seed has, the Application in its parameter, and version [`FIRST`] as a service
 /// with two tasks that an operator created and handed over. Tasks are still starting when this returns.
-pub(crate) fn set(emulator: &Emulator, ports: Ports) -> Result<Application, StageError> {
+pub(crate) fn set(
+    emulator: &Emulator,
+    ports: Ports,
+    strategy: Strategy,
+) -> Result<Application, StageError> {
     let mut seed = Seed::parse(SEED)?;
     for call in seed
         .calls
@@ -65,7 +97,7 @@ pub(crate) fn set(emulator: &Emulator, ports: Ports) -> Result<Application, Stag
         call.input["Port"] = json!(port);
     }
     seed.plant(emulator)?;
-    let text = spec(emulator, ports)?;
+    let text = spec(emulator, ports, strategy)?;
     let application = crd_schema::spec::load(&text, "blog.yaml")?;
     put(emulator, "spec", &text)?;
     let generation = put(emulator, "desired", FIRST)?;
@@ -74,7 +106,7 @@ pub(crate) fn set(emulator: &Emulator, ports: Ports) -> Result<Application, Stag
 }
 
 /// The Application with this world's ARNs, and its waits as fast as this world is.
-fn spec(emulator: &Emulator, ports: Ports) -> Result<String, StageError> {
+fn spec(emulator: &Emulator, ports: Ports, strategy: Strategy) -> Result<String, StageError> {
     let scale = emulator.with(|world| world.settings.time_scale);
     let described = emulator.call(
         Service::Elbv2,
@@ -109,6 +141,8 @@ fn spec(emulator: &Emulator, ports: Ports) -> Result<String, StageError> {
     };
     let period = |ms: f64| format!("{}ms", (ms / scale).round());
     Ok(SPEC
+        .replace("$STRATEGY", strategy.spec())
+        .replace("$PAUSE", &period(PAUSE_MS.max(1_000.0 * scale)))
         .replace("$GROUP_A", &group(0)?)
         .replace("$GROUP_B", &group(1)?)
         .replace("$PRODUCTION", &listener(ports.production)?)

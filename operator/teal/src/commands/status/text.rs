@@ -7,14 +7,21 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
 use crd_schema::Status;
 use crd_schema::record::{Ended, Stage};
-use crd_schema::status::{Phase, Split, Tasks, Truth, WaitingOn};
+use crd_schema::status::{Phase, Split, StepStatus, Tasks, Truth, WaitingOn};
 use jiff::Timestamp;
 
 use super::Shown;
 
 /// The stage and what is waited for, in one line.
 pub(crate) fn one_line(status: &Status) -> String {
-    let stage = stage(status);
+    let mut stage = stage(status);
+    if let Some(at) = status
+        .step
+        .as_ref()
+        .filter(|_| status.stage == Stage::Shift)
+    {
+        let _ = write!(stage, ", step {}", step(at));
+    }
     match &status.waiting_on {
         Some(waiting_on) => format!("{stage}: {}", sentence(waiting_on)),
         None => stage,
@@ -133,6 +140,9 @@ fn body(text: &mut String, status: &Status, now: Timestamp) {
         row(text, "last good", &last_good.version);
     }
     row(text, "stage", &stage(status));
+    if let Some(step) = &status.step {
+        row(text, "step", &self::step(step));
+    }
     for (name, tasks) in [("blue", &status.blue), ("green", &status.green)] {
         if let Some(tasks) = tasks {
             row(text, name, &count(tasks));
@@ -226,6 +236,17 @@ fn stage(status: &Status) -> String {
     }
 }
 
+fn step(step: &StepStatus) -> String {
+    let does = step.does.as_deref().unwrap_or("all are done");
+    let until = step.until.map(|until| format!(", until {}", clock(until)));
+    let number = step.index.saturating_add(1).min(step.of);
+    format!(
+        "{number} of {}: {does}{}",
+        step.of,
+        until.unwrap_or_default()
+    )
+}
+
 fn history(ended: &Ended, now: Timestamp) -> String {
     let took = ended.ended.duration_since(ended.began).unsigned_abs();
     format!(
@@ -247,7 +268,7 @@ fn count(tasks: &Tasks) -> String {
 fn split(split: Option<Split>) -> String {
     split.map_or_else(
         || "no change".to_owned(),
-        |split| format!("blue {} % green {} %", split.blue, split.green),
+        |split| format!("blue {} green {}", split.blue, split.green),
     )
 }
 

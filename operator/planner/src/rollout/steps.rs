@@ -1,0 +1,118 @@
+//! Traffic moves to green step by step; what is live decides how far it has come.
+
+use crd_schema::record::Stage;
+use crd_schema::strategy::{Share, Step};
+
+use crate::report::WaitingOn;
+use crate::view::{View, Vital};
+use crate::world::{Service, Side};
+use crate::write::Weights;
+
+use super::deadline::{overdue, step_since};
+use super::decision::Decision;
+use super::weighing::{set_weights, share};
+
+/// The step that runs: as many as there are steps once green is to have everything.
+///
+/// A dead blue waives what is left: comparing with it, and keeping traffic on it, helps nobody.
+fn position(view: &View<'_>, side: Side, only_one: bool) -> usize {
+    let strategy = &view.application.strategy;
+    let end = strategy.steps.len();
+    if only_one || view.group_vital(side.other()) == Vital::Dead || view.promoted(end) {
+        return end;
+    }
+    let live = view.production().map(|rule| share(rule, side)).min();
+    let live = live.unwrap_or_default();
+    let recorded = view
+        .record()
+        .rollout
+        .as_ref()
+        .and_then(|rollout| rollout.step);
+    let Some(recorded) = recorded else {
+        return strategy.step_at(live);
+    };
+    let recorded = usize::try_from(recorded.index).unwrap_or(end).min(end);
+    // Somebody took traffic away from green: the way goes on from where it is, its pause in full.
+    let before = recorded
+        .checked_sub(1)
+        .map_or(Share::default(), |before| strategy.share_at(before));
+    if live < before {
+        strategy.step_at(live)
+    } else {
+        recorded
+    }
+}
+
+/// No step is left.
+pub(super) fn done(view: &View<'_>, side: Side, only_one: bool) -> bool {
+    position(view, side, only_one) >= view.application.strategy.steps.len()
+}
+
+/// Green gets the share of its step on each rule; then the step's own wait; then the next one.
+pub(super) fn shift(
+    view: &View<'_>,
+    service: &Service,
+    side: Side,
+    reference: u32,
+    only_one: bool,
+) -> Decision {
+    let stage = Stage::Shift;
+    let step = position(view, side, only_one);
+    let at = |decision: Decision| Decision {
+        step: (!view.application.strategy.steps.is_empty()).then_some(step),
+        ..decision
+    };
+    if let Some(decision) = overdue(view, stage, service) {
+        return decision;
+    }
+    let share_now = view.application.strategy.share_at(step);
+    let off = view
+        .production()
+        .find(|rule| share(rule, side) != share_now);
+    if let Some(rule) = off {
+        let need = if view.outage(rule) {
+            1
+        } else {
+            share_now.needs(reference)
+        };
+        let write = set_weights(view, rule, Weights::share(side, share_now), service, need);
+        let waiting = WaitingOn::HealthyTargets {
+            healthy: view.healthy(service).unwrap_or(0),
+            need,
+        };
+        return at(write.map_or_else(
+            || Decision::wait(stage, waiting),
+            |write| Decision::act(stage, write),
+        ));
+    }
+    let next = Decision {
+        step: Some(step + 1),
+        ..Decision::wait(stage, WaitingOn::OwnStep)
+    };
+    match view.application.strategy.steps.get(step) {
+        Some(Step::SetWeight(_)) => next,
+        Some(Step::Pause(time)) => {
+            // Not written down yet since when: the pause begins with that.
+            let Some(since) = step_since(view, step) else {
+                return at(Decision::wait(stage, WaitingOn::OwnStep));
+            };
+            if view.promoted(step) {
+                return next;
+            }
+            let Some(time) = time else {
+                return at(Decision::wait(stage, WaitingOn::Promotion));
+            };
+            let left = time.saturating_sub(view.now.elapsed_since(since));
+            if left.is_zero() {
+                next
+            } else {
+                at(Decision::wait_until(
+                    stage,
+                    WaitingOn::Pause,
+                    Some(view.now.mono + left),
+                ))
+            }
+        }
+        None => at(Decision::wait(stage, WaitingOn::OwnStep)),
+    }
+}

@@ -1,0 +1,395 @@
+//! Traffic that moves in steps, and people who change its course.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    unused_must_use,
+    reason = "a test says so by failing"
+)]
+
+use std::time::Duration;
+
+use crd_schema::intent::{Abort, Promote};
+use crd_schema::record::{Generation, Outcome, Stage};
+use crd_schema::strategy::{Share, Step, Strategy};
+use planner::lab::{Ending, Lab, Operator, application};
+use planner::memory::weight;
+use planner::report::Hold;
+use planner::world::{Role, Side};
+use planner::{Plan, WaitingOn};
+
+const MINUTE: u64 = 60_000;
+
+fn to(tenths: u16) -> Step {
+    Step::SetWeight(Share::tenths(tenths).unwrap())
+}
+
+fn minutes(minutes: u64) -> Step {
+    Step::Pause(Some(Duration::from_secs(60 * minutes)))
+}
+
+const PROMOTED: Step = Step::Pause(None);
+
+/// 1.3.0 serves on A, and 1.4.0 is wished for in these steps.
+struct Rollout {
+    lab: Lab,
+    operator: Operator,
+    /// When green's share became what it is, in milliseconds; in tenths of a percent.
+    shares: Vec<(u64, u32)>,
+}
+
+impl Rollout {
+    fn of(steps: impl Into<Vec<Step>>) -> Self {
+        let mut blog = application();
+        blog.strategy = Strategy {
+            steps: steps.into(),
+        };
+        let mut lab = Lab::new(blog);
+        lab.advance(100_000);
+        lab.place("1.3.0", Side::A, 2, 0);
+        lab.wish("1.3.0");
+        let mut operator = Operator::new(&lab);
+        assert_eq!(operator.run(&mut lab, 200), Ending::Settled);
+        lab.wish("1.4.0");
+        Self {
+            lab,
+            operator,
+            shares: vec![(0, 0)],
+        }
+    }
+
+    fn share(&self) -> u32 {
+        let mut rules = self.lab.rules.iter();
+        let rule = rules.find(|rule| rule.role == Role::Production).unwrap();
+        let (a, b) = (weight(rule, Side::A), weight(rule, Side::B));
+        Share::of(b, a + b).get()
+    }
+
+    fn reconcile(&mut self) -> Plan {
+        let before = self.lab.now;
+        let plan = self.operator.reconcile(&mut self.lab).expect("allowed");
+        assert!(!self.lab.loses_requests(), "{:#?}", self.lab.writes);
+        let share = self.share();
+        if self.shares.last().unwrap().1 != share {
+            self.shares.push((before, share));
+        }
+        plan
+    }
+
+    /// Goes on until `there`.
+    fn until(&mut self, there: impl Fn(&Self, &Plan) -> bool) -> Plan {
+        for _ in 0..3_000 {
+            let plan = self.reconcile();
+            if there(self, &plan) {
+                return plan;
+            }
+        }
+        panic!("never: {:#?}", self.lab.writes);
+    }
+
+    fn pauses_at(&mut self, share: u32) -> Plan {
+        let pauses =
+            |waiting: &WaitingOn| matches!(waiting, WaitingOn::Pause | WaitingOn::Promotion);
+        self.until(|rollout, plan| rollout.share() == share && pauses(&plan.report.waiting_on))
+    }
+
+    fn settles(&mut self) -> Vec<(String, Outcome)> {
+        self.until(|_, plan| plan.report.waiting_on == WaitingOn::Nothing);
+        assert_eq!(self.lab.services.len(), 1, "{:#?}", self.lab.writes);
+        self.history()
+    }
+
+    fn history(&self) -> Vec<(String, Outcome)> {
+        let (_, record) = self.lab.record.as_ref().expect("written down");
+        let ended = record.history.iter();
+        ended.map(|e| (e.version.clone(), e.outcome)).collect()
+    }
+
+    fn rollout(&self) -> Generation {
+        self.lab.desired.as_ref().unwrap().0
+    }
+
+    fn person_sets(&mut self, green: u32) {
+        let weights = [Some(100 - green), Some(green)];
+        self.lab.set_production(weights);
+    }
+
+    /// How long green's share stayed at what it was set to the `index`th time.
+    fn lasted(&self, index: usize) -> u64 {
+        self.shares[index + 1].0 - self.shares[index].0
+    }
+
+    fn seen(&self) -> Vec<u32> {
+        self.shares.iter().map(|(_, share)| *share).collect()
+    }
+}
+
+fn succeeded(version: &str) -> (String, Outcome) {
+    (version.to_owned(), Outcome::Succeeded)
+}
+
+#[test]
+fn each_step_has_its_weight_and_its_time() {
+    let steps = [
+        to(1),
+        minutes(2),
+        to(100),
+        minutes(5),
+        to(505),
+        to(700),
+        minutes(1),
+    ];
+    let mut rollout = Rollout::of(steps);
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+    assert_eq!(rollout.seen(), [0, 1, 100, 505, 700, 1000]);
+    let bound = |pause: u64| pause..pause + MINUTE / 2;
+    assert!(
+        bound(2 * MINUTE).contains(&rollout.lasted(1)),
+        "{:?}",
+        rollout.shares
+    );
+    assert!(
+        bound(5 * MINUTE).contains(&rollout.lasted(2)),
+        "{:?}",
+        rollout.shares
+    );
+    assert!(
+        bound(0).contains(&rollout.lasted(3)),
+        "{:?}",
+        rollout.shares
+    );
+    assert!(
+        bound(MINUTE).contains(&rollout.lasted(4)),
+        "{:?}",
+        rollout.shares
+    );
+}
+
+#[test]
+fn a_pause_after_everything_is_kept_too() {
+    let mut rollout = Rollout::of([to(1000), PROMOTED]);
+    rollout.pauses_at(1000);
+    rollout.lab.advance(60 * MINUTE);
+    let plan = rollout.until(|_, plan| plan.step.is_none());
+    assert_eq!(plan.report.waiting_on, WaitingOn::Promotion);
+    assert_eq!(plan.report.stage, Stage::Shift);
+}
+
+#[test]
+fn a_step_without_a_time_waits_for_a_person_and_has_no_deadline() {
+    let mut rollout = Rollout::of([to(100), PROMOTED, to(500), PROMOTED]);
+    rollout.pauses_at(100);
+    rollout.lab.advance(24 * 60 * MINUTE);
+    let plan = rollout.pauses_at(100);
+    assert_eq!(plan.report.deadline, None);
+    let step = plan.report.step.unwrap();
+    assert_eq!((step.index, step.of, step.promotable), (1, 4, true));
+
+    // What was seen elsewhere or earlier is not this.
+    let promote = |rollout, step| Promote {
+        rollout,
+        step,
+        full: false,
+    };
+    let this = rollout.rollout();
+    let other = Generation {
+        version: this.version - 1,
+        ..this
+    };
+    for stale in [promote(this, 0), promote(this, 3), promote(other, 1)] {
+        rollout.lab.intents.promote = Some(stale);
+        for _ in 0..20 {
+            let _ = rollout.reconcile();
+        }
+        rollout.lab.intents.promote = None;
+        // The one for step 3 would count there: it is taken back, like a parameter that the next verb overwrites.
+        assert_eq!(rollout.share(), 100, "{stale:?}");
+    }
+    rollout.lab.intents.promote = Some(promote(this, 1));
+    rollout.pauses_at(500);
+    rollout.lab.intents.promote = Some(promote(this, 3));
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+}
+
+#[test]
+fn a_timed_pause_may_be_ended_too_and_full_ends_them_all() {
+    let mut rollout = Rollout::of([
+        to(100),
+        minutes(60),
+        to(500),
+        PROMOTED,
+        to(900),
+        minutes(60),
+    ]);
+    rollout.pauses_at(100);
+    rollout.lab.intents.promote = Some(Promote {
+        rollout: rollout.rollout(),
+        step: 1,
+        full: true,
+    });
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+    assert_eq!(rollout.seen(), [0, 100, 1000]);
+}
+
+#[test]
+fn a_person_aborts_in_any_stage_but_the_last() {
+    let stages = [Stage::ScaleUp, Stage::Validate, Stage::Shift, Stage::Bake];
+    for stage in stages {
+        let mut rollout = Rollout::of([to(100), minutes(2)]);
+        rollout.until(|_, plan| plan.report.stage == stage);
+        rollout.lab.intents.abort = Some(Abort {
+            rollout: rollout.rollout(),
+        });
+        let ended = rollout.settles();
+        assert_eq!(ended, [("1.4.0".to_owned(), Outcome::Aborted)], "{stage:?}");
+        assert_eq!(rollout.share(), 0, "{stage:?}");
+
+        // The old verb says nothing of the next wish.
+        rollout.lab.wish("1.5.0");
+        assert_eq!(
+            rollout.settles().last(),
+            Some(&succeeded("1.5.0")),
+            "{stage:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_paused_keeps_its_traffic_and_its_clocks_stand_still() {
+    let mut rollout = Rollout::of([to(100), minutes(5), to(500)]);
+    rollout.pauses_at(100);
+    let began = rollout.shares.last().unwrap().0;
+    rollout.lab.intents.paused = true;
+    let plan = rollout.until(|_, plan| plan.report.waiting_on == WaitingOn::Hold(Hold::Paused));
+    assert_eq!(plan.step, None);
+    rollout.lab.advance(24 * 60 * MINUTE);
+    for _ in 0..50 {
+        let _ = rollout.reconcile();
+    }
+    assert_eq!(rollout.share(), 100);
+    // What serves is kept up.
+    let blue = rollout.lab.services[0].shown.name.clone();
+    rollout.lab.scale(&blue, 3);
+    rollout.until(|rollout, _| rollout.lab.services[1].shown.desired == 3);
+    rollout.lab.intents.paused = false;
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+    let lasted = rollout.lasted(1);
+    assert!(
+        lasted > 24 * 60 * MINUTE + 4 * MINUTE,
+        "from {began}: {lasted}"
+    );
+}
+
+#[test]
+fn a_release_that_is_paused_before_it_begins_begins_when_that_ends() {
+    let mut rollout = Rollout::of([]);
+    rollout.lab.intents.paused = true;
+    for _ in 0..50 {
+        let _ = rollout.reconcile();
+    }
+    assert_eq!(rollout.lab.services.len(), 1);
+    rollout.lab.intents.paused = false;
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+}
+
+#[test]
+fn abort_goes_before_pause() {
+    let mut rollout = Rollout::of([to(100), PROMOTED]);
+    rollout.pauses_at(100);
+    rollout.lab.intents.paused = true;
+    rollout.until(|_, plan| plan.report.waiting_on == WaitingOn::Hold(Hold::Paused));
+    rollout.lab.intents.abort = Some(Abort {
+        rollout: rollout.rollout(),
+    });
+    assert_eq!(rollout.settles(), [("1.4.0".to_owned(), Outcome::Aborted)]);
+}
+
+#[test]
+fn traffic_that_a_person_takes_away_is_won_back_from_there_with_its_pause_in_full() {
+    let mut rollout = Rollout::of([to(100), minutes(5), to(500), minutes(5), to(900)]);
+    rollout.pauses_at(500);
+    rollout.lab.advance(4 * MINUTE);
+    rollout.person_sets(20);
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+    assert_eq!(rollout.seen(), [0, 100, 500, 200, 100, 500, 900, 1000]);
+    assert!(rollout.lasted(4) >= 5 * MINUTE, "{:?}", rollout.shares);
+}
+
+#[test]
+fn nobody_skips_a_step_by_moving_traffic() {
+    let mut rollout = Rollout::of([to(100), PROMOTED]);
+    rollout.pauses_at(100);
+    rollout.person_sets(100);
+    rollout.pauses_at(100);
+    assert_eq!(rollout.share(), 100);
+}
+
+#[test]
+fn a_lost_record_loses_a_pause_at_most() {
+    let mut rollout = Rollout::of([to(100), minutes(5), to(500), minutes(5)]);
+    rollout.pauses_at(500);
+    rollout.lab.record = None;
+    rollout.operator = Operator::new(&rollout.lab);
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+    assert_eq!(rollout.seen(), [0, 100, 500, 1000]);
+}
+
+#[test]
+fn a_restart_in_a_pause_changes_nothing() {
+    let mut rollout = Rollout::of([to(100), minutes(5), to(500)]);
+    rollout.pauses_at(100);
+    rollout.lab.advance(3 * MINUTE);
+    rollout.operator = Operator::new(&rollout.lab);
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+    let lasted = rollout.lasted(1);
+    assert!(
+        (5 * MINUTE..6 * MINUTE).contains(&lasted),
+        "{:?}",
+        rollout.shares
+    );
+}
+
+#[test]
+fn a_dead_blue_ends_all_waiting() {
+    let mut rollout = Rollout::of([to(100), PROMOTED]);
+    rollout.pauses_at(100);
+    rollout.lab.broken.insert("1.3.0".to_owned());
+    let blue = rollout.lab.services[0].shown.name.clone();
+    // Its tasks come up anew, and none becomes healthy.
+    rollout.lab.scale(&blue, 0);
+    rollout.lab.scale(&blue, 2);
+    for _ in 0..400 {
+        let _ = rollout
+            .operator
+            .reconcile(&mut rollout.lab)
+            .expect("allowed");
+    }
+    assert_eq!(rollout.share(), 1000, "{:#?}", rollout.lab.writes);
+}
+
+#[test]
+fn a_newer_wish_between_two_steps_goes_back_first() {
+    let mut rollout = Rollout::of([to(100), minutes(5)]);
+    rollout.pauses_at(100);
+    rollout.lab.wish("1.5.0");
+    let ended = rollout.settles();
+    assert_eq!(
+        ended,
+        [
+            ("1.4.0".to_owned(), Outcome::Superseded),
+            succeeded("1.5.0")
+        ]
+    );
+    assert_eq!(rollout.seen(), [0, 100, 0, 100, 1000]);
+}
+
+#[test]
+fn the_first_release_has_nothing_to_be_compared_with() {
+    let mut blog = application();
+    blog.strategy.steps = vec![to(100), PROMOTED];
+    let mut lab = Lab::new(blog);
+    lab.wish("1.3.0");
+    let mut operator = Operator::new(&lab);
+    assert_eq!(operator.run(&mut lab, 400), Ending::Settled);
+}
