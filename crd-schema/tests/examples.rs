@@ -63,6 +63,23 @@ fn the_full_example_spells_out_the_defaults() {
     assert_eq!(minimal, full);
 }
 
+/// Each Application in docs/coming-from.md loads; the page compares four tools, each beside one of ours.
+#[test]
+fn every_application_of_the_comparison_loads() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/coming-from.md");
+    let page = fs::read_to_string(page).unwrap();
+    let applications: Vec<&str> = page
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("\n```").next().unwrap())
+        .filter(|block| block.contains("apiVersion: teal/"))
+        .collect();
+    assert_eq!(applications.len(), 4);
+    for text in applications {
+        load(text, "coming-from.md").unwrap_or_else(|invalid| panic!("{invalid}"));
+    }
+}
+
 #[test]
 fn twelve_lines_are_enough() {
     assert_eq!(example("blog-minimal.yaml").lines().count(), 12);
