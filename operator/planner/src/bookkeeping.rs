@@ -1,16 +1,19 @@
 //! The record that goes with a decision: written before the write whose meaning depends on it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crd_schema::record::{
     Ended, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, Rejection, Release, Rollout, Stage,
     StepProgress,
 };
 
+use crate::memory::Memory;
 use crate::release::{Wanted, group_name, service_name, task_definition};
 use crate::rollout::Decision;
 use crate::target::{Aim, Course, ToCreate};
-use crate::time::instant_after;
+use crate::time::{Now, instant_after};
 use crate::view::{View, runs};
 use crate::world::{Base, Group, Origin, Service, ServiceStatus};
 
@@ -24,7 +27,6 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
         reject(view, &mut record, wanted, reason);
         return record;
     }
-    resume(view, &mut record);
     match aim {
         Aim::Hold(_) => {}
         // Somebody deleted what this rollout created: its name is seen now, and may not be once there is room again.
@@ -88,15 +90,22 @@ pub(crate) fn pause(view: &View<'_>, record: &mut Record) {
     }
 }
 
-/// No stage and no step grew older while a person held it.
-fn resume(view: &View<'_>, record: &mut Record) {
-    let Some(rollout) = record.rollout.as_mut().filter(|_| !view.paused()) else {
-        return;
+/// The newest record known. No stage and no step grew older while a person held it.
+pub(crate) fn resumed(memory: &Memory, now: Now) -> Cow<'_, Record> {
+    let paused = memory.intents.as_ref().is_some_and(|asked| asked.paused);
+    let rollout = memory.record.rollout.as_ref().filter(|_| !paused);
+    let Some(since) = rollout.and_then(|rollout| rollout.paused) else {
+        return Cow::Borrowed(&memory.record);
     };
-    let Some(since) = rollout.paused.take() else {
-        return;
-    };
-    let held = view.now.elapsed_since(since);
+    let mut record = memory.record.clone();
+    if let Some(rollout) = &mut record.rollout {
+        go_on(rollout, now.elapsed_since(since));
+    }
+    Cow::Owned(record)
+}
+
+fn go_on(rollout: &mut Rollout, held: Duration) {
+    rollout.paused = None;
     for began in rollout.entered.values_mut() {
         *began = instant_after(*began, held);
     }

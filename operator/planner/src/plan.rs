@@ -50,7 +50,9 @@ pub fn plan(
     tuning: &Tuning,
     now: Now,
 ) -> Plan {
-    let view = match view(application, world, memory, tuning, now) {
+    // Its clocks went on before anything is decided by them.
+    let record = bookkeeping::resumed(memory, now);
+    let view = match view(application, world, memory, &record, tuning, now) {
         Ok(view) => view,
         Err(waiting) => return blind(memory, tuning, now, waiting),
     };
@@ -72,6 +74,7 @@ fn view<'a>(
     application: &'a Application,
     world: &'a World,
     memory: &'a Memory,
+    record: &'a Record,
     tuning: &'a Tuning,
     now: Now,
 ) -> Result<View<'a>, WaitingOn> {
@@ -127,6 +130,7 @@ fn view<'a>(
         application,
         world,
         memory,
+        record,
         tuning,
         now,
         rules,
@@ -203,8 +207,8 @@ fn paused(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> bool {
 /// The record is written before the write whose meaning depends on it; and before any write it no longer says that
 /// all is handed over.
 fn with_record(view: &View<'_>, decision: Decision, next: Record) -> Decision {
-    let differs =
-        next != *view.record() || (view.memory.record_generation.is_none() && worth_writing(&next));
+    let differs = next != view.memory.record
+        || (view.memory.record_generation.is_none() && worth_writing(&next));
     let claims_clean = view.record().clean && decision.write.is_some();
     // Traffic first: a repair does not wait for a record that is refused.
     let skip =

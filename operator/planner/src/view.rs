@@ -22,6 +22,8 @@ pub(crate) struct View<'a> {
     pub(crate) application: &'a Application,
     pub(crate) world: &'a World,
     pub(crate) memory: &'a Memory,
+    /// The newest one known, its clocks as of the end of a pause that is over.
+    pub(crate) record: &'a Record,
     pub(crate) tuning: &'a Tuning,
     pub(crate) now: Now,
     pub(crate) rules: &'a [Rule],
@@ -46,7 +48,7 @@ pub(crate) enum Vital {
 
 impl<'a> View<'a> {
     pub(crate) fn record(&self) -> &'a Record {
-        &self.memory.record
+        self.record
     }
 
     /// Our ACTIVE services that are bound to a side's group, oldest first.

@@ -282,6 +282,22 @@ fn what_is_paused_keeps_its_traffic_and_its_clocks_stand_still() {
 }
 
 #[test]
+fn what_was_paused_for_longer_than_its_deadline_goes_on_where_it_was() {
+    for stage in [Stage::ScaleUp, Stage::Validate, Stage::Shift, Stage::Bake] {
+        let mut rollout = Rollout::of([to(100), minutes(5)]);
+        rollout.until(|_, plan| plan.report.stage == stage);
+        rollout.lab.intents.paused = true;
+        rollout.until(|_, plan| {
+            plan.step.is_none() && plan.report.waiting_on == WaitingOn::Hold(Hold::Paused)
+        });
+        rollout.lab.advance(24 * 60 * MINUTE);
+        rollout.until(|_, plan| plan.step.is_none());
+        rollout.lab.intents.paused = false;
+        assert_eq!(rollout.settles(), [succeeded("1.4.0")], "{stage:?}");
+    }
+}
+
+#[test]
 fn a_release_that_is_paused_before_it_begins_begins_when_that_ends() {
     let mut rollout = Rollout::of([]);
     rollout.lab.intents.paused = true;
