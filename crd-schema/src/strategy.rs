@@ -174,7 +174,7 @@ impl From<Share> for Number {
     fn from(share: Share) -> Self {
         let tenths = f64::from(share.0) / 10.0;
         let whole = Self::from(share.0 / 10);
-        if share.0 % 10 == 0 {
+        if share.0.is_multiple_of(10) {
             whole
         } else {
             Self::from_f64(tenths).unwrap_or(whole)

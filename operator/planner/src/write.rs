@@ -253,7 +253,7 @@ impl Weights {
     /// ```
     pub fn share(side: Side, share: Share) -> Self {
         let tenths = share.get();
-        let (own, all) = if tenths % 10 == 0 {
+        let (own, all) = if tenths.is_multiple_of(10) {
             (tenths / 10, 100)
         } else {
             (tenths, 1000)

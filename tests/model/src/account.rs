@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crd_schema::TargetGroupArn;
 use crd_schema::application::{RuleTarget, TargetGroups};
+use crd_schema::intent::Intents;
 use crd_schema::record::{Generation, Record};
 use jiff::Timestamp;
 use planner::release;
@@ -69,6 +70,8 @@ pub struct Parameters {
     pub desired: (usize, Generation),
     /// The record, and how often it was written.
     pub record: Option<(i64, Arc<Record>)>,
+    /// What people ask for.
+    pub intents: Intents,
 }
 
 /// A group's ARN, in many places.
@@ -95,6 +98,8 @@ pub enum Part {
     Desired,
     /// The record.
     Record,
+    /// What people ask for.
+    Intents,
     /// Services.
     Services,
     /// Rules.
@@ -174,6 +179,7 @@ impl Account {
             ssm: Seen::new(Parameters {
                 desired: wish,
                 record: None,
+                intents: Intents::default(),
             }),
             draining: Vec::new(),
             weighted: Vec::new(),
@@ -380,8 +386,14 @@ impl Account {
         self.ssm = Seen::new(Parameters {
             desired: (n, generation),
             record: record.map(|record| (1, Arc::new(record))),
+            intents: Intents::default(),
         });
         self.forget();
+    }
+
+    /// A person asks for something.
+    pub fn ask(&mut self, setup: &Setup, asks: impl FnOnce(&mut Intents)) {
+        self.change_ssm(setup, |ssm| asks(&mut ssm.intents));
     }
 
     /// The record vanishes.

@@ -155,8 +155,13 @@ impl<'a, H: Hasher> Canonical<'a, H> {
     }
 
     fn parameters(&mut self, ssm: &Parameters, version: i64) {
-        self.put(ssm.desired);
-        match &ssm.record {
+        let Parameters {
+            desired,
+            record,
+            intents,
+        } = ssm;
+        self.put((desired, intents));
+        match record {
             Some((own, record)) => {
                 self.put(version - own);
                 self.record(record);
@@ -217,7 +222,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
                 Stage::Bake => self.setup.application.bake_time + deadlines.scale_up,
                 Stage::CleanUp | Stage::RollBack | Stage::Settled => Duration::ZERO,
             };
-            self.put((stage, self.since(*began).min(cap)));
+            self.put((stage, self.since(*began, *paused, cap)));
         }
         let steps = &self.setup.application.strategy.steps;
         let step = step.map(|at| {
@@ -229,14 +234,23 @@ impl<'a, H: Hasher> Canonical<'a, H> {
                 Some(Step::SetWeight(_)) | None => Duration::ZERO,
             };
             let cap = pause.saturating_add(self.setup.application.deadlines.shift);
-            (at.index, self.since(at.since).min(cap))
+            (at.index, self.since(at.since, *paused, cap))
         });
         self.put((step, paused.is_some()));
     }
 
-    fn since(&self, began: Timestamp) -> Duration {
-        let age = wall(self.now).as_millisecond() - began.as_millisecond();
-        Duration::from_millis(u64::try_from(age).unwrap_or(0))
+    /// How long ago, and when it was paused how long before that: it goes on from there.
+    fn since(
+        &self,
+        began: Timestamp,
+        paused: Option<Timestamp>,
+        cap: Duration,
+    ) -> [Option<Duration>; 2] {
+        let until = |end: Timestamp| {
+            let age = end.as_millisecond() - began.as_millisecond();
+            Duration::from_millis(u64::try_from(age).unwrap_or(0)).min(cap)
+        };
+        [Some(until(wall(self.now))), paused.map(until)]
     }
 
     /// An operator's memory; `version` counts the writes of the record in truth.
@@ -250,7 +264,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             record_refused,
             desired,
             wish,
-            intents: _,
+            intents,
             health,
             zero_since,
             spare_since,
@@ -286,6 +300,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             wish.as_ref()
                 .map(|(generation, desired)| (generation.version, &desired.version)),
         );
+        self.put(intents);
         for health in health {
             self.health(health);
         }

@@ -9,15 +9,20 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use crd_schema::intent::Abort;
+use crd_schema::record::Stage;
+use crd_schema::strategy::{Share, Step};
+use jiff::Timestamp;
 use planner::WaitingOn;
 use planner::report::Hold;
 use planner::world::{Origin, ServiceStatus};
 
-use crate::account::{Account, Reads};
+use crate::account::{Account, Deployed, Reads};
 use crate::balancer::TargetGroup;
 use crate::judge;
 use crate::operator::Fate;
-use crate::setup::{Setup, Start};
+use crate::search::Verb;
+use crate::setup::{Setup, Start, TICK};
 use crate::state::{GRACE, State, TERM};
 
 /// Requests are lost for at most this many ticks while something healthy is there, or could be: the wait after a start,
@@ -27,7 +32,8 @@ const OUTAGE: usize = 6;
 const DELETION: usize = 2;
 /// A walk is given up after this many steps.
 const STEPS: usize = 400;
-/// S12: writes to converge, for one or two rules, no steps and up to three services that go: `6·3 + 1·3 + 8`.
+/// S12: writes to converge, for one or two rules, no steps and up to three services that go: `6·3 + 1·3 + 8`. A step
+/// is one more for each rule, and one of the record.
 pub const WRITES: usize = 29;
 
 /// What a fair world does not put right.
@@ -46,6 +52,8 @@ pub struct Rest {
     pub writes: u8,
     /// What is waited for then.
     pub waiting: &'static str,
+    /// What is wished for was rejected by then.
+    pub rejected: bool,
 }
 
 /// States known to be good.
@@ -76,8 +84,10 @@ impl Known {
         let mut rest = Rest {
             writes: 0,
             waiting: "Nothing",
+            rejected: false,
         };
         let mut lost = 0;
+        let mut unharmed = false;
         loop {
             let here = digest(&state);
             if let Some(known) = self.get(here) {
@@ -113,6 +123,13 @@ impl Known {
                         if let Some(wrong) = judge_rest(&state, &waiting) {
                             return Some(wrong);
                         }
+                        if let Some(verb) = ends_the_wait(&state, &waiting) {
+                            unharmed |= waits_in_time(&state);
+                            state.ask(verb);
+                            continue;
+                        }
+                        let generation = state.account.ssm.truth().desired.1;
+                        rest.rejected = judge::is_rejected(&state.account, generation);
                         rest.waiting = match &waiting {
                             WaitingOn::Hold(hold) => hold.label(),
                             other => other.label(),
@@ -125,6 +142,10 @@ impl Known {
                 }
             }
         }
+        if unharmed && rest.rejected {
+            let what = format!("rejected for a person's wait: {}", describe(&state));
+            return wrong("L4", what);
+        }
         let total = writes + usize::from(rest.writes);
         for (digest, before) in walked {
             let writes = u8::try_from(total - before).unwrap_or(u8::MAX);
@@ -134,7 +155,9 @@ impl Known {
             *rests.entry(rest.waiting).or_default() += 1;
         }
         self.most_writes.fetch_max(total, Ordering::Relaxed);
-        (total > WRITES).then(|| Wrong {
+        let application = &start.setup.application;
+        let step = application.route.production.len() + 1;
+        (total > WRITES + step * application.strategy.steps.len()).then(|| Wrong {
             property: "S12",
             what: format!("{total} writes to converge"),
         })
@@ -235,6 +258,7 @@ fn judge_rest(state: &State, waiting: &WaitingOn) -> Option<Wrong> {
     match waiting {
         WaitingOn::Nothing => {}
         WaitingOn::Hold(hold) if may_hold(state, hold) => return None,
+        WaitingOn::Promotion if may_wait(state) => return None,
         _ => return wrong("L1", describe()),
     }
     let services: Vec<_> = account.present().collect();
@@ -292,6 +316,7 @@ fn may_hold(state: &State, hold: &Hold) -> bool {
             });
             !usable
         }
+        Hold::Paused => account.ssm.truth().intents.paused,
         Hold::SharedGroup { .. } => by_person || setup.start == Start::Shared,
         Hold::RuleNamesNeitherGroup { .. }
         | Hold::UnlistedRule { .. }
@@ -300,6 +325,71 @@ fn may_hold(state: &State, hold: &Hold) -> bool {
         | Hold::GroupUnnamed { .. } => by_person,
         _ => false,
     }
+}
+
+/// A step waits for a person who has not ended it, and green has the share of that step on every production rule.
+fn may_wait(state: &State) -> bool {
+    let (setup, account) = (&*state.setup, &state.account);
+    let ssm = account.ssm.truth();
+    let record = ssm.record.as_ref().and_then(|(_, r)| r.rollout.as_ref());
+    let Some(at) = record.and_then(|rollout| rollout.step) else {
+        return false;
+    };
+    let generation = ssm.desired.1;
+    let promoted = ssm
+        .intents
+        .promote
+        .is_some_and(|asked| asked.rollout == generation && (asked.full || asked.step == at.index));
+    let aborted = ssm.intents.abort.is_some_and(|a| a.rollout == generation);
+    let strategy = &setup.application.strategy;
+    let index = usize::try_from(at.index).unwrap_or(usize::MAX);
+    let unbounded = strategy.steps.get(index) == Some(&Step::Pause(None));
+    let mut green = account.present().filter(|s| judge::is_wish(account, s));
+    let share = |service: &Deployed| {
+        let mut rules = setup.application.route.production.iter();
+        rules.all(|rule| {
+            let (weight, sum) = account.weight_of(setup, rule, &service.group);
+            Share::of(weight, sum) == strategy.share_at(index)
+        })
+    };
+    unbounded && !promoted && !aborted && green.any(share)
+}
+
+/// In a fair world people do not let a rollout wait for ever.
+fn ends_the_wait(state: &State, waiting: &WaitingOn) -> Option<Verb> {
+    match waiting {
+        WaitingOn::Hold(Hold::Paused) => Some(Verb::Pause(false)),
+        WaitingOn::Promotion => {
+            let record = state.account.ssm.truth().record.as_ref()?;
+            let step = record.1.rollout.as_ref()?.step?;
+            Some(Verb::Promote(step.index))
+        }
+        _ => None,
+    }
+}
+
+/// Nothing but the wait for a person could make the rollout fail: it waits since its stage or step began.
+fn waits_in_time(state: &State) -> bool {
+    let (setup, account) = (&*state.setup, &state.account);
+    let (wish, generation) = account.ssm.truth().desired;
+    let calm = setup.faults.person + setup.faults.crash == 0 && !setup.broken.contains(&wish);
+    let aborted = |abort: Abort| abort.rollout == generation;
+    let record = account.ssm.truth().record.as_ref();
+    let rollout = record.and_then(|(_, record)| record.rollout.as_ref());
+    let fresh = rollout.is_none_or(|rollout| {
+        let step = rollout.step.filter(|_| rollout.stage == Stage::Shift);
+        let entered = rollout.entered.get(&rollout.stage).copied();
+        let began = step.map(|step| step.since).or(entered);
+        let tick = i64::try_from(TICK).unwrap_or(i64::MAX);
+        let early = |paused: Timestamp| {
+            began.is_none_or(|at| paused.as_millisecond() - at.as_millisecond() <= tick)
+        };
+        rollout.paused.is_none_or(early)
+    });
+    calm && fresh
+        && !account.ssm.truth().intents.abort.is_some_and(aborted)
+        && !judge::is_rejected(account, generation)
+        && !account.present().any(|service| service.sick)
 }
 
 /// The state in words.
@@ -324,8 +414,9 @@ pub fn describe(state: &State) -> String {
         named.collect::<Vec<_>>().join(", ")
     });
     format!(
-        "wish {:?}, weights {:?}, services {:?}, record {:?}",
+        "wish {:?}, asked {:?}, weights {:?}, services {:?}, record {:?}",
         account.ssm.truth().desired,
+        account.ssm.truth().intents,
         rules.collect::<Vec<_>>(),
         services.collect::<Vec<_>>(),
         account.ssm.truth().record,

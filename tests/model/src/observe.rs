@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use crd_schema::ListenerArn;
 use crd_schema::application::TargetGroups;
-use crd_schema::intent::Intents;
 use planner::world::{
     Action, Base, DesiredParameter, Group, Origin, OwnGroups, RecordParameter, Role, Rule, Service,
     ServiceStatus, Target, Template, World,
@@ -81,7 +80,7 @@ impl Account {
             spec_present: true,
             desired: known(reads, Part::Desired, desired, at),
             record: known(reads, Part::Record, record, at),
-            intents: Read::known(Intents::default(), at),
+            intents: known(reads, Part::Intents, ssm.intents.clone(), at),
             services: known(reads, Part::Services, shown, at),
             rules: known(reads, Part::Rules, rules.collect(), at),
             groups: [group(Side::A), group(Side::B)],

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use crd_schema::intent::{Abort, Intents, Promote};
+use crd_schema::record::Generation;
+use crd_schema::strategy::Step;
 use planner::Side;
 use planner::world::ServiceStatus;
 use stateright::{Model, Property};
@@ -51,6 +54,21 @@ pub enum Event {
     Scale(usize),
     /// A person deletes the record.
     LoseRecord,
+    /// A person asks for something of the rollout that is wished for.
+    Ask(Verb),
+}
+
+/// What a person may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// This step ends now, whichever runs.
+    Promote(u32),
+    /// All steps end now.
+    PromoteFull,
+    /// The rollout ends.
+    Abort,
+    /// Nothing makes progress, until that is taken back.
+    Pause(bool),
 }
 
 /// What a person may set the weights to.
@@ -65,9 +83,10 @@ const WEIGHTS: [[Option<u32>; 2]; 7] = [
 ];
 
 /// What a round of reads may miss.
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     Part::Desired,
     Part::Record,
+    Part::Intents,
     Part::Services,
     Part::Rules,
     Part::Groups,
@@ -255,6 +274,19 @@ impl Model for Search {
             );
             events.push(Event::LoseRecord);
         }
+        if left.verb > 0 {
+            let steps = &state.setup.application.strategy.steps;
+            let pauses = (0..).zip(steps).filter(|(_, step)| match step {
+                Step::Pause(_) => true,
+                Step::SetWeight(_) => false,
+            });
+            events.extend(pauses.map(|(n, _)| Event::Ask(Verb::Promote(n))));
+            if !steps.is_empty() {
+                events.push(Event::Ask(Verb::PromoteFull));
+            }
+            let paused = account.ssm.truth().intents.paused;
+            events.extend([Verb::Abort, Verb::Pause(!paused)].map(Event::Ask));
+        }
     }
 
     fn next_state(&self, last: &State, event: Event) -> Option<State> {
@@ -275,6 +307,7 @@ impl Model for Search {
             | Event::Delete(_)
             | Event::Scale(_)
             | Event::LoseRecord => Some(&mut left.person),
+            Event::Ask(_) => Some(&mut left.verb),
             Event::Tick
             | Event::Look(_, _)
             | Event::Send(_, Fate::Answered, _)
@@ -347,6 +380,7 @@ impl Model for Search {
                 state.account.scale(setup, &name, 0);
             }
             Event::LoseRecord => state.account.lose_record(setup),
+            Event::Ask(verb) => state.ask(verb),
         }
         match event {
             Event::Weights(..)
@@ -373,6 +407,22 @@ impl Model for Search {
             ($($name:literal)*) => { vec![$(Property::always($name, |search, state| holds(search, state, $name))),*] }
         }
         always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S9" "S10" "S11" "S12" "S13" "S14" "S16" "L1" "L2" "L3" "L4" "L5")
+    }
+}
+
+impl Verb {
+    fn asks(self, rollout: Generation, intents: &mut Intents) {
+        let promote = |step, full| Promote {
+            rollout,
+            step,
+            full,
+        };
+        match self {
+            Self::Promote(step) => intents.promote = Some(promote(step, false)),
+            Self::PromoteFull => intents.promote = Some(promote(0, true)),
+            Self::Abort => intents.abort = Some(Abort { rollout }),
+            Self::Pause(paused) => intents.paused = paused,
+        }
     }
 }
 
@@ -403,6 +453,13 @@ impl State {
             broken: None,
             ending: OnceLock::new(),
         }
+    }
+
+    /// A person asks for something of the rollout that is wished for.
+    pub fn ask(&mut self, verb: Verb) {
+        let rollout = self.account.ssm.truth().desired.1;
+        let (setup, account) = (&self.setup, &mut self.account);
+        account.ask(setup, |intents| verb.asks(rollout, intents));
     }
 
     /// A tick passes; the lease's holder renews it, and who lost it stands by.

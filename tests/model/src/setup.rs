@@ -6,6 +6,7 @@ use std::time::Duration;
 use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
 use crd_schema::record::Generation;
+use crd_schema::strategy::Step;
 use crd_schema::{Application, TargetGroupArn};
 use planner::ablation::{Rule, Without};
 use planner::release::{self, Wanted};
@@ -42,6 +43,8 @@ pub struct Faults {
     pub crash: u8,
     /// A person acts.
     pub person: u8,
+    /// A person promotes, aborts, pauses or resumes.
+    pub verb: u8,
     /// A part of the world cannot be read.
     pub unread: u8,
     /// All of these together.
@@ -182,6 +185,11 @@ impl Setup {
     pub fn without(mut self, rules: &[Rule]) -> Self {
         self.tuning.without = Without::rules(rules);
         self
+    }
+
+    /// With traffic in these steps.
+    pub fn steps(self, steps: impl Into<Vec<Step>>) -> Self {
+        self.application(|application| application.strategy.steps = steps.into())
     }
 
     /// The application changed.
