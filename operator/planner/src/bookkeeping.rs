@@ -117,6 +117,16 @@ fn go_on(rollout: &mut Rollout, held: Duration) {
 /// A rollout of the wish is on its way, in this stage.
 fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: Option<&Service>) {
     let Some(wanted) = &view.wanted else { return };
+    if let Some(rollout) = &mut record.rollout
+        && rollout.release.digest == wanted.digest
+        && rollout.release.generation != wanted.generation
+        && rollout.stage != Stage::RollBack
+        && view.rejection(rollout.release.generation).is_none()
+    {
+        // The same content wished for once more goes on where it is, and its stage has all its time again.
+        rollout.release.generation = wanted.generation;
+        rollout.entered = BTreeMap::from([(rollout.stage, view.now.wall)]);
+    }
     let same = record.rollout.as_ref().is_some_and(|rollout| {
         rollout.release.digest == wanted.digest && rollout.release.generation == wanted.generation
     });
@@ -294,7 +304,10 @@ fn close(view: &View<'_>, record: &mut Record) {
         generation,
         task_definition: _,
     } = rollout.release;
-    let lives = view.live().iter().any(|service| runs(service, &digest));
+    let serves = view.live().iter().any(|service| {
+        let alone = service.side.is_some_and(|side| view.all_on(side));
+        runs(service, &digest) && alone
+    });
     let aborted = record
         .rejected
         .iter()
@@ -303,7 +316,7 @@ fn close(view: &View<'_>, record: &mut Record) {
         Outcome::Aborted
     } else if view.rejection(generation).is_some() {
         Outcome::RolledBack
-    } else if lives {
+    } else if serves {
         Outcome::Succeeded
     } else if view
         .wanted

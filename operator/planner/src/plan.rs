@@ -361,6 +361,7 @@ fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> P
         rejected: None,
         converged: false,
         drifted: false,
+        paused: memory.intents.as_ref().is_some_and(|asked| asked.paused),
         step: None,
         rules: Vec::new(),
         services: Vec::new(),
@@ -432,6 +433,7 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
         converged: decision.waiting == WaitingOn::Nothing
             && target.as_ref().is_some_and(serves_wish),
         drifted: drifted(view, target, decision),
+        paused: view.paused(),
         step: step(view, decision),
         rules: rules.collect(),
         services: services.collect(),
@@ -477,7 +479,13 @@ fn drifted(view: &View<'_>, target: Option<&Service>, decision: &Decision) -> bo
 fn asked(view: &View<'_>, side: Option<Side>, decision: &Decision) -> Option<Weights> {
     let serving = Side::BOTH.into_iter().find(|side| view.all_on(*side));
     let exists = view.groups.map(|group| group.is_some());
-    if let (Stage::Shift, Some(side), Some(step)) = (decision.stage, side, decision.step) {
+    let recorded = || {
+        let rollout = view.record().rollout.as_ref()?;
+        usize::try_from(rollout.step?.index).ok()
+    };
+    if let (Stage::Shift, Some(side), Some(step)) =
+        (decision.stage, side, decision.step.or_else(recorded))
+    {
         return Weights::share(side, view.application.strategy.share_at(step)).of(exists);
     }
     let asked = match decision.stage {

@@ -286,7 +286,7 @@ impl Hold {
             Self::DesiredMissing => "no version is desired yet: write one with `teal release APP VERSION`".to_owned(),
             Self::DesiredInvalid { reason } => format!("the desired value cannot be used: {reason}"),
             Self::Paused => {
-                "paused by a person: what serves is kept up, and nothing else happens until `teal resume`".to_owned()
+                "a person paused it: what serves is kept up, and nothing else happens until `teal resume`".to_owned()
             }
             Self::Orphaned => {
                 "the Application's spec parameter is gone: everything stays as it is until it is written again".to_owned()
@@ -419,6 +419,8 @@ pub struct Report {
     pub converged: bool,
     /// Production weights differ from what was last asked for, without a write of ours.
     pub drifted: bool,
+    /// A person holds the application.
+    pub paused: bool,
     /// The step of the strategy that runs, while a rollout with steps is on its way.
     pub step: Option<StepReport>,
     /// Each rule that names one of the groups.

@@ -139,12 +139,15 @@ fn keeper<'a>(view: &View<'a>, live: &[&'a Service]) -> Option<(&'a Service, Cou
 /// The wish was rejected: what serves instead.
 fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: String) -> Aim<'a> {
     let live = view.live();
+    // What this wish took over from an earlier one for the same content fails with it, unless it once succeeded.
+    let known = view.record().last_good.as_ref();
+    let good = known.is_some_and(|good| good.digest == digest);
     let is_rejected = |service: &Service| {
         service
             .tags
             .generation
             .is_some_and(|g| view.rejection(g).is_some())
-            || (runs(service, digest) && service.tags.generation.is_none_or(|g| g == rejected))
+            || (runs(service, digest) && (service.tags.generation == Some(rejected) || !good))
     };
     let acceptable: Vec<&Service> = live.iter().filter(|s| !is_rejected(s)).copied().collect();
     let held = view.application.on_failure == OnFailure::Hold && !view.aborted();

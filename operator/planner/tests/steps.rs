@@ -409,3 +409,68 @@ fn the_first_release_has_nothing_to_be_compared_with() {
     let mut operator = Operator::new(&lab);
     assert_eq!(operator.run(&mut lab, 400), Ending::Settled);
 }
+
+#[test]
+fn the_same_version_wished_for_once_more_goes_on_where_it_is() {
+    let mut rollout = Rollout::of([to(100), PROMOTED, to(500), minutes(5)]);
+    rollout.pauses_at(100);
+    rollout.lab.wish("1.4.0");
+    let plan = rollout.pauses_at(100);
+    assert_eq!(plan.report.step.unwrap().index, 1);
+    assert_eq!(rollout.history(), [], "it has not ended");
+    rollout.lab.intents.promote = Some(Promote {
+        rollout: rollout.rollout(),
+        step: 1,
+        full: false,
+    });
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+    assert_eq!(rollout.seen(), [0, 100, 500, 1000]);
+}
+
+#[test]
+fn an_abort_means_what_was_taken_over_from_an_earlier_wish_too() {
+    let mut rollout = Rollout::of([to(100), PROMOTED]);
+    rollout.pauses_at(100);
+    rollout.lab.wish("1.4.0");
+    rollout.pauses_at(100);
+    rollout.lab.intents.abort = Some(Abort {
+        rollout: rollout.rollout(),
+    });
+    assert_eq!(rollout.settles(), [("1.4.0".to_owned(), Outcome::Aborted)]);
+    assert_eq!(rollout.share(), 0);
+}
+
+#[test]
+fn what_was_aborted_and_is_tried_again_begins_anew() {
+    let mut rollout = Rollout::of([to(100), PROMOTED]);
+    rollout.pauses_at(100);
+    rollout.lab.intents.abort = Some(Abort {
+        rollout: rollout.rollout(),
+    });
+    rollout.until(|rollout, _| rollout.share() == 0);
+    // Green still lives, on its way out.
+    rollout.lab.wish("1.4.0");
+    rollout.pauses_at(100);
+    rollout.lab.intents.promote = Some(Promote {
+        rollout: rollout.rollout(),
+        step: 1,
+        full: true,
+    });
+    let ended = rollout.settles();
+    assert_eq!(
+        ended,
+        [("1.4.0".to_owned(), Outcome::Aborted), succeeded("1.4.0")]
+    );
+}
+
+#[test]
+fn what_is_paused_asks_for_the_weights_of_its_step() {
+    let mut rollout = Rollout::of([to(100), PROMOTED]);
+    rollout.pauses_at(100);
+    rollout.lab.intents.paused = true;
+    let plan = rollout.until(|_, plan| plan.report.waiting_on == WaitingOn::Hold(Hold::Paused));
+    let rules = plan.report.rules.iter();
+    let mut production = rules.filter(|rule| rule.role == Role::Production);
+    assert!(production.all(|rule| rule.asked == Some([Some(90), Some(10)])));
+    assert!(plan.report.paused);
+}

@@ -127,7 +127,7 @@ fn stalled(facts: &Facts<'_>) -> Option<Why> {
     rejected.or_else(|| refused(facts))
 }
 
-/// A person holds it: that is no trouble.
+/// A person holds a release up: that is no trouble.
 fn paused(report: Option<&Report>) -> bool {
     report
         .is_some_and(|report| report.waiting_on == planner::WaitingOn::Hold(planner::Hold::Paused))
@@ -358,7 +358,7 @@ fn conditions(facts: &Facts<'_>, stage: Stage, stalled: Option<Why>) -> Vec<Cond
         (Some(stalled), true | false) => Err(stalled.clone()),
         (None, false) => Err(waits),
     };
-    let held = if paused(report) {
+    let held = if report.is_some_and(|report| report.paused) {
         Ok(("Paused".to_owned(), planner::Hold::Paused.message()))
     } else {
         Err(("NotPaused".to_owned(), "nobody paused it".to_owned()))

@@ -104,7 +104,11 @@ impl Wish {
             still >= HELD_FOR && ["Promotion", "Paused"].contains(&waiting.reason.as_str())
         });
         if let Some(waiting) = person {
-            return failed(Exit::NeedsPerson, waiting.message.clone());
+            let why = match waiting.reason.as_str() {
+                "Promotion" => format!("it waits for {}", waiting.message),
+                _ => waiting.message.clone(),
+            };
+            return failed(Exit::NeedsPerson, why);
         }
         let stalled = condition(status, ConditionType::Stalled)
             .filter(|stalled| still >= HELD_FOR && !stalled.message.is_empty());

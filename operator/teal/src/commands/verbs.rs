@@ -99,6 +99,12 @@ pub(crate) async fn promote(
     let Some(step) = &status.step else {
         return Err(seen.refused(&format!("{version} does not move in steps now")));
     };
+    let waiting = status.waiting_on.as_ref();
+    if waiting.is_some_and(|waiting| waiting.reason == "Paused") {
+        return Err(seen
+            .refused("it is paused")
+            .next(format!("`teal resume {}` comes first.", seen.application)));
+    }
     let does = step.does.as_deref().unwrap_or("the last weight");
     if !step.promotable && !arguments.full {
         return Err(seen

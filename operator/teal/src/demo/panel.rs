@@ -314,6 +314,7 @@ fn waiting(frame: &Frame<'_>) -> String {
             format!("{warn}the operator is dead: what is on its way goes on without it{warn:#}")
         }
         (false, Some(status)) => match &status.waiting_on {
+            Some(_) if status.step.is_some() => crate::commands::status::one_line(status),
             Some(waiting_on) => crate::commands::status::text::sentence(waiting_on),
             None => "nothing more is wanted".to_owned(),
         },
