@@ -1,6 +1,7 @@
 //! What the operator may write: one of these a reconcile.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crd_schema::TargetGroupArn;
 use crd_schema::application::RuleTarget;
@@ -14,7 +15,7 @@ use crate::tuning::Tuning;
 use crate::world::Side;
 
 /// One mutating AWS call, complete: the executor has no choices left.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Write {
     /// SSM PutParameter of the record.
     PutRecord(Box<Record>),
@@ -100,6 +101,13 @@ pub enum Write {
         /// ARN.
         arn: String,
     },
+}
+
+/// Without the request, which carries what the template has in its environment.
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.operation(), self.describe())
+    }
 }
 
 impl Write {
@@ -299,5 +307,41 @@ impl Evidence {
         let old = now.since(self.last) > tuning.evidence_age
             || now.since(self.first) > tuning.evidence_age + tuning.health_gap;
         !old || tuning.without(Rule::FreshReadings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_printed_of_a_write_is_never_its_request() {
+        let body = json!({"containerDefinitions": [{"environment": [{"name": "KEY", "value": "s3cret"}]}]});
+        let body = body.as_object().unwrap().clone();
+        let name = "blog-1".to_owned();
+        let (digest, side) = ("4f".to_owned(), Side::B);
+        let writes = [
+            Write::RegisterTaskDefinition {
+                digest,
+                body: body.clone(),
+            },
+            Write::CreateTargetGroup {
+                name: name.clone(),
+                side,
+                body: body.clone(),
+            },
+            Write::CreateService { name, side, body },
+        ];
+        let printed = writes.each_ref().map(|write| format!("{write:?}"));
+        assert_eq!(
+            printed,
+            [
+                "RegisterTaskDefinition (register the task definition of release 4f)",
+                "CreateTargetGroup (create target group blog-1 for side B)",
+                "CreateService (create service blog-1 on group B)",
+            ]
+        );
     }
 }

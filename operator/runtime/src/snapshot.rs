@@ -2,7 +2,6 @@
 //! command line and the demo.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ const TICK_LIMIT: Duration = Duration::from_secs(30);
 const RUN_LIMIT: Duration = Duration::from_secs(300);
 
 /// One application, as its last reconcile left it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The status document.
     pub status: Status,
@@ -29,18 +28,6 @@ pub struct Snapshot {
     pub application: Option<Arc<Application>>,
     /// When the reconcile ended.
     pub at: Timestamp,
-}
-
-/// Without the step's request, which may carry what the template has in its environment.
-impl fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let step = self.plan.as_ref().and_then(|plan| plan.step.as_ref());
-        f.debug_struct("Snapshot")
-            .field("status", &self.status)
-            .field("step", &step.map(planner::Write::operation))
-            .field("at", &self.at)
-            .finish_non_exhaustive()
-    }
 }
 
 /// How the loop does.
