@@ -33,6 +33,8 @@ pub struct Memory {
     pub record_written: Option<Mono>,
     /// The last attempt to write the record was refused.
     pub record_refused: bool,
+    /// Why AWS refused the step that is still to be taken; none once it, or another one, was taken.
+    pub refused: Option<String>,
     /// The newest `desired` parameter seen.
     pub desired: Option<DesiredParameter>,
     /// The newest usable wish seen: what stays in force while `desired` cannot be read.
@@ -141,6 +143,7 @@ impl Memory {
             record_generation: None,
             record_written: None,
             record_refused: false,
+            refused: None,
             desired: None,
             wish: None,
             intents: None,
@@ -243,8 +246,14 @@ impl Memory {
                 self.unsettled.pop();
                 self.applied(write, tuning, now);
             }
-            WriteOutcome::NotSent { .. } | WriteOutcome::Refused { .. } => {
+            WriteOutcome::NotSent { .. } => {
                 self.unsettled.pop();
+            }
+            WriteOutcome::Refused { reason } => {
+                self.unsettled.pop();
+                if !matches!(write, Write::PutRecord(_)) {
+                    self.refused = Some(reason.clone());
+                }
             }
             WriteOutcome::Unknown { .. } => {
                 if let Write::SetWeights { rule, .. } = write {
@@ -410,6 +419,7 @@ impl Memory {
             | Write::DeleteTargetGroup { .. }
             | Write::DeregisterTaskDefinition { .. } => {}
         }
+        self.refused = None;
         let barrier = if effect::is_ecs(write) {
             ablation::Rule::BarrierEcs
         } else {

@@ -126,6 +126,33 @@ fn a_release_that_never_becomes_healthy_is_rejected_and_blue_serves_on() {
 }
 
 #[test]
+fn a_release_whose_next_step_is_refused_until_the_deadline_is_rejected_with_the_refused_call() {
+    for operation in ["RegisterTaskDefinition", "CreateService", "ModifyListener"] {
+        let (mut lab, mut operator) = settled();
+        lab.denied.insert(operation);
+        lab.wish("1.4.0");
+        let began = lab.now;
+        let rejection = loop {
+            let _ = operator.reconcile(&mut lab).expect("the guard agrees");
+            if let Some(rejection) = lab.record.iter().find_map(|(_, r)| r.rejected.first()) {
+                break rejection.clone();
+            }
+            assert!(lab.now < began + 700_000, "{operation}: {:#?}", lab.writes);
+        };
+        assert!(lab.now >= began + 300_000, "not before the deadline");
+        let named = format!("AWS refused the next step: {operation} failed (denied)");
+        assert!(rejection.reason.contains(&named), "{}", rejection.reason);
+        // With the permission there again, the next one is not blocked by it.
+        lab.denied.clear();
+        settles(&mut lab, &mut operator);
+        assert_eq!(serving(&lab), [("1.3.0".to_owned(), Side::A)]);
+        lab.wish("1.4.1");
+        settles(&mut lab, &mut operator);
+        assert_eq!(serving(&lab), [("1.4.1".to_owned(), Side::B)]);
+    }
+}
+
+#[test]
 fn desired_may_change_at_any_moment_to_something_new_or_back() {
     let (lab, operator) = settled();
     let mut moments = lab.clone();

@@ -262,6 +262,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             record_generation,
             record_written,
             record_refused,
+            refused,
             desired,
             wish,
             intents,
@@ -291,6 +292,8 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         self.put(record_generation.map(|known| (version - known.version).clamp(-4, 4)));
         self.maybe_age(*record_written, staleness);
         self.put(record_refused);
+        // What it says only ends up in a text.
+        self.put(refused.is_some());
         self.put(desired.as_ref().map(|desired| match desired {
             DesiredParameter::Missing => 0,
             DesiredParameter::Invalid { generation, .. }

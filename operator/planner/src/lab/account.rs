@@ -50,6 +50,8 @@ pub struct Lab {
     pub revisions: Vec<Revision>,
     /// Versions whose tasks never pass a health check.
     pub broken: BTreeSet<String>,
+    /// Operations that AWS refuses.
+    pub denied: BTreeSet<&'static str>,
     /// Services with a scalable target.
     pub autoscaled: BTreeSet<String>,
     /// Targets that drain, and until when, of each group.
@@ -113,6 +115,7 @@ impl Lab {
             intents: Intents::default(),
             revisions: Vec::new(),
             broken: BTreeSet::new(),
+            denied: BTreeSet::new(),
             autoscaled: BTreeSet::new(),
             draining: [Vec::new(), Vec::new()],
             groups: LabGroup::at_first(&application),
@@ -466,6 +469,9 @@ impl Lab {
             reason: reason.to_owned(),
         };
         self.writes.push(write.describe());
+        if self.denied.contains(write.operation()) {
+            return refused(&format!("{} failed (denied)", write.operation()));
+        }
         match write {
             Write::PutRecord(record) => {
                 let version = self

@@ -79,12 +79,37 @@ pub(super) fn overdue(view: &View<'_>, stage: Stage, service: &Service) -> Optio
         .is_some_and(|fewest| fewest >= view.healthy_now(service));
     let past = seen && deadline(view, stage).is_some_and(|deadline| view.now.wall >= deadline);
     let gave_up = service.deployment_failed && stage == Stage::ScaleUp;
-    let why = if gave_up {
-        "ECS's deployment circuit breaker gave up".to_owned()
-    } else {
-        format!("{} did not end before its deadline", stage.as_str())
-    };
-    (past || gave_up).then(|| Decision::reject(stage, format!("{why}: {}", trouble(view, service))))
+    if gave_up {
+        let why = "ECS's deployment circuit breaker gave up";
+        let reason = format!("{why}: {}", trouble(view, service));
+        return Some(Decision::reject(stage, reason));
+    }
+    let cause = || refused(view).unwrap_or_else(|| trouble(view, service));
+    past.then(|| too_late(stage, &cause()))
+}
+
+/// There is no green yet, since AWS refuses a step on the way to it, and the deadline has passed.
+pub(super) fn refused_too_long(view: &View<'_>) -> Option<Decision> {
+    let stage = Stage::ScaleUp;
+    entered(view, stage)?;
+    let cause = refused(view)?;
+    deadline(view, stage)
+        .is_some_and(|deadline| view.now.wall >= deadline)
+        .then(|| too_late(stage, &cause))
+}
+
+/// The call that AWS refused last, where that step is still to be taken.
+fn refused(view: &View<'_>) -> Option<String> {
+    let reason = view.memory.refused.as_ref()?;
+    Some(format!("AWS refused the next step: {reason}"))
+}
+
+fn too_late(stage: Stage, cause: &str) -> Decision {
+    let stage_name = stage.as_str();
+    Decision::reject(
+        stage,
+        format!("{stage_name} did not end before its deadline: {cause}"),
+    )
 }
 
 /// The cause that can be seen, as AWS tells it.

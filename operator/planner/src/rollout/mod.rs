@@ -18,6 +18,7 @@ pub(crate) use groups::stranded;
 pub(crate) use repair::repair;
 
 use create::create;
+use deadline::refused_too_long;
 use repair::revive;
 use serve::serve;
 
@@ -42,11 +43,12 @@ pub(crate) fn towards(view: &View<'_>, aim: &Aim<'_>) -> Decision {
             WaitingOn::OldServiceGone { what: what.clone() },
         ),
         Aim::Create { what, side } => {
-            let stage = match what {
-                ToCreate::Wanted => Stage::ScaleUp,
-                ToCreate::LastGood => Stage::RollBack,
+            let (stage, late) = match what {
+                ToCreate::Wanted => (Stage::ScaleUp, refused_too_long(view)),
+                ToCreate::LastGood => (Stage::RollBack, None),
             };
-            revive(view, stage).unwrap_or_else(|| create(view, what.clone(), *side, stage))
+            late.or_else(|| revive(view, stage))
+                .unwrap_or_else(|| create(view, what.clone(), *side, stage))
         }
         Aim::Serve { service, course } => serve(view, service, *course),
     }
