@@ -261,7 +261,7 @@ fn patient(view: &View<'_>, decision: Decision) -> Decision {
             Some(until),
         );
     }
-    let start = start_bound(view.memory, view.tuning, write);
+    let start = start_bound(view.memory, view.tuning, write.is_destructive());
     if view.now.mono < start {
         return wait(WaitingOn::StartBound, Some(start));
     }
@@ -298,11 +298,11 @@ fn is_repair(view: &View<'_>, write: &Write) -> bool {
 }
 
 /// Before this, an earlier process's writes may still land or be unseen.
-pub(crate) fn start_bound(memory: &Memory, tuning: &Tuning, write: &Write) -> Mono {
+pub(crate) fn start_bound(memory: &Memory, tuning: &Tuning, destructive: bool) -> Mono {
     let lag = tuning.staleness.max(tuning.ecs_staleness);
     let quiescence = if memory.clean_start == Some(true) {
         Duration::ZERO
-    } else if write.is_destructive() {
+    } else if destructive {
         tuning.quiescence_destructive
     } else {
         tuning.quiescence

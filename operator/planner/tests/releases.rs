@@ -153,6 +153,36 @@ fn a_release_whose_next_step_is_refused_until_the_deadline_is_rejected_with_the_
 }
 
 #[test]
+fn a_good_release_that_nobody_led_past_every_deadline_still_succeeds() {
+    let (mut moments, mut along) = settled();
+    moments.wish("1.4.0");
+    let mut tried = 0;
+    while along.clone().run(&mut moments.clone(), 3) != Ending::Settled {
+        let _ = along.reconcile(&mut moments).expect("the guard agrees");
+        if serving(&moments)
+            .iter()
+            .all(|(version, _)| version != "1.4.0")
+        {
+            continue;
+        }
+        let mut lab = moments.clone();
+        lab.advance(3_600_000);
+        let mut operator = Operator::new(&lab);
+        operator.memory.clean_start = None;
+        settles(&mut lab, &mut operator);
+        let reasons = lab.record.as_ref().map(|(_, record)| &record.rejected);
+        assert_eq!(
+            serving(&lab),
+            [("1.4.0".to_owned(), Side::B)],
+            "{reasons:?} at moment {tried}: {:?}",
+            moments.record
+        );
+        tried += 1;
+    }
+    assert!(tried > 20, "{tried}");
+}
+
+#[test]
 fn desired_may_change_at_any_moment_to_something_new_or_back() {
     let (lab, operator) = settled();
     let mut moments = lab.clone();

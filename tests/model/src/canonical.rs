@@ -280,9 +280,14 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         } = memory;
         let tuning = &self.setup.tuning;
         let (staleness, lag) = (tuning.staleness, tuning.staleness.max(tuning.ecs_staleness));
+        let evidence = tuning.evidence_age + tuning.health_gap;
         let start = match clean_start {
-            Some(true) => lag,
-            Some(false) | None => lag + tuning.quiescence_destructive,
+            Some(true) => lag + evidence,
+            Some(false) | None => {
+                lag + tuning
+                    .quiescence_destructive
+                    .max(tuning.quiescence + evidence)
+            }
         };
         let application = &self.setup.application.clean_up;
         let settle = application.settle + application.keep_blue + drain(self.setup);

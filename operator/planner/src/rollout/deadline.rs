@@ -7,7 +7,8 @@ use crd_schema::strategy::Step;
 use jiff::Timestamp;
 
 use crate::ablation;
-use crate::time::instant_after;
+use crate::plan::start_bound;
+use crate::time::{Mono, instant_after};
 use crate::view::View;
 use crate::world::{Service, TargetState};
 
@@ -77,7 +78,8 @@ pub(super) fn overdue(view: &View<'_>, stage: Stage, service: &Service) -> Optio
     let seen = view
         .healthy(service)
         .is_some_and(|fewest| fewest >= view.healthy_now(service));
-    let past = seen && deadline(view, stage).is_some_and(|deadline| view.now.wall >= deadline);
+    let fair = view.now.mono >= first_step(view);
+    let past = fair && seen && deadline(view, stage).is_some_and(|end| view.now.wall >= end);
     let gave_up = service.deployment_failed && stage == Stage::ScaleUp;
     if gave_up {
         let why = "ECS's deployment circuit breaker gave up";
@@ -96,6 +98,12 @@ pub(super) fn refused_too_long(view: &View<'_>) -> Option<Decision> {
     deadline(view, stage)
         .is_some_and(|deadline| view.now.wall >= deadline)
         .then(|| too_late(stage, &cause))
+}
+
+/// By then this process could have taken the step that was due when it began: nobody led before, and it waited itself.
+fn first_step(view: &View<'_>) -> Mono {
+    let evidence = view.tuning.evidence_age + view.tuning.health_gap;
+    start_bound(view.memory, view.tuning, false) + evidence
 }
 
 /// The call that AWS refused last, where that step is still to be taken.
