@@ -14,6 +14,13 @@ pub enum WaitingOn {
     Nothing,
     /// This reconcile has a step to take.
     OwnStep,
+    /// AWS refused the step; it is tried again.
+    StepRefused {
+        /// AWS operation.
+        operation: &'static str,
+        /// What AWS answered, and what to do about it.
+        reason: String,
+    },
     /// A part of the world could not be read.
     Observation {
         /// Which part, and why.
@@ -76,9 +83,10 @@ pub enum WaitingOn {
 
 impl WaitingOn {
     /// Every label, for metrics that initialise each series.
-    pub const LABELS: [&'static str; 17] = [
+    pub const LABELS: [&'static str; 18] = [
         "Nothing",
         "OwnStep",
+        "StepRefused",
         "Observation",
         "StartBound",
         "OutstandingWrite",
@@ -101,6 +109,7 @@ impl WaitingOn {
         match self {
             Self::Nothing => "Nothing",
             Self::OwnStep => "OwnStep",
+            Self::StepRefused { .. } => "StepRefused",
             Self::Observation { .. } => "Observation",
             Self::StartBound => "StartBound",
             Self::OutstandingWrite { .. } => "OutstandingWrite",
@@ -124,6 +133,12 @@ impl WaitingOn {
         match self {
             Self::Nothing => "nothing: the desired release serves alone".to_owned(),
             Self::OwnStep => "the next step to be taken".to_owned(),
+            Self::StepRefused { operation, reason } => {
+                format!(
+                    "AWS to take {operation}, which it refused: {}",
+                    brief(reason)
+                )
+            }
             Self::Observation { what } => format!("a read that succeeds: {what}"),
             Self::StartBound => {
                 "writes of an earlier operator process to have landed or expired".to_owned()
@@ -148,6 +163,15 @@ impl WaitingOn {
             Self::Deletion { service } => format!("the deleted service to disappear: {service}"),
             Self::Hold(hold) => hold.message(),
         }
+    }
+}
+
+/// The beginning of a refusal, at most 240 characters: the conditions and the log have the whole of it, and a status
+/// has little room.
+fn brief(reason: &str) -> String {
+    match reason.char_indices().nth(240) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
     }
 }
 

@@ -121,6 +121,7 @@ fn waited(plan: Plan) -> Reconciled {
         WaitingOn::Hold(_) => (Outcome::Held, None),
         WaitingOn::Observation { what } => (Outcome::Unread, Some(what.clone())),
         WaitingOn::OwnStep
+        | WaitingOn::StepRefused { .. }
         | WaitingOn::StartBound
         | WaitingOn::OutstandingWrite { .. }
         | WaitingOn::ReadYourWrites { .. }
@@ -166,7 +167,13 @@ fn stepped(mut plan: Plan, write: Write, enacted: Enacted) -> Reconciled {
         Enacted::Changed(why) => (Outcome::Changed, Some(why.clone())),
         Enacted::Unread(why) => (Outcome::Unread, Some(why.clone())),
         Enacted::NotSent(why) => (Outcome::NotSent, Some(why.clone())),
-        Enacted::Refused(why) => (Outcome::Refused, Some(why.clone())),
+        Enacted::Refused(why) => {
+            plan.report.waiting_on = WaitingOn::StepRefused {
+                operation: write.operation(),
+                reason: why.clone(),
+            };
+            (Outcome::Refused, Some(why.clone()))
+        }
         Enacted::Unknown(why) => (Outcome::Unknown, Some(why.clone())),
     };
     Reconciled {
@@ -183,6 +190,22 @@ mod tests {
     use planner::safety::Violation;
 
     use super::*;
+
+    #[test]
+    fn a_step_that_aws_refuses_is_what_is_waited_for() {
+        let mut lab = Lab::new(application());
+        lab.wish("1.0.0");
+        let plan = Operator::new(&lab).reconcile(&mut lab).unwrap();
+        let name = "blog".to_owned();
+        let refused = Enacted::Refused("DeleteService on blog failed (denied)".to_owned());
+        let reconciled = stepped(plan, Write::DeleteService { name }, refused);
+        let waiting_on = reconciled.plan.unwrap().report.waiting_on;
+        assert_eq!(waiting_on.label(), "StepRefused");
+        assert_eq!(
+            waiting_on.message(),
+            "AWS to take DeleteService, which it refused: DeleteService on blog failed (denied)"
+        );
+    }
 
     #[test]
     fn a_refusal_of_the_guard_is_a_hold_that_names_the_property() {
