@@ -188,6 +188,7 @@ fn enter(view: &View<'_>, record: &mut Record, stage: Stage) {
     rollout.stage = stage;
     if stage != Stage::RollBack {
         rollout.entered.retain(|entered, _| *entered <= stage);
+        rollout.step = rollout.step.filter(|_| stage >= Stage::Shift);
     }
     // A start in the future, since the clock was set back, would make the stage last as long as the clock lacks.
     let began = rollout.entered.entry(stage).or_insert(view.now.wall);

@@ -181,7 +181,10 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
     if paused(view, aim, &decision) {
         let mut record = unchanged();
         bookkeeping::pause(view, &mut record);
-        return (Decision::hold(stage, Hold::Paused), record);
+        // What has traffic and sleeps comes first in every other case too.
+        let kept_up = rollout::revive(view, stage);
+        let held = || Decision::hold(stage, Hold::Paused);
+        return (kept_up.unwrap_or_else(held), record);
     }
     if let Some(waiting) = holds::before(view, &decision) {
         return (Decision::wait(stage, waiting), unchanged());

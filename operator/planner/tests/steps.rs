@@ -474,3 +474,83 @@ fn what_is_paused_asks_for_the_weights_of_its_step() {
     assert!(production.all(|rule| rule.asked == Some([Some(90), Some(10)])));
     assert!(plan.report.paused);
 }
+
+#[test]
+fn what_has_traffic_wakes_up_while_it_is_paused_too() {
+    let mut rollout = Rollout::of([to(100), PROMOTED]);
+    rollout.until(|rollout, _| rollout.lab.services.len() == 2);
+    rollout.lab.intents.paused = true;
+    rollout.until(|_, plan| plan.report.waiting_on == WaitingOn::Hold(Hold::Paused));
+    // Green's group has to be named before anything else of the rollout.
+    rollout.lab.set_production([Some(100), None]);
+    for n in 0..2 {
+        let name = rollout.lab.services[n].shown.name.clone();
+        rollout.lab.scale(&name, 0);
+    }
+    for _ in 0..200 {
+        let _ = rollout.operator.reconcile(&mut rollout.lab).unwrap();
+    }
+    assert_eq!(rollout.lab.services[0].shown.desired, 2);
+    assert!(!rollout.lab.loses_requests());
+}
+
+#[test]
+fn nobody_is_asked_to_wait_for_health_for_ever_in_a_step_without_a_time() {
+    let mut rollout = Rollout::of([to(100), PROMOTED]);
+    rollout.pauses_at(100);
+    for version in ["1.3.0", "1.4.0"] {
+        rollout.lab.broken.insert(version.to_owned());
+    }
+    for n in 0..2 {
+        let name = rollout.lab.services[n].shown.name.clone();
+        rollout.lab.scale(&name, 0);
+        rollout.lab.scale(&name, 2);
+    }
+    let mut last = None;
+    for _ in 0..200 {
+        let plan = rollout.operator.reconcile(&mut rollout.lab).unwrap();
+        last = Some(plan.report.waiting_on);
+    }
+    assert_eq!(last, Some(WaitingOn::Hold(Hold::NothingAlive)));
+}
+
+#[test]
+fn steps_that_a_dead_blue_ended_do_not_come_back_when_it_goes() {
+    let mut rollout = Rollout::of([to(100), minutes(60)]);
+    rollout.pauses_at(100);
+    rollout.lab.broken.insert("1.3.0".to_owned());
+    let blue = rollout.lab.services[0].shown.name.clone();
+    rollout.lab.scale(&blue, 0);
+    rollout.lab.scale(&blue, 2);
+    let mut stages = Vec::new();
+    for _ in 0..3_000 {
+        let plan = rollout.operator.reconcile(&mut rollout.lab).unwrap();
+        if stages.last() != Some(&plan.report.stage) {
+            stages.push(plan.report.stage);
+        }
+        if plan.report.waiting_on == WaitingOn::Nothing {
+            break;
+        }
+    }
+    assert_eq!(rollout.history(), [succeeded("1.4.0")]);
+    let forward = stages.iter().filter(|stage| **stage != Stage::RollBack);
+    assert!(forward.is_sorted(), "{stages:?}");
+}
+
+#[test]
+fn a_step_that_is_begun_anew_has_all_its_time() {
+    let mut rollout = Rollout::of([to(100), minutes(5)]);
+    rollout.lab.application.deadlines.scale_up = Duration::from_secs(48 * 3_600);
+    let stands = |rollout: &Rollout, plan: &Plan| {
+        let (_, record) = rollout.lab.record.as_ref().unwrap();
+        let step = record.rollout.as_ref().and_then(|rollout| rollout.step);
+        step.is_some() && plan.report.stage == Stage::Shift
+    };
+    rollout.until(stands);
+    assert_eq!(rollout.share(), 0);
+    let green = rollout.lab.services[1].shown.name.clone();
+    rollout.lab.scale(&green, 0);
+    rollout.until(|_, plan| plan.report.stage == Stage::ScaleUp);
+    rollout.lab.advance(24 * 60 * MINUTE);
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+}

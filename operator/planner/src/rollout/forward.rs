@@ -4,12 +4,12 @@ use crd_schema::record::Stage;
 use jiff::Timestamp;
 
 use crate::ablation;
-use crate::report::WaitingOn;
+use crate::report::{Hold, WaitingOn};
 use crate::target::Course;
-use crate::view::View;
+use crate::view::{View, Vital};
 use crate::world::{Service, Side};
 
-use super::deadline::{entered, overdue};
+use super::deadline::{deadline, entered, overdue};
 use super::decision::Decision;
 use super::removal::{arrived, clean_up, leftovers, settling};
 use super::serve::stage_so_far;
@@ -36,6 +36,13 @@ pub(super) fn forward(
         } else {
             Stage::ScaleUp
         };
+        // A step that waits for a person has no deadline, and nobody is told to promote what is dead.
+        let dead = |service: &&Service| view.vital(service) == Vital::Dead;
+        let waiting = if deadline(view, stage).is_none() && view.live().iter().all(dead) {
+            WaitingOn::Hold(Hold::NothingAlive)
+        } else {
+            waiting
+        };
         return overdue(view, stage, service).unwrap_or_else(|| Decision::wait(stage, waiting));
     }
     if let Some(write) = test_follows(view, side) {
@@ -53,7 +60,12 @@ pub(super) fn forward(
     if only_one {
         return arrived(view, side, Stage::Shift);
     }
-    after_shift(view, service, side, others)
+    // Written down, so that it stays so when blue, whose death may have ended the steps, is seen no more.
+    let steps = view.application.strategy.steps.len();
+    Decision {
+        step: (steps > 0).then_some(steps),
+        ..after_shift(view, service, side, others)
+    }
 }
 
 /// What green still lacks before traffic may move to it.

@@ -15,11 +15,10 @@ mod weighing;
 pub(crate) use deadline::{abort, deadline};
 pub(crate) use decision::Decision;
 pub(crate) use groups::stranded;
-pub(crate) use repair::repair;
+pub(crate) use repair::{repair, revive};
 
 use create::create;
 use deadline::refused_too_long;
-use repair::revive;
 use serve::serve;
 
 use crd_schema::record::Stage;

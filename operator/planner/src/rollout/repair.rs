@@ -78,7 +78,7 @@ fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> O
 }
 
 /// A service that carries production traffic and was scaled to zero by someone comes back.
-pub(super) fn revive(view: &View<'_>, stage: Stage) -> Option<Decision> {
+pub(crate) fn revive(view: &View<'_>, stage: Stage) -> Option<Decision> {
     if view.tuning.without(ablation::Rule::Revive) {
         return None;
     }
