@@ -3,7 +3,8 @@
 //!
 //! Each group of the production rule unnamed or at weight 0, some or all; three releases, each absent or on either side
 //! as scaled to zero, partly healthy, fully healthy, never healthy, or being deleted; the record missing, of any stage,
-//! of something else, or with a rejection; desired any of the three.
+//! of something else, or with a rejection; desired any of the three. Of those with traffic in steps one in so many: a
+//! rollout of any stage stands at any step, is paused, or was until just now.
 
 #![allow(missing_docs, reason = "tests say what they do")]
 
@@ -11,7 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crd_schema::record::{Record, Rejection, Release, Rollout, Stage};
+use crd_schema::record::{Record, Rejection, Release, Rollout, Stage, StepProgress};
+use crd_schema::strategy::{Share, Step};
 use model::account::{Account, wall};
 use model::fair::Known;
 use model::setup::{Setup, Start, VERSIONS};
@@ -72,7 +74,20 @@ struct World {
     weights: [Option<u32>; 2],
     record: Written,
     desired: usize,
+    /// Which step is written down.
+    step: Option<u32>,
+    /// It is written down as paused, and people hold it still.
+    paused: [bool; 2],
 }
+
+/// Half of the traffic until a person promotes, and everything.
+fn steps() -> [Step; 2] {
+    let half = Share::tenths(500).unwrap_or_default();
+    [Step::SetWeight(half), Step::Pause(None)]
+}
+
+/// Coprime to everything that a world is made of.
+const SLICE: usize = 13;
 
 const WORLDS: usize = RUNS.len() * RUNS.len() * RUNS.len() * 16 * RECORDS.len() * 3;
 
@@ -89,6 +104,19 @@ impl World {
             weights: [WEIGHTS[a], WEIGHTS[b]],
             record: RECORDS[record],
             desired,
+            step: None,
+            paused: [false; 2],
+        }
+    }
+
+    /// The n-th of those with traffic in steps.
+    fn stepped(n: usize) -> Self {
+        let step = u32::try_from(n % 4).ok().filter(|step| *step < 3);
+        let paused = [n / 4 % 3 > 0, n / 4 % 3 > 1];
+        Self {
+            step,
+            paused,
+            ..Self::number(n * SLICE)
         }
     }
 
@@ -120,6 +148,8 @@ impl World {
             account.delete(setup, &name);
         }
         account.desire(self.desired, record(setup, self, account.now));
+        account.ask(setup, |intents| intents.paused = self.paused[1]);
+        account.forget();
         State::new(setup, account)
     }
 }
@@ -141,8 +171,11 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
         stage,
         entered: BTreeMap::from([(stage, wall(now))]),
         reference: 2,
-        step: None,
-        paused: None,
+        step: world.step.map(|index| StepProgress {
+            index,
+            since: wall(now),
+        }),
+        paused: world.paused[0].then(|| wall(now)),
         base: Some("blog:1".to_owned()),
     };
     let mut record = Record {
@@ -175,8 +208,9 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
 }
 
 /// The setup in which these releases never pass a health check.
-fn setup(broken: usize) -> Arc<Setup> {
+fn setup(broken: usize, steps: &[Step]) -> Arc<Setup> {
     let setup = Setup::new(0)
+        .steps(steps)
         .start(Start::Anything)
         .application(|application| application.template.desired_count = 2);
     Arc::new(Setup {
@@ -187,15 +221,15 @@ fn setup(broken: usize) -> Arc<Setup> {
     })
 }
 
-#[test]
-fn every_syntactic_world_converges_or_holds_with_a_reason() {
+fn all_converge(steps: &[Step], worlds: usize, world: impl Fn(usize) -> World + Sync) {
     let began = Instant::now();
-    let known: Vec<(Arc<Setup>, Known)> = (0..8).map(|n| (setup(n), Known::default())).collect();
+    let setups = (0..8).map(|n| setup(n, steps));
+    let known: Vec<(Arc<Setup>, Known)> = setups.map(|s| (s, Known::default())).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let look = |thread: usize| {
         let (mut wrong, mut count) = (Vec::new(), 0);
-        for n in (thread..WORLDS).step_by(threads) {
-            let world = World::number(n);
+        for n in (thread..worlds).step_by(threads) {
+            let world = world(n);
             let (setup, known) = &known[world.broken()];
             if let Some(what) = known.ends(&world.state(setup)) {
                 count += 1;
@@ -227,7 +261,7 @@ fn every_syntactic_world_converges_or_holds_with_a_reason() {
         }
     }
     println!(
-        "{WORLDS} worlds in {:.1} s, {failed} fail; where they come to rest: {rests:?}",
+        "{worlds} worlds in {:.1} s, {failed} fail; where they come to rest: {rests:?}",
         began.elapsed().as_secs_f32()
     );
     assert!(
@@ -235,4 +269,14 @@ fn every_syntactic_world_converges_or_holds_with_a_reason() {
         "{failed} worlds fail, among them:\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn every_syntactic_world_converges_or_holds_with_a_reason() {
+    all_converge(&[], WORLDS, World::number);
+}
+
+#[test]
+fn worlds_with_traffic_in_steps_do_too() {
+    all_converge(&steps(), WORLDS / SLICE, World::stepped);
 }
