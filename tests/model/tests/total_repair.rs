@@ -112,7 +112,8 @@ impl World {
     /// The n-th of those with traffic in steps.
     fn stepped(n: usize) -> Self {
         let step = u32::try_from(n % 4).ok().filter(|step| *step < 3);
-        let paused = [n / 4 % 3 > 0, n / 4 % 3 > 1];
+        let phase = n / 4 % 3;
+        let paused = [phase > 0, phase > 1];
         Self {
             step,
             paused,
