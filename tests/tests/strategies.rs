@@ -141,7 +141,7 @@ async fn a_pause_outlasts_a_restart_and_is_told() {
     };
     assert_eq!(
         [is("Paused"), is("Stalled"), is("Reconciling")],
-        ["True", "False", "False"]
+        ["True", "False", "True"]
     );
     pause(&stage, false);
     stage.settled_on("1.4.0").await;

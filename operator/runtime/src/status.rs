@@ -344,8 +344,9 @@ fn conditions(facts: &Facts<'_>, stage: Stage, stalled: Option<Why>) -> Vec<Cond
     );
     let moving = match (&stalled, report) {
         (Some(stalled), _) => Err(stalled.clone()),
+        // What is held up is still on its way.
         (None, Some(_)) if paused(report) => {
-            Err(("Paused".to_owned(), planner::Hold::Paused.message()))
+            Ok(("Paused".to_owned(), planner::Hold::Paused.message()))
         }
         (None, Some(_)) if !converged => Ok((stage.as_str().to_owned(), waits.1.clone())),
         (None, Some(_) | None) => Err(("Settled".to_owned(), "nothing more is wanted".to_owned())),

@@ -1,6 +1,8 @@
 use std::fmt::Write as _;
 
+use crd_schema::intent::{Abort, Promote};
 use crd_schema::status::Truth;
+use crd_schema::strategy::Step;
 use planner::Plan;
 use planner::lab::{Lab, Operator, application};
 use proptest::prelude::*;
@@ -30,7 +32,20 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let lab = Lab::new(application());
+        Self::of(application())
+    }
+
+    /// A tenth for a minute, then half until a person promotes.
+    fn in_steps() -> Self {
+        let share = |tenths| Step::SetWeight(Share::tenths(tenths).unwrap());
+        let pause = Step::Pause(Some(std::time::Duration::from_secs(60)));
+        let mut application = application();
+        application.strategy.steps = vec![share(100), pause, share(500), Step::Pause(None)];
+        Self::of(application)
+    }
+
+    fn of(application: crd_schema::Application) -> Self {
+        let lab = Lab::new(application);
         let operator = Operator::new(&lab);
         Self {
             lab,
@@ -94,7 +109,8 @@ impl Scene {
                 writeln!(told, "{}", line.trim_end()).unwrap();
                 last = line;
             }
-            if plan.step.is_none() && waiting == "-" {
+            let person = ["Promotion", "Paused"].contains(&waiting);
+            if plan.step.is_none() && (waiting == "-" || person) {
                 return told;
             }
         }
@@ -141,6 +157,34 @@ fn a_failed_release_as_people_see_it() {
 }
 
 #[test]
+fn a_canary_as_people_see_it() {
+    let mut scene = Scene::in_steps();
+    scene.lab.wish("1.0.0");
+    scene.tell();
+    scene.lab.wish("1.1.0");
+    let mut told = scene.tell();
+    scene.lab.intents.paused = true;
+    write!(told, "\npaused\n{}", scene.tell()).unwrap();
+    assert_eq!(truths(scene.status()), [false, true, false]);
+    scene.lab.intents.paused = false;
+    write!(told, "\nresumed\n{}", scene.tell()).unwrap();
+    let step = scene.status().step.as_ref().unwrap().index;
+    let rollout = scene.status().rollout.unwrap();
+    scene.lab.intents.promote = Some(Promote {
+        rollout,
+        step,
+        full: false,
+    });
+    write!(told, "\npromoted\n{}", scene.tell()).unwrap();
+    scene.lab.wish("1.2.0");
+    write!(told, "\nthe next one\n{}", scene.tell()).unwrap();
+    let rollout = scene.status().rollout.unwrap();
+    scene.lab.intents.abort = Some(Abort { rollout });
+    write!(told, "\naborted\n{}", scene.tell()).unwrap();
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn time_alone_changes_nothing() {
     let mut scene = Scene::new();
     scene.lab.wish("1.0.0");
@@ -158,10 +202,10 @@ proptest! {
     /// kstatus: at every moment exactly one of Ready, Reconciling and Stalled, whatever is wished and whatever breaks.
     #[test]
     fn exactly_one_of_ready_reconciling_and_stalled(
-        acts in proptest::collection::vec((0_u8..4, 1_usize..20), 1..8),
+        acts in proptest::collection::vec((0_u8..5, 1_usize..20), 1..8),
         errors in 0_u32..5,
     ) {
-        let mut scene = Scene::new();
+        let mut scene = Scene::in_steps();
         for (number, (act, reconciles)) in acts.into_iter().enumerate() {
             match act {
                 0 => scene.lab.wish("1.0.0"),
@@ -169,6 +213,7 @@ proptest! {
                 2 => {
                     scene.lab.broken.insert("1.0.0".to_owned());
                 }
+                3 => scene.lab.intents.paused = !scene.lab.intents.paused,
                 _ => scene.lab.set_production([Some(50), Some(50)]),
             }
             for _ in 0..reconciles {
