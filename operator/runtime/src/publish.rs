@@ -152,10 +152,23 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         let limit = self.executor.write_limit;
         let writer = self.executor.writer_within(standing, limit)?;
         let text = status.to_json();
+        let tuning = self.executor.tuning;
         let due = slot.with(|kept| {
             let told = &mut kept.told;
             if told.written.as_ref() == Some(&text) {
-                return Err(None);
+                // An earlier write without an answer may have landed on it since.
+                let Some(until) = told.late_until else {
+                    return Err(None);
+                };
+                let waited = told
+                    .attempted
+                    .map_or(tuning.quiescence, |attempted| now.since(attempted));
+                if waited < tuning.quiescence {
+                    return Err(Some(tuning.quiescence - waited));
+                }
+                told.late_until = Some(until).filter(|until| now < *until);
+                told.attempted = Some(now);
+                return Ok(());
             }
             let turn = (status.phase, status.stage, status.observed_generation);
             // The step that is being taken is known a moment later: then there is something to wait for.
@@ -184,9 +197,12 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         match error {
             None => {
                 slot.with(|kept| kept.told.written = Some(text));
-                None
+                // Looked at once more when nothing can land on it any more.
+                slot.with(|kept| kept.told.late_until.map(|_| tuning.quiescence))
             }
             Some(error) => {
+                let late = now + limit + tuning.quiescence_destructive;
+                slot.with(|kept| kept.told.late_until = Some(late));
                 tracing::warn!(application = %slot.name, error, "the status could not be written");
                 Some(STATUS_INTERVAL)
             }

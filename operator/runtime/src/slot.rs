@@ -61,6 +61,8 @@ pub(crate) struct Told {
     pub(crate) turn: Option<(Phase, Stage, Option<Generation>)>,
     /// When that began.
     pub(crate) attempted: Option<Mono>,
+    /// A write of it went without an answer, and may land until then.
+    pub(crate) late_until: Option<Mono>,
     /// Failed reconciles in a row.
     pub(crate) errors: u32,
     /// Why the last one failed.
