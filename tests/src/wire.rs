@@ -11,6 +11,7 @@ use emulator::emulator::ConnectionLost;
 use emulator::faults::history::is_read;
 use emulator::protocol::request;
 use http::{HeaderMap, Request, Response};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::iam::{self, Asked, Policy};
@@ -182,16 +183,26 @@ fn first_page(body: &Bytes) -> Bytes {
     }
 }
 
-/// Over the head, every header and the body.
+/// Over the head, every header but the signature, and the body. The SDK writes a DynamoDB item's members in any order,
+/// and signs what it wrote: members count in alphabetical order.
 fn digest(head: &str, headers: &HeaderMap, body: &[u8]) -> [u8; 32] {
     let mut sum = Sha256::new();
     sum.update(head);
     for (name, value) in headers {
+        if name == http::header::AUTHORIZATION {
+            continue;
+        }
         sum.update(name.as_str());
         sum.update(b": ");
         sum.update(value.as_bytes());
         sum.update(b"\n");
     }
-    sum.update(body);
+    match serde_json::from_slice::<Value>(body) {
+        Ok(mut members) => {
+            members.sort_all_objects();
+            sum.update(members.to_string());
+        }
+        Err(_) => sum.update(body),
+    }
     sum.finalize().into()
 }
