@@ -447,14 +447,12 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
 /// The step of the strategy that runs, or the one that was written down last.
 fn step(view: &View<'_>, decision: &Decision) -> Option<StepReport> {
     let steps = &view.application.strategy.steps;
-    let rollout = view.record().rollout.as_ref()?;
-    let recorded = || usize::try_from(rollout.step?.index).ok();
-    let index = decision.step.or_else(recorded)?.min(steps.len());
-    let since = rollout
-        .step
-        .filter(|at| usize::try_from(at.index) == Ok(index));
+    let recorded = view.step();
+    let index = decision.step.or(recorded.map(|(step, _)| step))?;
+    let index = index.min(steps.len());
+    let since = recorded.filter(|(step, _)| *step == index);
     let until = match (steps.get(index), since) {
-        (Some(Step::Pause(Some(time))), Some(at)) => Some(instant_after(at.since, *time)),
+        (Some(Step::Pause(Some(time))), Some((_, since))) => Some(instant_after(since, *time)),
         (Some(Step::Pause(_) | Step::SetWeight(_)) | None, _) => None,
     };
     (!steps.is_empty()).then(|| StepReport {
@@ -482,13 +480,8 @@ fn drifted(view: &View<'_>, target: Option<&Service>, decision: &Decision) -> bo
 fn asked(view: &View<'_>, side: Option<Side>, decision: &Decision) -> Option<Weights> {
     let serving = Side::BOTH.into_iter().find(|side| view.all_on(*side));
     let exists = view.groups.map(|group| group.is_some());
-    let recorded = || {
-        let rollout = view.record().rollout.as_ref()?;
-        usize::try_from(rollout.step?.index).ok()
-    };
-    if let (Stage::Shift, Some(side), Some(step)) =
-        (decision.stage, side, decision.step.or_else(recorded))
-    {
+    let step = decision.step.or(view.step().map(|(step, _)| step));
+    if let (Stage::Shift, Some(side), Some(step)) = (decision.stage, side, step) {
         return Weights::share(side, view.application.strategy.share_at(step)).of(exists);
     }
     let asked = match decision.stage {

@@ -7,6 +7,8 @@ use crd_schema::Application;
 use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::record::{Generation, Record, Stage};
 
+use jiff::Timestamp;
+
 use crate::ablation;
 use crate::memory::{Memory, Reading, weight};
 use crate::release::Wanted;
@@ -240,6 +242,16 @@ impl<'a> View<'a> {
                 .then(|| "it failed before; the record with the reason was lost".to_owned())
         };
         recorded.or_else(tagged)
+    }
+
+    /// The step of the strategy that was written down last, and since when it runs.
+    pub(crate) fn step(&self) -> Option<(usize, Timestamp)> {
+        let step = self.record().rollout.as_ref()?.step?;
+        // An index that is no size of this machine is behind the last step.
+        Some((
+            usize::try_from(step.index).unwrap_or(usize::MAX),
+            step.since,
+        ))
     }
 
     /// A person asked for this step of the wish's rollout to end, or for all of them.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crd_schema::record::{Stage, StepProgress};
+use crd_schema::record::Stage;
 use crd_schema::strategy::Step;
 use jiff::Timestamp;
 
@@ -29,35 +29,30 @@ pub(crate) fn deadline(view: &View<'_>, stage: Stage) -> Option<Timestamp> {
     }
     let deadlines = &view.application.deadlines;
     let rollout = view.record().rollout.as_ref()?;
-    let step = rollout.step.filter(|_| stage == Stage::Shift);
+    let step = view.step().filter(|_| stage == Stage::Shift);
     let limit = match stage {
         Stage::ScaleUp => deadlines.scale_up,
         Stage::Validate => deadlines.validate,
-        Stage::Shift => deadlines.shift.saturating_add(pause(view, step)?),
+        Stage::Shift => deadlines
+            .shift
+            .saturating_add(pause(view, step.map(|(step, _)| step))?),
         Stage::Bake => view.application.bake_time + deadlines.scale_up,
         Stage::CleanUp => deadlines.clean_up,
         Stage::RollBack => deadlines.shift.saturating_add(deadlines.clean_up),
         Stage::Settled => return None,
     };
     let entered = rollout.entered.get(&stage).copied();
-    let began = step.map(|step| step.since).or(entered)?;
+    let began = step.map(|(_, since)| since).or(entered)?;
     Some(instant_after(began, limit))
 }
 
 /// How long the step waits by itself; none while it waits for a person, who has no deadline.
-fn pause(view: &View<'_>, step: Option<StepProgress>) -> Option<Duration> {
-    let index = step.and_then(|step| usize::try_from(step.index).ok());
+fn pause(view: &View<'_>, step: Option<usize>) -> Option<Duration> {
     let steps = &view.application.strategy.steps;
-    match index.and_then(|index| steps.get(index)) {
+    match step.and_then(|step| steps.get(step)) {
         Some(Step::Pause(time)) => *time,
         Some(Step::SetWeight(_)) | None => Some(Duration::ZERO),
     }
-}
-
-/// Since when this step runs, where that was written down.
-pub(super) fn step_since(view: &View<'_>, step: usize) -> Option<Timestamp> {
-    let recorded = view.record().rollout.as_ref()?.step?;
-    (usize::try_from(recorded.index) == Ok(step)).then_some(recorded.since)
 }
 
 /// A person ends the rollout before blue leaves.

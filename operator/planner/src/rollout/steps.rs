@@ -8,7 +8,7 @@ use crate::view::{View, Vital};
 use crate::world::{Service, Side};
 use crate::write::Weights;
 
-use super::deadline::{overdue, step_since};
+use super::deadline::overdue;
 use super::decision::Decision;
 use super::weighing::{set_weights, share};
 
@@ -23,15 +23,10 @@ fn position(view: &View<'_>, side: Side, only_one: bool) -> usize {
     }
     let live = view.production().map(|rule| share(rule, side)).min();
     let live = live.unwrap_or_default();
-    let recorded = view
-        .record()
-        .rollout
-        .as_ref()
-        .and_then(|rollout| rollout.step);
-    let Some(recorded) = recorded else {
+    let Some((recorded, _)) = view.step() else {
         return strategy.step_at(live);
     };
-    let recorded = usize::try_from(recorded.index).unwrap_or(end).min(end);
+    let recorded = recorded.min(end);
     // Somebody took traffic away from green: the way goes on from where it is, its pause in full.
     let before = recorded
         .checked_sub(1)
@@ -93,7 +88,7 @@ pub(super) fn shift(
         Some(Step::SetWeight(_)) => next,
         Some(Step::Pause(time)) => {
             // Not written down yet since when: the pause begins with that.
-            let Some(since) = step_since(view, step) else {
+            let Some((_, since)) = view.step().filter(|(at, _)| *at == step) else {
                 return at(Decision::wait(stage, WaitingOn::OwnStep));
             };
             if view.promoted(step) {

@@ -18,9 +18,9 @@ use crate::output::{Style, line};
 
 /// One application and what its status says of it.
 struct Seen {
-    aws: Aws,
     parameters: Parameters,
     application: ApplicationName,
+    status: Status,
     style: Style,
 }
 
@@ -29,38 +29,33 @@ impl Seen {
         let application = name(application)?;
         let aws = Aws::connect(global).await?;
         let parameters = aws.parameters();
+        let Some(found) = parameters.get(&application, Leaf::Status).await? else {
+            return match parameters.get(&application, Leaf::Spec).await? {
+                None => Err(aws.unknown(&application)),
+                Some(_) => Err(refused(&application, "no operator has told of it yet")
+                    .next("Does one run (`teal run`) for this prefix and Region?")),
+            };
+        };
+        let status = serde_json::from_str(&found.text).map_err(|error| {
+            refused(&application, "its status cannot be read")
+                .because(error)
+                .next("Another version of Teal wrote it: use that one.")
+        })?;
         Ok(Self {
-            aws,
             parameters,
             application,
+            status,
             style,
         })
     }
 
-    async fn status(&self) -> Result<Status, Failure> {
-        let found = self.parameters.get(&self.application, Leaf::Status).await?;
-        let Some(found) = found else {
-            return match self.parameters.get(&self.application, Leaf::Spec).await? {
-                None => Err(self.aws.unknown(&self.application)),
-                Some(_) => Err(self
-                    .refused("no operator has told of it yet")
-                    .next("Does one run (`teal run`) for this prefix and Region?")),
-            };
-        };
-        serde_json::from_str(&found.text).map_err(|error| {
-            self.refused("its status cannot be read")
-                .because(error)
-                .next("Another version of Teal wrote it: use that one.")
-        })
-    }
-
     fn refused(&self, why: &str) -> Failure {
-        let message = format!("{}: nothing was asked for: {why}", self.application);
-        Failure::new(Exit::Refused, message)
+        refused(&self.application, why)
     }
 
     /// The rollout on its way, and its version.
-    fn rollout(&self, status: &Status) -> Result<(Generation, String), Failure> {
+    fn rollout(&self) -> Result<(Generation, String), Failure> {
+        let status = &self.status;
         let version = status.desired.as_ref().map(|desired| &desired.version);
         match (status.rollout, version) {
             (Some(rollout), Some(version)) => Ok((rollout, version.clone())),
@@ -87,6 +82,11 @@ impl Seen {
     }
 }
 
+fn refused(application: &ApplicationName, why: &str) -> Failure {
+    let message = format!("{application}: nothing was asked for: {why}");
+    Failure::new(Exit::Refused, message)
+}
+
 /// The step that was seen ends now; with `--full`, all that are left.
 pub(crate) async fn promote(
     global: &Global,
@@ -94,8 +94,8 @@ pub(crate) async fn promote(
     style: Style,
 ) -> Result<(), Failure> {
     let seen = Seen::of(global, &arguments.application, style).await?;
-    let status = seen.status().await?;
-    let (rollout, version) = seen.rollout(&status)?;
+    let status = &seen.status;
+    let (rollout, version) = seen.rollout()?;
     let Some(step) = &status.step else {
         return Err(seen.refused(&format!("{version} does not move in steps now")));
     };
@@ -145,8 +145,8 @@ pub(crate) async fn abort(
     style: Style,
 ) -> Result<(), Failure> {
     let seen = Seen::of(global, &arguments.application, style).await?;
-    let status = seen.status().await?;
-    let (rollout, version) = seen.rollout(&status)?;
+    let status = &seen.status;
+    let (rollout, version) = seen.rollout()?;
     if status.stage >= Stage::CleanUp {
         let why = match status.stage {
             Stage::RollBack => format!("{version} goes back already"),
@@ -179,7 +179,7 @@ pub(crate) async fn pause(
     style: Style,
 ) -> Result<(), Failure> {
     let seen = Seen::of(global, &arguments.application, style).await?;
-    let status = seen.status().await?;
+    let status = &seen.status;
     let write = seen.ask(Verb::Pause, &Pause { paused: true }).await?;
     let now = match status.rollout {
         Some(_) => "the release stays where it is",
@@ -197,7 +197,6 @@ pub(crate) async fn resume(
     style: Style,
 ) -> Result<(), Failure> {
     let seen = Seen::of(global, &arguments.application, style).await?;
-    let _ = seen.status().await?;
     let write = seen.ask(Verb::Pause, &Pause { paused: false }).await?;
     seen.say("resume", write, "releases go on");
     Ok(())
@@ -210,7 +209,7 @@ pub(crate) async fn retry(
     style: Style,
 ) -> Result<(), Failure> {
     let seen = Seen::of(global, &arguments.application, style).await?;
-    let status = seen.status().await?;
+    let status = &seen.status;
     let wished = status.desired.as_ref().map(|desired| desired.generation);
     let rejected = status.rejected.as_ref();
     let Some(rejected) = rejected.filter(|rejected| Some(rejected.generation) == wished) else {
@@ -237,7 +236,7 @@ pub(crate) async fn rollback(
     style: Style,
 ) -> Result<(), Failure> {
     let seen = Seen::of(global, &arguments.application, style).await?;
-    let status = seen.status().await?;
+    let status = &seen.status;
     if status.rollout.is_some() {
         return Err(seen.refused("a release is on its way").next(format!(
             "`teal abort {}` ends it and goes back.",
