@@ -10,5 +10,7 @@
 )]
 
 mod alone;
+mod groups;
 mod properties;
 mod scene;
+mod weights;

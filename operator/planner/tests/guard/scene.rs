@@ -1,9 +1,9 @@
 //! The scene that every test begins with, and the guard's answer.
 
-use crd_schema::TargetGroupArn;
+use crd_schema::{Application, TargetGroupArn};
 use planner::lab::{Lab, Operator, application};
 use planner::safety::{self, Violation};
-use planner::world::Side;
+use planner::world::{Read, Rule, Service, Side};
 use planner::write::Evidence;
 use planner::{Weights, World, Write};
 
@@ -15,9 +15,14 @@ pub(crate) struct Scene {
     pub(crate) green: String,
 }
 
-/// It.
+/// It, with a pair of groups.
 pub(crate) fn scene() -> Scene {
-    let mut lab = Lab::new(application());
+    scene_of(application())
+}
+
+/// It.
+pub(crate) fn scene_of(application: Application) -> Scene {
+    let mut lab = Lab::new(application);
     lab.advance(100_000);
     let blue = lab.place("1.3.0", Side::A, 2, 0);
     let green = lab.place("1.4.0", Side::B, 2, 0);
@@ -93,4 +98,42 @@ pub(crate) fn property(result: Result<(), Violation>) -> &'static str {
     result
         .err()
         .map_or("allowed", |violation| violation.property)
+}
+
+/// What the guard says in the scene's world after a change of it.
+pub(crate) fn with(
+    scene: &mut Scene,
+    write: &Write,
+    change: impl FnOnce(&mut World),
+) -> &'static str {
+    let mut world = absorbed(scene);
+    change(&mut world);
+    property(scene.check_on(&world, write))
+}
+
+/// A fresh read of the scene's world, which the memory has taken in.
+pub(crate) fn absorbed(scene: &mut Scene) -> World {
+    let world = scene.lab.observe();
+    let now = scene.lab.clock();
+    scene
+        .operator
+        .memory
+        .absorb(&world, &scene.operator.tuning, now);
+    world
+}
+
+/// Its services.
+pub(crate) fn services(world: &mut World) -> &mut Vec<Service> {
+    match &mut world.services {
+        Read::Known { value, .. } => value,
+        Read::Unread { .. } => panic!("the scene is read"),
+    }
+}
+
+/// Its rules.
+pub(crate) fn rules(world: &mut World) -> &mut Vec<Rule> {
+    match &mut world.rules {
+        Read::Known { value, .. } => value,
+        Read::Unread { .. } => panic!("the scene is read"),
+    }
 }
