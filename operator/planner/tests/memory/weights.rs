@@ -1,0 +1,147 @@
+//! Whose change of weights it was.
+
+use crd_schema::ListenerArn;
+use crd_schema::application::RuleTarget;
+use crd_schema::record::{Generation, Release, Rollout, Stage};
+use planner::world::{Action, Role};
+
+use crate::scene::{Scene, scene};
+
+/// The scene in the middle of a rollout.
+fn rolling() -> Scene {
+    let mut scene = scene();
+    let generation = Generation {
+        date: 1,
+        version: 1,
+    };
+    scene.memory.record.rollout = Some(Rollout {
+        release: Release {
+            digest: "d".to_owned(),
+            version: "1.4.0".to_owned(),
+            generation,
+            task_definition: None,
+        },
+        stage: Stage::Shift,
+        entered: Default::default(),
+        reference: 2,
+        step: None,
+        paused: None,
+        base: None,
+    });
+    scene
+}
+
+fn set(scene: &mut Scene, n: usize, weights: [Option<u32>; 2]) {
+    scene.lab.rules[n].action = Action::Forward {
+        weights,
+        others: Vec::new(),
+        sticky: false,
+    };
+}
+
+#[test]
+fn each_round_in_which_somebody_changed_production_weights_counts_once() {
+    let mut scene = rolling();
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 0);
+    for (n, b) in [(1, 50), (2, 0), (3, 10)] {
+        set(&mut scene, 0, [Some(100), Some(b)]);
+        scene.look();
+        scene.look();
+        assert_eq!(scene.memory.foreign_changes, n);
+    }
+    // Named at 0 or not named is one.
+    set(&mut scene, 0, [Some(100), Some(0)]);
+    scene.look();
+    set(&mut scene, 0, [Some(100), None]);
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 4);
+    scene.memory.record.rollout = None;
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 0);
+}
+
+#[test]
+fn one_of_several_rules_is_enough_and_only_production_rules_count() {
+    let mut scene = rolling();
+    let mut more = scene.lab.rules[0].clone();
+    more.target = RuleTarget::Listener(ListenerArn::new("listener-8443"));
+    scene.lab.rules.push(more);
+    scene.look();
+    for (n, changed) in [(1, 0), (2, 2)] {
+        set(&mut scene, changed, [Some(50), Some(50)]);
+        scene.look();
+        assert_eq!(scene.memory.foreign_changes, n);
+    }
+    assert_eq!(scene.lab.rules[1].role, Role::Test);
+    set(&mut scene, 1, [None, Some(100)]);
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 2);
+}
+
+#[test]
+fn what_is_read_before_the_own_write_shows_is_nobody_s_change() {
+    let mut scene = rolling();
+    let before = scene.lab.observe();
+    let write = scene.shift([Some(50), Some(50)]);
+    scene.applied(&write);
+    scene.look_at(|world| world.rules = before.rules.clone());
+    assert_eq!(scene.memory.foreign_changes, 0);
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 0);
+    // Somebody else's change of another rule meanwhile is one.
+    let mut scene = rolling();
+    let mut more = scene.lab.rules[0].clone();
+    more.target = RuleTarget::Listener(ListenerArn::new("listener-8443"));
+    scene.lab.rules.push(more);
+    scene.look();
+    let write = scene.shift([Some(50), Some(50)]);
+    scene.unanswered(&write);
+    set(&mut scene, 0, [Some(50), Some(50)]);
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 0, "it may be ours");
+    set(&mut scene, 2, [Some(50), Some(50)]);
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 1);
+}
+
+/// An own write lands long after it was given up.
+#[test]
+fn what_a_late_write_of_ours_makes_is_nobody_s_change() {
+    let mut scene = rolling();
+    let late = scene.shift([Some(50), Some(50)]);
+    scene.late(late, None);
+    set(&mut scene, 0, [Some(60), Some(40)]);
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 1, "other weights");
+    set(&mut scene, 0, [Some(50), Some(50)]);
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 1);
+    // A late write of another rule makes no change of this one.
+    let mut other = scene.shift([Some(70), Some(30)]);
+    if let planner::Write::SetWeights { rule, .. } = &mut other {
+        *rule = RuleTarget::Listener(ListenerArn::new("listener-8443"));
+    }
+    scene.late(other, None);
+    set(&mut scene, 0, [Some(70), Some(30)]);
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 2);
+}
+
+/// Soon after a start it may be a late write of an earlier self, unless that one handed over.
+#[test]
+fn soon_after_a_crash_a_change_may_be_the_earlier_process_s_own() {
+    // Forty seconds in which it may land, and ten by which reads may lag.
+    let counted = |clean: Option<bool>, ms: u64| {
+        let mut scene = rolling();
+        scene.memory.clean_start = clean;
+        scene.memory.leading_since = planner::Mono(scene.lab.now);
+        scene.lab.advance(ms);
+        set(&mut scene, 0, [Some(50), Some(50)]);
+        scene.look();
+        scene.memory.foreign_changes == 1
+    };
+    assert!(!counted(Some(false), 49_999));
+    assert!(counted(Some(false), 50_000));
+    assert!(counted(Some(true), 1));
+}
