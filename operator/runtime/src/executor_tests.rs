@@ -8,6 +8,7 @@ use prometheus::Registry;
 
 use super::*;
 use crate::cloud::ReadError;
+use crate::lease::{Holding, LeaseHandle};
 use crate::slot::Spec;
 
 struct Writer {
@@ -194,6 +195,13 @@ async fn what_changed_or_cannot_be_read_again_is_not_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_grew_old_while_it_was_checked_is_not_sent() {
     let mut scene = Scene::new();
+    scene.writer().re_read_takes = Duration::from_millis(10_000);
+    assert_eq!(
+        scene.scale(3).await,
+        Enacted::Applied,
+        "as old as it may be"
+    );
+    let mut scene = Scene::new();
     scene.writer().re_read_takes = Duration::from_millis(10_001);
     assert_eq!(
         scene.scale(3).await,
@@ -228,4 +236,53 @@ async fn only_an_unknown_outcome_stays_outstanding() {
         assert_eq!(scene.scale(3).await, enacted);
         assert_eq!((scene.sent(), scene.outstanding()), (1, outstanding));
     }
+}
+
+/// The executor reads again for two seconds; a write takes up to fifteen.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_might_end_after_the_lease_is_not_sent() {
+    for (left, enacted, sent) in [
+        (17_000, Enacted::Applied, 1),
+        (16_999, Enacted::NoAuthority, 0),
+    ] {
+        let mut scene = Scene::new();
+        scene.writer().re_read_takes = Duration::from_secs(2);
+        let (tell, handle) = LeaseHandle::new();
+        let until = scene.executor.clock.mono() + Duration::from_millis(left);
+        tell.send_modify(|view| view.holding = Some(Holding { epoch: 1, until }));
+        let Mode::Apply { authority, .. } = &mut scene.executor.mode else {
+            unreachable!("the scene writes")
+        };
+        *authority = Authority::Lease(handle);
+        scene.slot.with(|kept| kept.standing = Standing::Leading(1));
+        assert_eq!(scene.scale(3).await, enacted, "{left}");
+        assert_eq!((scene.sent(), scene.outstanding()), (sent, false));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_reconcile_that_was_cut_off_had_sent_is_unknown_from_then_on() {
+    let scene = Scene::new();
+    let write = Write::ScaleService {
+        name: scene.service.clone(),
+        from: 2,
+        to: 3,
+    };
+    let sent = scene.executor.clock.now();
+    let tuning = scene.executor.tuning;
+    scene
+        .slot
+        .with(|kept| kept.memory.sending(&write, &tuning, sent));
+    tokio::time::advance(Duration::from_secs(7)).await;
+    let since = || {
+        let outstanding = scene.slot.with(|kept| kept.memory.outstanding.clone());
+        outstanding.expect("it has no answer").since
+    };
+    // A write of an earlier reconcile is none of this one's.
+    let began_later = sent.mono + Duration::from_millis(1);
+    scene.executor.abandoned(&scene.slot, began_later);
+    assert_eq!(since(), sent.mono);
+    scene.executor.abandoned(&scene.slot, sent.mono);
+    assert_eq!(since(), scene.executor.clock.mono());
+    assert_ne!(since(), sent.mono);
 }

@@ -84,7 +84,7 @@ pub struct Queue<K, R> {
     order: BTreeMap<Position, K>,
     running: usize,
     seq: u64,
-    draws: u64,
+    jitter: fastrand::Rng,
 }
 
 /// When a key is due, and the order of its asking among those due at the same time.
@@ -125,7 +125,7 @@ impl<K: Eq + Hash + Clone, R: Reason> Queue<K, R> {
             order: BTreeMap::new(),
             running: 0,
             seq: 0,
-            draws: seed,
+            jitter: fastrand::Rng::with_seed(seed),
         }
     }
 
@@ -193,7 +193,7 @@ impl<K: Eq + Hash + Clone, R: Reason> Queue<K, R> {
             Outcome::Failed => {
                 entry.failures = entry.failures.saturating_add(1);
                 let failures = entry.failures;
-                let draw = self.draw();
+                let draw = self.jitter.f64();
                 let retry_at = now + self.limits.delays.after(failures, draw);
                 if let Some(entry) = self.entries.get_mut(key) {
                     entry.retry_at = Some(retry_at);
@@ -292,16 +292,6 @@ impl<K: Eq + Hash + Clone, R: Reason> Queue<K, R> {
             reasons,
         };
         self.order.insert(position, key);
-    }
-
-    /// A number from 0 to 1, the next of the seed's (splitmix64).
-    fn draw(&mut self) -> f64 {
-        self.draws = self.draws.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.draws;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^= bits >> 31;
-        f64::from(u32::try_from(bits >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
     }
 }
 

@@ -251,6 +251,10 @@ proptest! {
             }
             let due = owed.values().filter(|key| key.due.is_some_and(|due| due <= now)).count();
             prop_assert_eq!(queue.depth(now), due);
+            let longest = owed.values().filter_map(|key| key.due).min().filter(|due| *due <= now);
+            let oldest = queue.oldest(now);
+            prop_assert_eq!(oldest.map(|(_, since)| since), longest);
+            prop_assert!(oldest.is_none_or(|(key, since)| owed[key].due == Some(since)));
             prop_assert_eq!(queue.running(), owed.values().filter(|key| key.running).count());
         }
     }

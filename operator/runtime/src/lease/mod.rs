@@ -28,6 +28,6 @@ pub mod terms;
 
 pub use authority::{Authority, LeaseHandle, Standing};
 pub use keeper::Keeper;
-pub use state::Lease;
+pub use state::{Holding, Lease};
 pub use store::{LeaseItem, LeaseStore, Phase};
 pub use terms::Terms;
