@@ -25,7 +25,8 @@ fn unread<T>() -> Read<T> {
 
 #[test]
 fn what_could_not_be_read_is_told() {
-    let parts: [(fn(&mut World), &str); 5] = [
+    type Change = fn(&mut World);
+    let parts: [(Change, &str); 5] = [
         (|world| world.services = unread(), "services: throttled"),
         (|world| world.rules = unread(), "listener rules: throttled"),
         (
@@ -46,7 +47,7 @@ fn what_could_not_be_read_is_told() {
         assert_eq!(plan.next_check, seconds(2));
     }
     // What was read once is remembered.
-    let remembered: [fn(&mut World); 3] = [
+    let remembered: [Change; 3] = [
         |world| world.record = unread(),
         |world| world.desired = unread(),
         |world| world.intents = unread(),

@@ -146,10 +146,10 @@ pub(crate) fn forward(weights: [Option<u32>; 2]) -> Action {
 /// The hold, which comes without a write.
 pub(crate) fn held(plan: Plan) -> Hold {
     assert_eq!(plan.step, None);
-    match plan.report.waiting_on {
-        WaitingOn::Hold(hold) => hold,
-        waiting => panic!("{waiting:?}"),
-    }
+    let WaitingOn::Hold(hold) = plan.report.waiting_on else {
+        panic!("{:?}", plan.report)
+    };
+    hold
 }
 
 /// In words, that the hold is of this kind and its message has this in it.
