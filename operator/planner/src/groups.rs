@@ -158,4 +158,16 @@ mod tests {
             (texts(&["weighted", "adopted"]), texts(&["a-late"]))
         );
     }
+
+    #[test]
+    fn a_group_is_on_the_side_that_it_holds() {
+        let one = claim("one", Some(Side::B), true, 100);
+        let late = claim("a-late", Some(Side::B), false, 0);
+        let template = TargetGroupArn::new("template");
+        let places = places(vec![one, late], Some(template));
+        assert_eq!(places.side("one"), Some(Side::B));
+        assert_eq!(places.side("template"), Some(Side::A));
+        assert_eq!(places.side("a-late"), None);
+        assert_eq!(places.side("of-others"), None);
+    }
 }

@@ -10,5 +10,6 @@
 mod late;
 mod record;
 mod scene;
+mod shows;
 mod waits;
 mod weights;

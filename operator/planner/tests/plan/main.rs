@@ -7,7 +7,14 @@
     reason = "a test says so by failing"
 )]
 
+mod aim;
 mod holds;
+mod names;
 mod patience;
+mod place;
+mod record;
+mod removal;
+mod repair;
 mod scene;
 mod told;
+mod traffic;

@@ -100,6 +100,17 @@ fn a_step_waits_until_reads_show_the_one_before() {
     assert_eq!(plan.report.until, None);
 }
 
+#[test]
+fn only_what_takes_something_away_waits_until_every_signature_is_too_old() {
+    let to = |to: u32| Write::ScaleService {
+        name: "blog".to_owned(),
+        from: 2,
+        to,
+    };
+    assert!(to(1).is_destructive());
+    assert!(!to(2).is_destructive() && !to(3).is_destructive());
+}
+
 /// Thirty seconds by which reads of ECS may lag; forty more, or five minutes, unless who led before handed over.
 #[test]
 fn what_an_earlier_process_sent_is_waited_out() {

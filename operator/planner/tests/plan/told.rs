@@ -27,6 +27,7 @@ fn each_service_says_whether_it_serves_and_whether_it_should() {
         let report = report(scene);
         ["1.3.0", "1.4.0"].map(|version| {
             let service = service(&report, version);
+            assert_eq!((service.running, service.healthy), (2, 2));
             (service.serving, service.is_target)
         })
     };
@@ -80,6 +81,10 @@ fn drift_is_what_somebody_else_did_to_weights_while_nothing_is_on_its_way() {
     let mut scene = settled();
     scene.lab.set_production([Some(100), Some(1)]);
     assert!(report(&mut scene).drifted);
+    // Also while it may not be put right.
+    let plan = scene.plan_on(|world| world.conflicts.push("shop has tg-a too".to_owned()));
+    assert!(plan.report.drifted);
+    assert_eq!(crate::scene::held(plan).label(), "Conflict");
     // During a release weights move.
     let mut scene = at(Stage::Validate);
     scene.watch(10);

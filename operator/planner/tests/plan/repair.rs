@@ -1,0 +1,147 @@
+//! Dead traffic goes to what lives, whatever the marks say.
+
+use crd_schema::record::{Generation, Rejection, Stage};
+use planner::lab::{Lab, Operator, application};
+use planner::world::Side;
+use planner::{Plan, Write};
+
+use crate::scene::{Scene, settled};
+
+/// 1.3.0 on A and 1.4.0 on B, both healthy, half of the traffic each; 1.4.0 is wished for, and its rollout is written
+/// down.
+fn half() -> Scene {
+    let mut lab = Lab::new(application());
+    lab.advance(100_000);
+    lab.place("1.3.0", Side::A, 2, 0);
+    lab.wish("1.4.0");
+    let generation = lab.desired.as_ref().unwrap().0;
+    lab.place("1.4.0", Side::B, 2, 0);
+    lab.services[1].shown.tags.generation = Some(generation);
+    lab.set_production([Some(50), Some(50)]);
+    let operator = Operator::new(&lab);
+    let mut scene = Scene { lab, operator };
+    scene.watch(60);
+    let _ = scene.plan();
+    let (_, record) = scene.lab.record.as_mut().unwrap();
+    record.rollout.as_mut().unwrap().stage = Stage::Shift;
+    scene.watch(10);
+    scene
+}
+
+fn dies(scene: &mut Scene, version: &str) {
+    scene.lab.broken.insert(version.to_owned());
+    scene.watch(20);
+}
+
+fn weights(plan: &Plan) -> Option<[Option<u32>; 2]> {
+    match &plan.step {
+        Some(Write::SetWeights { weights, .. }) => Some(weights.get()),
+        Some(_) | None => None,
+    }
+}
+
+#[test]
+fn the_dead_wish_is_rejected_and_then_its_traffic_goes_to_what_lives() {
+    let mut scene = half();
+    dies(&mut scene, "1.4.0");
+    let plan = scene.first_plan_on(|_| ());
+    let Some(Write::PutRecord(record)) = &plan.step else {
+        panic!("{plan:?}")
+    };
+    assert!(
+        record.rejected[0]
+            .reason
+            .starts_with("no healthy target while it had traffic")
+    );
+    let plan = scene.plan();
+    assert_eq!(weights(&plan), Some([Some(50), Some(0)]));
+    assert!(plan.report.rejected.is_some());
+}
+
+/// Somebody else put it to sleep, its rollout is another one, or the record cannot be written: traffic first.
+#[test]
+fn what_died_of_something_else_is_not_rejected() {
+    let moves = |change: fn(&mut Scene)| {
+        let mut scene = half();
+        change(&mut scene);
+        dies(&mut scene, "1.4.0");
+        let plan = scene.first_plan_on(|_| ());
+        assert_eq!(weights(&plan), Some([Some(50), Some(0)]));
+        assert_eq!(plan.report.rejected, None);
+    };
+    moves(|scene| {
+        let green = scene.lab.services[1].shown.name.clone();
+        scene.lab.scale(&green, 0);
+    });
+    moves(|scene| scene.operator.memory.record_refused = true);
+    moves(|scene| {
+        let (_, record) = scene.lab.record.as_mut().unwrap();
+        let rollout = record.rollout.as_mut().unwrap();
+        rollout.release.generation = Generation {
+            date: 1,
+            version: 1,
+        };
+    });
+    moves(|scene| scene.lab.record.as_mut().unwrap().1.rollout = None);
+}
+
+#[test]
+fn a_dead_blue_is_no_failure_of_the_wish() {
+    let mut scene = half();
+    dies(&mut scene, "1.3.0");
+    let plan = scene.first_plan_on(|_| ());
+    assert_eq!(weights(&plan), Some([Some(0), Some(50)]));
+    assert_eq!(plan.report.rejected, None);
+}
+
+/// A rule that gives nobody weight.
+#[test]
+fn weight_comes_from_nothing_to_what_is_wished_for_and_was_not_rejected() {
+    let raised = |change: fn(&mut Scene)| {
+        let mut scene = half();
+        let blue = scene.lab.services[0].shown.name.clone();
+        scene.lab.scale(&blue, 3);
+        scene.lab.set_production([Some(0), Some(0)]);
+        change(&mut scene);
+        scene.lab.advance(60_000);
+        scene.watch(20);
+        weights(&scene.first_plan_on(|_| ()))
+    };
+    assert_eq!(raised(|_| ()), Some([Some(0), Some(100)]));
+    // Rejected, and blue is the healthier one.
+    assert_eq!(
+        raised(|scene| {
+            let generation = scene.lab.desired.as_ref().unwrap().0;
+            let (_, record) = scene.lab.record.as_mut().unwrap();
+            record.rejected.push(Rejection {
+                generation,
+                version: "1.4.0".to_owned(),
+                reason: "it failed".to_owned(),
+                aborted: false,
+            });
+        }),
+        Some([Some(100), Some(0)])
+    );
+    assert_eq!(
+        raised(|scene| scene.lab.broken.extend(["1.4.0".to_owned()])),
+        Some([Some(100), Some(0)])
+    );
+    // Where one has weight, nothing comes from nothing.
+    assert_eq!(weights(&settled().plan()), None);
+}
+
+#[test]
+fn of_two_that_were_put_to_sleep_under_traffic_the_wish_wakes_first() {
+    let mut scene = half();
+    let names = scene.lab.services.iter().map(|s| s.shown.name.clone());
+    let names: Vec<_> = names.collect();
+    for name in &names {
+        scene.lab.scale(name, 0);
+    }
+    scene.watch(20);
+    let plan = scene.plan();
+    let Some(Write::ScaleService { name, from: 0, .. }) = &plan.step else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(*name, names[1]);
+}
