@@ -61,6 +61,8 @@ pub enum Rule {
     NewName,
     /// … takes a desired value older than one that was seen.
     NewestDesired,
+    /// … takes an old answer after somebody's change of weights for one more change.
+    OldWeights,
     /// … counts every healthy target of a group, whoever it belongs to.
     OwnTasks,
     /// … lets a dead group keep its traffic while another one is alive.

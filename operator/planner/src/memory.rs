@@ -1,5 +1,10 @@
 //! What only this process can know; lost with it. An empty memory means that every safety wait starts again.
 
+mod weights;
+
+pub(crate) use weights::other_weight;
+pub use weights::weight;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crd_schema::TargetGroupArn;
@@ -13,9 +18,7 @@ use crate::effect;
 use crate::release;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
-use crate::world::{
-    Action, DesiredParameter, Group, Read, RecordParameter, Role, Rule, Side, TargetState, World,
-};
+use crate::world::{DesiredParameter, Group, Read, RecordParameter, Side, TargetState, World};
 use crate::write::Write;
 
 /// The operator's short memory of one application.
@@ -51,6 +54,8 @@ pub struct Memory {
     pub gone_since: BTreeMap<String, Mono>,
     /// Production weights as they were last seen or written by us.
     pub weights: BTreeMap<RuleTarget, [Option<u32>; 2]>,
+    /// Production weights that somebody else changed, as long as old answers may show them.
+    pub former: Vec<Former>,
     /// How often somebody else changed production weights in the present rollout.
     pub foreign_changes: u32,
     /// A write whose outcome is not known.
@@ -99,6 +104,17 @@ pub struct Unsettled {
     /// The group of the service that it concerns, as far as that was known.
     pub side: Option<Side>,
     /// Not after this.
+    pub until: Mono,
+}
+
+/// Weights of a production rule before somebody else changed them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// Whose.
+    pub rule: RuleTarget,
+    /// The weights.
+    pub weights: [Option<u32>; 2],
+    /// A read that begins later shows them only if somebody changed them back.
     pub until: Mono,
 }
 
@@ -152,6 +168,7 @@ impl Memory {
             spare_since: BTreeMap::new(),
             gone_since: BTreeMap::new(),
             weights: BTreeMap::new(),
+            former: Vec::new(),
             foreign_changes: 0,
             outstanding: None,
             unsettled: Vec::new(),
@@ -548,83 +565,10 @@ impl Memory {
         self.holders[side.index()] = group.cloned();
         self.health[side.index()] = Health::default();
         self.zero_since[side.index()] = None;
-        for weights in self.weights.values_mut() {
+        let former = self.former.iter_mut().map(|former| &mut former.weights);
+        for weights in self.weights.values_mut().chain(former) {
             weights[side.index()] = None;
         }
-    }
-
-    fn absorb_spares(&mut self, spares: &[Group], rules: &[Rule], at: Mono) {
-        let unseen = rules.iter().any(|rule| self.lacks_own_weights(rule, at));
-        let idle = spares.iter().map(|group| &group.arn).filter(|arn| {
-            let weights = |rule: &Rule| other_weight(rule, arn).unwrap_or(0);
-            rules.iter().all(|rule| weights(rule) == 0)
-        });
-        self.spare_since = idle
-            .filter_map(|arn| {
-                let since = self.spare_since.get(arn).copied();
-                Some((arn.clone(), since.or((!unseen).then_some(at))?))
-            })
-            .collect();
-    }
-
-    /// A read that lacks an own write of weights is a stale one: it neither starts a wait nor shows a foreign change.
-    fn absorb_rules(&mut self, rules: &[Rule], at: Mono, tuning: &Tuning) {
-        let unseen: BTreeSet<&RuleTarget> = rules
-            .iter()
-            .filter(|rule| self.lacks_own_weights(rule, at))
-            .map(|rule| &rule.target)
-            .collect();
-        for side in Side::BOTH {
-            let any = rules.iter().any(|rule| weight(rule, side) > 0);
-            let since = &mut self.zero_since[side.index()];
-            *since = match *since {
-                _ if any => None,
-                None if !unseen.is_empty() => None,
-                known => Some(known.unwrap_or(at)),
-            };
-        }
-        // What changes soon after a start may be an earlier self's write that lands late.
-        let own = self.leading_since + tuning.quiescence + tuning.staleness;
-        let earlier_self = self.clean_start != Some(true) && at < own;
-        let mut foreign = false;
-        for rule in rules {
-            let Action::Forward { weights, .. } = &rule.action else {
-                continue;
-            };
-            if rule.role != Role::Production || unseen.contains(&rule.target) {
-                continue;
-            }
-            let before = self.weights.insert(rule.target.clone(), *weights);
-            foreign |= before.is_some_and(|before| positive(before) != positive(*weights))
-                && !earlier_self
-                && !self.may_be_late(&rule.target, *weights);
-        }
-        if self.record.rollout.is_none() {
-            self.foreign_changes = 0;
-        } else if foreign {
-            self.foreign_changes += 1;
-        }
-    }
-
-    /// An own write of this rule is outstanding, or answered and not shown by a read that began at `at`.
-    fn lacks_own_weights(&self, rule: &Rule, at: Mono) -> bool {
-        let ours = |write: &Write| matches!(write, Write::SetWeights { rule: target, .. } if *target == rule.target);
-        let outstanding = self
-            .outstanding
-            .as_ref()
-            .is_some_and(|sent| ours(&sent.write));
-        let unseen = |barrier: &Barrier| {
-            ours(&barrier.write)
-                && (at < barrier.since || !effect::shows_weights(rule, &barrier.write))
-        };
-        outstanding || self.barriers.values().any(unseen)
-    }
-
-    /// A write of ours whose outcome was never known would make these weights.
-    fn may_be_late(&self, rule: &RuleTarget, read: [Option<u32>; 2]) -> bool {
-        self.unsettled.iter().any(|late| {
-            matches!(&late.write, Write::SetWeights { rule: target, weights, .. } if target == rule && weights.get() == read)
-        })
     }
 
     fn side_of(&self, write: &Write) -> Option<Side> {
@@ -693,29 +637,6 @@ impl Health {
     pub fn newest(&self) -> Option<&Reading> {
         self.window.back()
     }
-}
-
-/// The weight that `rule` gives to `side`: 0 when it does not name it.
-pub fn weight(rule: &Rule, side: Side) -> u32 {
-    match &rule.action {
-        Action::Forward { weights, .. } => weights[side.index()].unwrap_or(0),
-        Action::Other { .. } | Action::Missing => 0,
-    }
-}
-
-/// The weight that `rule` gives to a group that holds no side; none when it does not name it.
-pub(crate) fn other_weight(rule: &Rule, group: &TargetGroupArn) -> Option<u32> {
-    match &rule.action {
-        Action::Forward { others, .. } => {
-            let named = others.iter().find(|(arn, _)| arn == group);
-            named.map(|(_, weight)| *weight)
-        }
-        Action::Other { .. } | Action::Missing => None,
-    }
-}
-
-fn positive(weights: [Option<u32>; 2]) -> [u32; 2] {
-    weights.map(|weight| weight.unwrap_or(0))
 }
 
 fn generation_of(desired: &DesiredParameter) -> Option<Generation> {

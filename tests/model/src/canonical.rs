@@ -10,7 +10,7 @@ use crd_schema::application::TargetGroups;
 use crd_schema::record::{Record, Rollout, Stage};
 use crd_schema::strategy::Step;
 use jiff::Timestamp;
-use planner::memory::{Barrier, Health, Outstanding, Unsettled};
+use planner::memory::{Barrier, Former, Health, Outstanding, Unsettled};
 use planner::time::Mono;
 use planner::world::DesiredParameter;
 use planner::{Memory, Write};
@@ -271,6 +271,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             spare_since,
             gone_since,
             weights,
+            former,
             foreign_changes,
             outstanding,
             unsettled,
@@ -325,7 +326,16 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         }
         self.put(holders);
         self.put(weights.values().collect::<Vec<_>>());
-        self.put((*foreign_changes).min(2));
+        for Former {
+            rule,
+            weights,
+            until,
+        } in former
+        {
+            self.put((rule, weights));
+            self.until(Some(*until));
+        }
+        self.put((former.len(), (*foreign_changes).min(2)));
         if let Some(Outstanding { write, since }) = outstanding {
             self.write(write);
             self.age(*since, tuning.quiescence);

@@ -127,8 +127,7 @@ pub(crate) fn held(state: &State, label: &'static str) -> Ending {
         .is_some_and(|(_, record)| record.last_good.is_some());
     let acted = |act| state.judge.acts(act) > 0;
     let legitimate = match label {
-        // One change and an old answer look like two.
-        "Contended" => state.judge.acts(Act::Weights) + usize::from(state.old_rules) > 1,
+        "Contended" => state.judge.acts(Act::Weights) > 1,
         "NothingToFallBackTo" => {
             fails && (!had_blue || version == Some(BLUE) || acted(Act::Record))
         }

@@ -1,0 +1,129 @@
+//! What is known of weights: how long a group has had none, and how often somebody else changed them.
+
+use std::collections::BTreeSet;
+
+use crd_schema::TargetGroupArn;
+use crd_schema::application::RuleTarget;
+
+use super::{Barrier, Former, Memory};
+use crate::ablation;
+use crate::effect;
+use crate::time::Mono;
+use crate::tuning::Tuning;
+use crate::world::{Action, Group, Role, Rule, Side};
+use crate::write::Write;
+
+impl Memory {
+    pub(super) fn absorb_spares(&mut self, spares: &[Group], rules: &[Rule], at: Mono) {
+        let unseen = rules.iter().any(|rule| self.lacks_own_weights(rule, at));
+        let idle = spares.iter().map(|group| &group.arn).filter(|arn| {
+            let weights = |rule: &Rule| other_weight(rule, arn).unwrap_or(0);
+            rules.iter().all(|rule| weights(rule) == 0)
+        });
+        self.spare_since = idle
+            .filter_map(|arn| {
+                let since = self.spare_since.get(arn).copied();
+                Some((arn.clone(), since.or((!unseen).then_some(at))?))
+            })
+            .collect();
+    }
+
+    /// A read that lacks an own write of weights is a stale one: it neither starts a wait nor shows a foreign change. Nor
+    /// does one that shows what was there before somebody else's change, as long as that may be an old answer.
+    pub(super) fn absorb_rules(&mut self, rules: &[Rule], at: Mono, tuning: &Tuning) {
+        let unseen: BTreeSet<&RuleTarget> = rules
+            .iter()
+            .filter(|rule| self.lacks_own_weights(rule, at))
+            .map(|rule| &rule.target)
+            .collect();
+        for side in Side::BOTH {
+            let any = rules.iter().any(|rule| weight(rule, side) > 0);
+            let since = &mut self.zero_since[side.index()];
+            *since = match *since {
+                _ if any => None,
+                None if !unseen.is_empty() => None,
+                known => Some(known.unwrap_or(at)),
+            };
+        }
+        // What changes soon after a start may be an earlier self's write, which lands late or is shown late.
+        let landed = match self.clean_start {
+            Some(true) => self.leading_since,
+            Some(false) | None => self.leading_since + tuning.quiescence,
+        };
+        let earlier_self = at < landed + tuning.staleness;
+        self.former.retain(|former| at < former.until);
+        let mut foreign = false;
+        for rule in rules {
+            let Action::Forward { weights, .. } = &rule.action else {
+                continue;
+            };
+            if rule.role != Role::Production || unseen.contains(&rule.target) {
+                continue;
+            }
+            let is_old = |former: &Former| former.rule == rule.target && former.weights == *weights;
+            if self.former.iter().any(is_old) && !tuning.without(ablation::Rule::OldWeights) {
+                continue;
+            }
+            let Some(before) = self.weights.insert(rule.target.clone(), *weights) else {
+                continue;
+            };
+            if positive(before) != positive(*weights) {
+                foreign |= !earlier_self && !self.may_be_late(&rule.target, *weights);
+                self.former.push(Former {
+                    rule: rule.target.clone(),
+                    weights: before,
+                    until: at + tuning.staleness,
+                });
+            }
+        }
+        if self.record.rollout.is_none() {
+            self.foreign_changes = 0;
+        } else if foreign {
+            self.foreign_changes += 1;
+        }
+    }
+
+    /// An own write of this rule is outstanding, or answered and not shown by a read that began at `at`.
+    fn lacks_own_weights(&self, rule: &Rule, at: Mono) -> bool {
+        let ours = |write: &Write| matches!(write, Write::SetWeights { rule: target, .. } if *target == rule.target);
+        let outstanding = self
+            .outstanding
+            .as_ref()
+            .is_some_and(|sent| ours(&sent.write));
+        let unseen = |barrier: &Barrier| {
+            ours(&barrier.write)
+                && (at < barrier.since || !effect::shows_weights(rule, &barrier.write))
+        };
+        outstanding || self.barriers.values().any(unseen)
+    }
+
+    /// A write of ours whose outcome was never known would make these weights.
+    fn may_be_late(&self, rule: &RuleTarget, read: [Option<u32>; 2]) -> bool {
+        self.unsettled.iter().any(|late| {
+            matches!(&late.write, Write::SetWeights { rule: target, weights, .. } if target == rule && weights.get() == read)
+        })
+    }
+}
+
+/// The weight that `rule` gives to `side`: 0 when it does not name it.
+pub fn weight(rule: &Rule, side: Side) -> u32 {
+    match &rule.action {
+        Action::Forward { weights, .. } => weights[side.index()].unwrap_or(0),
+        Action::Other { .. } | Action::Missing => 0,
+    }
+}
+
+/// The weight that `rule` gives to a group that holds no side; none when it does not name it.
+pub(crate) fn other_weight(rule: &Rule, group: &TargetGroupArn) -> Option<u32> {
+    match &rule.action {
+        Action::Forward { others, .. } => {
+            let named = others.iter().find(|(arn, _)| arn == group);
+            named.map(|(_, weight)| *weight)
+        }
+        Action::Other { .. } | Action::Missing => None,
+    }
+}
+
+fn positive(weights: [Option<u32>; 2]) -> [u32; 2] {
+    weights.map(|weight| weight.unwrap_or(0))
+}
