@@ -173,7 +173,7 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
     if good.is_some_and(|good| good.generation != rejected && good.task_definition.is_some())
         && !view.tuning.without(ablation::Rule::FallBack)
     {
-        return create(view, ToCreate::LastGood);
+        return make_room(view, &live).unwrap_or_else(|| create(view, ToCreate::LastGood));
     }
     match live.into_iter().find(|service| view.alive(service)) {
         Some(service) if view.all_on(service.side.unwrap_or(Side::A)) => {
@@ -185,6 +185,27 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
         },
         None => Aim::Hold(Hold::NothingToFallBackTo { reason }),
     }
+}
+
+/// Rejected releases live on both sides, and one has to go first: what lives stays, that with most weight first.
+fn make_room<'a>(view: &View<'a>, live: &[&'a Service]) -> Option<Aim<'a>> {
+    let free = Side::BOTH
+        .into_iter()
+        .any(|side| view.live_on(side).is_empty());
+    let weight = |service: &Service| service.side.map(|side| view.production_weight(side));
+    let stays = live
+        .iter()
+        .filter(|_| !free)
+        .max_by_key(|service| (view.alive(service), weight(service)))?;
+    let course = if view.alive(stays) {
+        Course::Back
+    } else {
+        Course::Clear
+    };
+    Some(Aim::Serve {
+        service: stays,
+        course,
+    })
 }
 
 /// The side for a new service: without a live service and without targets. With nothing alive anywhere, the one that

@@ -300,11 +300,9 @@ fn may_hold(state: &State, hold: &Hold) -> bool {
     let (setup, account) = (&*state.setup, &state.account);
     let alive = state.active().any(|s| account.healthy_of(setup, s) > 0);
     let by_person = setup.faults.person > 0;
-    if setup.start == Start::Anything {
-        return true;
-    }
     match hold {
         Hold::NothingAlive => !alive,
+        _ if setup.start == Start::Anything => true,
         Hold::FallBackUnhealthy { .. } => state
             .active()
             .any(|s| s.shown.status == ServiceStatus::Active && account.healthy_of(setup, s) == 0),

@@ -132,7 +132,7 @@ pub(crate) fn held(state: &State, label: &'static str) -> Ending {
             fails && (!had_blue || version == Some(BLUE) || acted(Act::Record))
         }
         // One of two releases was deleted, and the one that is asked for, or both, were ill while they served.
-        "NothingAlive" | "FallBackUnhealthy" => {
+        "FallBackUnhealthy" => {
             (version == Some(GREEN) || acted(Act::Health)) && acted(Act::Services)
         }
         // Somebody left the production rule without any weight, or all of it on a group whose service is gone.

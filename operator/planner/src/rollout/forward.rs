@@ -28,10 +28,13 @@ pub(super) fn forward(
     let ready = capacity(view, service, side, reference);
     let only_one = others.is_empty() && !leftovers(view, side.other());
     let moving = !everything || !steps::done(view, side, only_one);
-    if (moving || only_one)
+    // It may have weight before it can take any: it came up where most weight was, since nothing lived.
+    let rollout = view.record().rollout.as_ref();
+    let comes_up = rollout.is_some_and(|rollout| rollout.stage == Stage::ScaleUp);
+    if (moving || only_one || comes_up)
         && let Some(waiting) = ready
     {
-        let stage = if anything && !only_one {
+        let stage = if anything && !only_one && !comes_up {
             Stage::Shift
         } else {
             Stage::ScaleUp

@@ -99,8 +99,9 @@ pub(crate) fn revive(view: &View<'_>, stage: Stage) -> Option<Decision> {
     ))
 }
 
-/// The dead side carries the wish in the middle of its rollout: it is rejected first, unless somebody scaled it to
-/// zero, or the record cannot be written (then traffic comes first).
+/// The dead side carries the wish, which traffic was shifted to in its rollout: it is rejected first, unless somebody
+/// scaled it to zero, or the record cannot be written (then traffic comes first). While it is still coming up it has
+/// weight because nothing else lived, or because somebody gave it some: its deadline says when it failed.
 fn reject_the_dead(view: &View<'_>, dead: Side) -> Option<Decision> {
     let wanted = view.wanted.as_ref()?;
     let rollout = view.record().rollout.as_ref()?;
@@ -109,6 +110,7 @@ fn reject_the_dead(view: &View<'_>, dead: Side) -> Option<Decision> {
         .into_iter()
         .find(|service| runs(service, &wanted.digest))?;
     let failed = rollout.release.generation == wanted.generation
+        && rollout.stage >= Stage::Shift
         && service.desired > 0
         && view.rejection(wanted.generation).is_none()
         && !view.memory.record_refused
