@@ -4,6 +4,9 @@
 //! properties that need the whole run. What people and the world did between the operator's look and the effect is
 //! excused, and nothing else.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use runtime::lease::shelf::{Shelf, Trouble};
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::{Act, Issue, Judge, Violation, violation};
-use crate::plan::{At, Entry, Fault, Operators, Part, Plan};
+use crate::plan::{At, Entry, Fault, Operators, Plan};
 use crate::scenario::{START, Scenario};
 use crate::sides::retold;
 use crate::truth::Truth;
@@ -41,8 +41,6 @@ pub(crate) struct State {
     pub(crate) judge: Judge,
     pub(crate) operators: [Operator; 2],
     lease: Option<Shelf>,
-    /// Old answers of the load balancer were given.
-    pub(crate) old_rules: bool,
     /// A write took effect against a property after it had outlived its process or its leadership.
     pub(crate) outlived: bool,
     /// What is still to go wrong.
@@ -128,25 +126,9 @@ impl Sim {
         let truth = Truth::new(lab, entries.iter().any(stale));
         let judge = Judge::new(&truth.lab);
         let lease = (plan.operators == Operators::TwoWithLease).then(Shelf::default);
-        let old_rules = entries.iter().any(|entry| {
-            matches!(
-                entry.fault,
-                Fault::Stale {
-                    part: Part::Rules,
-                    ..
-                } | Fault::Frozen {
-                    part: Part::Rules,
-                    ..
-                } | Fault::Flicker {
-                    part: Part::Rules,
-                    ..
-                }
-            )
-        });
         let state = State {
             scenario: plan.scenario,
             lease: lease.clone(),
-            old_rules,
             outlived: false,
             truth,
             judge,

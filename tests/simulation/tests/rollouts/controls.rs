@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use planner::ablation::{Rule, Without};
-use simulation::plan::{At, Entry, Fault, Groups, Operators, Which};
+use simulation::plan::{At, Entry, Fault, Groups, Operators, Part, Which};
+use simulation::scenario::NEXT;
 use simulation::search::{Pairs, swarm};
 use simulation::{Ending, Plan, Scenario, Setup, run};
 
@@ -67,6 +68,25 @@ fn authority() {
     breaks("S16", &without(&[Rule::Authority]), two);
 }
 
+/// Lists of services stay as they were before a create, and a newer wish comes.
+#[test]
+fn barrier_of_ecs() {
+    let old = Fault::Frozen {
+        part: Part::Services,
+        seconds: 30,
+    };
+    let plan = |n| {
+        let n = n as u32 % 20;
+        let newer = Fault::Wish(NEXT.to_owned());
+        let entries = [
+            Entry::new(At::Write(n), old.clone()),
+            Entry::new(At::After(n), newer),
+        ];
+        Plan::new(Scenario::Release, entries)
+    };
+    breaks("S11", &without(&[Rule::BarrierEcs]), plan);
+}
+
 #[test]
 fn barrier_of_the_load_balancer() {
     control(Rule::BarrierElb, "L1");
@@ -127,6 +147,18 @@ fn new_names() {
 #[test]
 fn repair_of_dead_traffic() {
     control(Rule::PanicRepair, "L2");
+}
+
+/// A process that found everything handed over dies with a write on its way, and had not written down that it began;
+/// the next one has another wish to fulfil.
+#[test]
+fn record_first() {
+    let plan = |n| {
+        let dies = Entry::new(At::Write(n as u32 % 20), Fault::CrashLate { seconds: 40 });
+        let newer = Entry::new(At::Time(40_000), Fault::Wish(NEXT.to_owned()));
+        Plan::new(Scenario::Release, [dies, newer])
+    };
+    breaks("S7", &without(&[Rule::RecordFirst]), plan);
 }
 
 #[test]

@@ -1,0 +1,433 @@
+//! Controls of the excuses: each covers what it says, and where that is not so the judge reports.
+
+use planner::lab::{application, per_release};
+use serde_json::json;
+
+use super::*;
+
+/// Before this everything was quiet for long.
+const NOW: u64 = 200_000;
+/// When the write that is judged was sent, and what it was decided on was seen.
+const SENT: u64 = NOW - 1_000;
+const LOOKED: u64 = NOW - 2_000;
+const SEEN: u64 = NOW - 8_000;
+
+const ACTS: [Act; 6] = [
+    Act::Weights,
+    Act::Services,
+    Act::Health,
+    Act::Wish,
+    Act::Record,
+    Act::Clock,
+];
+
+/// A true account, and the judge who watched it.
+struct Scene {
+    lab: Lab,
+    judge: Judge,
+}
+
+impl Scene {
+    /// Blue serves on A, and green is healthy on B, as far as they are placed; watched every five seconds since then.
+    fn watch(mut lab: Lab) -> Self {
+        lab.set_production([Some(100), Some(0)]);
+        let mut judge = Judge::new(&lab);
+        while lab.now < NOW {
+            lab.advance(5_000);
+            judge.look(&lab, &lab.observe());
+        }
+        Self { lab, judge }
+    }
+
+    /// Both releases, with a pair of groups or with a group for each.
+    fn of(application: crd_schema::Application, change: impl FnOnce(&mut Lab)) -> Self {
+        let mut lab = Lab::new(application);
+        lab.advance(100_000);
+        lab.place("1.3.0", Side::A, 2, 0);
+        lab.place("1.4.0", Side::B, 2, 0);
+        lab.wish("1.4.0");
+        change(&mut lab);
+        Self::watch(lab)
+    }
+
+    fn both() -> Self {
+        Self::of(application(), |_| {})
+    }
+
+    fn without_green() -> Self {
+        Self::of(application(), |lab| lab.services.truncate(1))
+    }
+
+    fn ill(version: &'static str) -> Self {
+        Self::of(application(), |lab| {
+            lab.broken.insert(version.to_owned());
+        })
+    }
+
+    fn name(&self, service: usize) -> String {
+        self.lab.services[service].shown.name.clone()
+    }
+
+    fn set_weights(&self, seen: [Option<u32>; 2], weights: [Option<u32>; 2]) -> Write {
+        let groups = self.lab.groups.each_ref();
+        Write::SetWeights {
+            rule: self.lab.rules[0].target.clone(),
+            groups: groups.map(|group| group.as_ref().map(|group| group.arn.clone())),
+            forget: Vec::new(),
+            seen,
+            weights: Weights::new(weights).unwrap(),
+            evidence: Vec::new(),
+        }
+    }
+
+    fn shift(&self) -> Write {
+        self.set_weights([Some(100), Some(0)], [Some(0), Some(100)])
+    }
+
+    /// Which property the judge reports, when this takes effect now.
+    fn reports(&mut self, issue: &Issue) -> Option<&'static str> {
+        let judged = self.judge.judge(&self.lab, issue);
+        judged.err().map(|violation| violation.property)
+    }
+
+    fn after(mut self, at: u64, act: Act) -> Self {
+        self.judge.acted(at, act);
+        self
+    }
+}
+
+fn issue(write: Write) -> Issue {
+    Issue {
+        n: 0,
+        operator: 0,
+        process: 0,
+        stalled: false,
+        write,
+        seen: SEEN,
+        looked: LOOKED,
+        sent: SENT,
+        dead: [false; 2],
+    }
+}
+
+/// `property` is reported of the write, unless one of these acts was done, since then at the earliest.
+fn excused(property: &str, of: impl Fn() -> (Scene, Write), by: &[(Act, u64)]) {
+    let reports = |at: u64, act: Act| {
+        let (scene, write) = of();
+        scene.after(at, act).reports(&issue(write))
+    };
+    let (mut scene, write) = of();
+    assert_eq!(scene.reports(&issue(write)), Some(property));
+    for act in ACTS {
+        match by.iter().find(|(excuses, _)| *excuses == act) {
+            Some((_, since)) => {
+                assert_eq!(reports(*since, act), None, "{property}, {act:?}");
+                assert_eq!(reports(since - 1, act), Some(property), "{act:?}");
+            }
+            None => assert_eq!(reports(NOW, act), Some(property), "{act:?}"),
+        }
+    }
+}
+
+#[test]
+fn s1_by_services_since_the_round_of_reads() {
+    let of = || {
+        let scene = Scene::without_green();
+        let write = scene.shift();
+        (scene, write)
+    };
+    excused("S1", of, &[(Act::Services, SEEN)]);
+}
+
+#[test]
+fn s2_by_services_and_health_since_the_round_of_reads_and_by_weights_a_look_before() {
+    let of = || {
+        let scene = Scene::ill("1.4.0");
+        let write = scene.shift();
+        (scene, write)
+    };
+    let by = [
+        (Act::Services, SEEN),
+        (Act::Health, SEEN),
+        (Act::Weights, SEEN - 5_000),
+    ];
+    excused("S2", of, &by);
+}
+
+#[test]
+fn s4_and_s5_by_services_since_the_last_look_and_by_weights_a_settle_time_before() {
+    let by = [(Act::Services, LOOKED), (Act::Weights, LOOKED - SETTLE)];
+    let asleep = || {
+        let scene = Scene::both();
+        let name = scene.name(0);
+        (
+            scene,
+            Write::ScaleService {
+                name,
+                from: 2,
+                to: 0,
+            },
+        )
+    };
+    excused("S4", asleep, &by);
+    let deleted = || {
+        let scene = Scene::both();
+        let name = scene.name(1);
+        (scene, Write::DeleteService { name })
+    };
+    excused("S5", deleted, &by);
+}
+
+#[test]
+fn s9_by_services_and_weights_since_the_last_look() {
+    let of = || {
+        let scene = Scene::of(application(), |lab| {
+            lab.services[1].shown.tags.ours = false;
+        });
+        let name = scene.name(1);
+        let write = Write::ScaleService {
+            name,
+            from: 2,
+            to: 3,
+        };
+        (scene, write)
+    };
+    excused("S9", of, &[(Act::Services, LOOKED), (Act::Weights, LOOKED)]);
+}
+
+#[test]
+fn s11_by_services_since_the_round_of_reads() {
+    let of = || {
+        let write = Write::CreateService {
+            name: "blog-1-5-0".to_owned(),
+            side: Side::B,
+            body: Map::new(),
+        };
+        (Scene::both(), write)
+    };
+    excused("S11", of, &[(Act::Services, SEEN)]);
+}
+
+#[test]
+fn s6_by_services_health_and_the_wish_since_the_round_of_reads() {
+    let scene = || Scene::of(application(), |lab| lab.wish("1.3.0"));
+    let of = || {
+        let scene = scene();
+        let write = scene.shift();
+        (scene, write)
+    };
+    let by = [
+        (Act::Services, SEEN),
+        (Act::Health, SEEN),
+        (Act::Wish, SEEN),
+    ];
+    excused("S6", of, &by);
+    let reports = |change: fn(&mut Issue)| {
+        let mut scene = scene();
+        let mut issue = issue(scene.shift());
+        change(&mut issue);
+        scene.reports(&issue)
+    };
+    assert_eq!(reports(|issue| issue.dead = [true, false]), None);
+    assert_eq!(reports(|issue| issue.dead = [false, true]), Some("S6"));
+    // What lands after the wait for it is not one of our decisions any more.
+    assert_eq!(reports(|issue| issue.sent = NOW - 40_001), None);
+    assert_eq!(reports(|issue| issue.sent = NOW - 40_000), Some("S6"));
+}
+
+#[test]
+fn s13_by_two_turns_for_each_act_of_somebody_else() {
+    let turns = |acts: &[Act]| {
+        let Scene { mut judge, .. } = Scene::both();
+        acts.iter().for_each(|act| judge.acted(NOW, *act));
+        let sides = Side::BOTH.into_iter().cycle();
+        sides
+            .take_while(|side| judge.turn(None, *side).is_ok())
+            .count()
+    };
+    assert_eq!(turns(&[]), 2);
+    assert_eq!(turns(&[Act::Wish, Act::Record, Act::Clock]), 2);
+    assert_eq!(turns(&[Act::Health]), 4);
+    assert_eq!(turns(&[Act::Weights, Act::Services]), 6);
+}
+
+#[test]
+fn nothing_is_seen_of_a_plan_longer_ago_than_it_may_be_old() {
+    let reports = |at: u64| {
+        let mut scene = Scene::without_green().after(at, Act::Services);
+        let old = Issue {
+            seen: 0,
+            ..issue(scene.shift())
+        };
+        scene.reports(&old)
+    };
+    let oldest = SENT - 40_000;
+    assert_eq!(reports(oldest), None);
+    assert_eq!(reports(oldest - 1), Some("S1"));
+}
+
+/// Only one look: nothing was seen to be healthy twice.
+#[test]
+fn s2_of_a_repair_to_what_truly_lives() {
+    let reports = |ill: &[&str]| {
+        let mut scene = Scene::of(application(), |lab| {
+            lab.broken.extend(ill.iter().map(|v| (*v).to_owned()));
+        });
+        scene.judge = Judge::new(&scene.lab);
+        let write = scene.shift();
+        scene.reports(&issue(write))
+    };
+    assert_eq!(reports(&["1.3.0"]), None);
+    assert_eq!(reports(&[]), Some("S2"), "blue lives");
+    assert_eq!(reports(&["1.3.0", "1.4.0"]), Some("S2"), "green is dead");
+}
+
+#[test]
+fn s1_of_weight_that_was_left_as_it_was_seen() {
+    let reports = |seen: u32, at: u64, act: Act| {
+        let mut scene = Scene::without_green().after(at, act);
+        let write = scene.set_weights([Some(100), Some(seen)], [Some(50), Some(50)]);
+        scene.reports(&issue(write))
+    };
+    assert_eq!(reports(50, LOOKED, Act::Weights), None);
+    assert_eq!(reports(50, LOOKED - 1, Act::Weights), Some("S1"));
+    assert_eq!(reports(50, LOOKED, Act::Health), Some("S1"));
+    assert_eq!(
+        reports(49, LOOKED, Act::Weights),
+        Some("S1"),
+        "it is raised"
+    );
+}
+
+#[test]
+fn s1_and_loss_of_weights_that_were_sent_while_nothing_lived_and_land_late() {
+    let late = NOW - 40_001;
+    let reports = |sent: u64, dead: [bool; 2]| {
+        let mut scene = Scene::without_green();
+        let issue = Issue {
+            sent,
+            dead,
+            ..issue(scene.shift())
+        };
+        let loses = scene.judge.loses(&scene.lab, true, Some(&issue)).is_err();
+        let property = scene.reports(&issue);
+        assert_eq!(loses, property.is_some());
+        property
+    };
+    assert_eq!(reports(late, [true; 2]), None);
+    assert_eq!(reports(late + 1, [true; 2]), Some("S1"));
+    assert_eq!(reports(late, [true, false]), Some("S1"));
+    assert_eq!(reports(late, [false, true]), Some("S1"));
+}
+
+#[test]
+fn s11_of_a_group_that_is_created_late() {
+    let reports = |sent: u64| {
+        let mut scene = Scene::of(per_release(), |_| {});
+        let body = json!({"Name": "blog-late", "Tags": [
+            {"Key": "teal:managed-by", "Value": "teal"},
+            {"Key": "teal:application", "Value": "blog"},
+        ]});
+        let write = Write::CreateTargetGroup {
+            name: "blog-late".to_owned(),
+            side: Side::B,
+            body: body.as_object().unwrap().clone(),
+        };
+        scene.reports(&Issue {
+            sent,
+            ..issue(write)
+        })
+    };
+    assert_eq!(reports(NOW - 40_001), None);
+    assert_eq!(reports(NOW - 40_000), Some("S11"));
+}
+
+#[test]
+fn s5_of_a_group_whose_targets_came_when_it_had_settled() {
+    let reports = |served: bool, drains: bool| {
+        let mut scene = Scene::of(per_release(), |_| {});
+        for weights in [[Some(50), Some(50)], [Some(100), None]] {
+            scene.lab.set_production(weights);
+            scene.judge.look(&scene.lab, &scene.lab.observe());
+        }
+        // Settled, and not for as long as requests in flight may take.
+        scene.lab.advance(SETTLE + 5_000);
+        let settled = scene.lab.now - 5_000;
+        if !served {
+            let tasks = scene.lab.services[1].tasks.values_mut();
+            tasks.for_each(|started| *started = settled - TASK_START);
+        }
+        if drains {
+            let target = ("10.0.0.98:8080".to_owned(), scene.lab.now + 1);
+            scene.lab.draining[1].push(target);
+        }
+        let group = scene.lab.groups[1].as_ref().unwrap().arn.clone();
+        scene.reports(&issue(Write::DeleteTargetGroup { group }))
+    };
+    assert_eq!(reports(false, false), None);
+    assert_eq!(reports(false, true), Some("S5"));
+    assert_eq!(reports(true, false), Some("S5"));
+}
+
+#[test]
+fn loss_by_what_others_did_since_and_by_a_process_that_stood_still() {
+    let reports = |change: fn(&mut Issue), at: u64, act: Act| {
+        let mut scene = Scene::both().after(at, act);
+        let mut issue = issue(scene.shift());
+        change(&mut issue);
+        let first = scene.judge.loses(&scene.lab, true, Some(&issue)).is_err();
+        let went_on = scene.judge.loses(&scene.lab, true, Some(&issue));
+        assert_eq!(went_on, Ok(()), "it began before");
+        first
+    };
+    let as_it_is: fn(&mut Issue) = |_| {};
+    for (act, since) in [
+        (Act::Services, SEEN),
+        (Act::Health, SEEN),
+        (Act::Weights, LOOKED),
+    ] {
+        assert!(!reports(as_it_is, since, act), "{act:?}");
+        assert!(reports(as_it_is, since - 1, act), "{act:?}");
+    }
+    for act in [Act::Wish, Act::Record, Act::Clock] {
+        assert!(reports(as_it_is, NOW, act), "{act:?}");
+        assert!(!reports(|issue| issue.stalled = true, NOW, act));
+    }
+}
+
+/// S7: what another one did may look like the effect of the write that is on its way.
+#[test]
+fn s7_by_acts_of_the_writes_own_kind_and_by_the_same_write_sent_before() {
+    let imitated = |write: &Write, at: u64, act: Act| {
+        let scene = Scene::both().after(at, act);
+        scene.judge.imitated(&issue(write.clone()))
+    };
+    let scene = Scene::both();
+    let name = scene.name(1);
+    let arn = "td".to_owned();
+    let writes = [
+        (Write::PutRecord(Box::default()), Some(Act::Record), 10_000),
+        (scene.shift(), Some(Act::Weights), 10_000),
+        (Write::DeleteService { name }, Some(Act::Services), 30_000),
+        (Write::DeregisterTaskDefinition { arn }, None, 0),
+    ];
+    for (write, kind, lag) in &writes {
+        for act in ACTS {
+            let own = *kind == Some(act);
+            assert_eq!(imitated(write, SENT - lag, act), own, "{write:?}, {act:?}");
+            assert!(!imitated(write, SENT - lag - 1, act) || !own);
+        }
+        let landed = |at: u64, landed: &Write| {
+            let mut scene = Scene::both();
+            scene.lab.now = at;
+            scene.judge.took_effect(&scene.lab, &issue(landed.clone()));
+            scene.judge.imitated(&issue(write.clone()))
+        };
+        assert!(landed(SENT, write));
+        assert!(!landed(SENT - 1, write));
+        let other = Write::DeregisterTaskDefinition {
+            arn: "another".to_owned(),
+        };
+        assert!(!landed(SENT, &other));
+    }
+}
