@@ -474,6 +474,7 @@ impl Judge {
             Some(issue)
                 if began
                     && !issue.stalled
+                    && !moves_nothing(&issue.write)
                     && !self.lost_by_others(issue)
                     && !self.harmless(lab, "Loss", issue) =>
             {
@@ -498,6 +499,15 @@ impl Judge {
         self.acted_since(issue.unseen_since(), &[Act::Services, Act::Health])
             || self.acted_since(issue.looked, &[Act::Weights])
     }
+}
+
+/// It names a group at 0, or takes it out: where requests are lost after it they were lost before, as nothing lived
+/// until ELB checked the health of what it names.
+fn moves_nothing(write: &Write) -> bool {
+    let Write::SetWeights { seen, weights, .. } = write else {
+        return false;
+    };
+    seen.map(Option::unwrap_or_default) == weights.get().map(Option::unwrap_or_default)
 }
 
 /// No group that has weight lives, and each that gets more does: whatever was seen before, that is no worse.

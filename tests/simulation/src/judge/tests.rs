@@ -395,6 +395,18 @@ fn loss_by_what_others_did_since_and_by_a_process_that_stood_still() {
     }
 }
 
+#[test]
+fn loss_that_was_there_before_a_group_was_named_at_0() {
+    let reports = |weight: u32| {
+        let mut scene = Scene::both();
+        let write = scene.set_weights([Some(100), None], [Some(100), Some(weight)]);
+        let issue = issue(write);
+        scene.judge.loses(&scene.lab, true, Some(&issue)).is_err()
+    };
+    assert!(!reports(0));
+    assert!(reports(1));
+}
+
 /// S7: what another one did may look like the effect of the write that is on its way.
 #[test]
 fn s7_by_acts_of_the_writes_own_kind_and_by_the_same_write_sent_before() {
