@@ -146,7 +146,7 @@ fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: O
     let blue = view
         .live()
         .into_iter()
-        .filter(|s| !runs(s, &wanted.digest) && s.desired > 0)
+        .filter(|s| !runs(s, &wanted.digest))
         .max_by_key(|s| s.desired);
     if let Some(rollout) = &mut record.rollout {
         rollout.reference = view.reference(blue);

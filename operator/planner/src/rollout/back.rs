@@ -29,17 +29,17 @@ pub(super) fn back(
     if !view.all_on(side) && !view.tuning.without(ablation::Rule::BackFirst) {
         let healthy = view.healthy(service).unwrap_or(0);
         let write = view.production().find_map(|rule| {
-            let all = if view.outage(rule) { 1 } else { reference };
-            let percent = if healthy >= all || view.tuning.without(ablation::Rule::Capacity) {
+            let carries = healthy.saturating_mul(100) / reference.max(1);
+            let percent = if view.tuning.without(ablation::Rule::Capacity) {
                 100
             } else {
-                healthy.saturating_mul(100) / reference.max(1)
+                carries.min(100)
             };
             if weighing::percent(rule, side) >= percent {
                 return None;
             }
             let (next, need) = match percent {
-                100 => (Weights::all_to(side), all),
+                100 => (Weights::all_to(side), reference),
                 part => (
                     Weights::split(side, part),
                     reference.saturating_mul(part).div_ceil(100),

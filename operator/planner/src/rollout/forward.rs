@@ -124,7 +124,8 @@ fn after_shift(view: &View<'_>, service: &Service, side: Side, others: &[&Servic
     {
         return Decision::wait_until(Stage::Bake, WaitingOn::BakeTime, Some(view.now.mono + left));
     }
-    let need = view.reference(others.iter().find(|s| s.side != Some(side)).copied());
+    // Blue's live count was written down before this was reached.
+    let need = view.reference(None);
     match capacity(view, service, side, need.min(service.desired)) {
         Some(waiting) => overdue(view, Stage::Bake, service)
             .unwrap_or_else(|| Decision::wait(Stage::Bake, waiting)),

@@ -182,7 +182,7 @@ fn settled(view: &View<'_>, service: &Service, side: Side) -> Decision {
             "a test rule does not follow the group that serves".to_owned(),
         );
     }
-    if view.vital(service) == Vital::Dead && view.group_vital(side) == Vital::Dead {
+    if view.group_vital(side) == Vital::Dead {
         return Decision::hold(stage, Hold::NothingAlive);
     }
     retire(view, stage)
