@@ -5,7 +5,7 @@ use crd_schema::record::{Generation, Stage};
 use crate::ablation;
 use crate::release;
 use crate::report::Hold;
-use crate::view::{View, runs};
+use crate::view::{View, Vital, runs};
 use crate::world::{Origin, Service, ServiceStatus, Side};
 use crd_schema::application::{DuringBake, OnFailure};
 
@@ -248,16 +248,19 @@ fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
 /// whose group can go.
 fn create_on_its_own_group<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
     let name = new_group_name(view, &what);
-    // Beside a template that has all weight, what came up and never served makes room.
-    let never_served = |side: Side| {
+    // Where nobody of ours serves on the other side, what has no weight makes room: for the template that serves at once,
+    // and beside a group that lost its service when it is dead. That group cannot go before, since all weight is on it.
+    let makes_room = |side: Side| {
         let beside = view.groups[side.other().index()].map(|group| &group.origin);
-        beside == Some(&Origin::Template)
-            && view.production_weight(side.other()) > 0
+        let live = view.live_on(side);
+        let mut vitals = live.iter().map(|service| view.vital(service));
+        view.live_on(side.other()).is_empty()
             && view.nothing_on(side)
+            && (beside == Some(&Origin::Template) || vitals.all(|vital| vital == Vital::Dead))
     };
     let sides = Side::BOTH
         .into_iter()
-        .filter(|side| view.live_on(*side).is_empty() || never_served(*side));
+        .filter(|side| view.live_on(*side).is_empty() || makes_room(*side));
     let side = sides.min_by_key(|side| {
         let holder = view.groups[side.index()].map(|group| &group.origin);
         let preference = match holder {

@@ -300,6 +300,51 @@ fn weights_and_groups_that_somebody_changes_are_put_right() {
     assert_ne!(lab.groups.iter().flatten().next(), Some(&group));
 }
 
+/// The group that lost its service has all weight, which no other one can take: what failed beside it makes room.
+#[test]
+fn blue_that_someone_deletes_beside_a_green_that_never_lives_comes_again_or_a_newer_wish_does() {
+    for newer in [None, Some("1.5.0")] {
+        let (mut lab, mut operator) = settled();
+        lab.broken.insert("1.4.0".to_owned());
+        lab.wish("1.4.0");
+        while lab.services.len() < 2 {
+            let _ = operator.reconcile(&mut lab).expect("the guard agrees");
+        }
+        let blue = lab.services[0].shown.name.clone();
+        lab.delete(&blue);
+        if let Some(version) = newer {
+            lab.wish(version);
+        }
+        assert_eq!(operator.run(&mut lab, 900), Ending::Settled);
+        assert_eq!(versions(&lab), [newer.unwrap_or("1.3.0")]);
+        one_group(&lab);
+    }
+}
+
+#[test]
+fn a_service_that_someone_deletes_at_any_moment_comes_again_or_a_newer_wish_does() {
+    for broken in [None, Some("1.4.0".to_owned())] {
+        let (mut along, mut operator) = settled();
+        along.broken.extend(broken);
+        along.wish("1.4.0");
+        for _ in 0..30 {
+            let names: Vec<_> = along.services.iter().map(|s| &s.shown.name).collect();
+            for name in names {
+                for newer in [None, Some("1.5.0")] {
+                    let (mut lab, mut operator) = (along.clone(), operator.clone());
+                    lab.delete(name);
+                    newer.into_iter().for_each(|version| lab.wish(version));
+                    assert_eq!(operator.run(&mut lab, 900), Ending::Settled);
+                    one_group(&lab);
+                }
+            }
+            for _ in 0..7 {
+                let _ = operator.reconcile(&mut along).expect("the guard agrees");
+            }
+        }
+    }
+}
+
 #[test]
 fn spare_groups_of_a_late_write_go() {
     let (mut lab, mut operator) = settled();

@@ -208,14 +208,16 @@ fn what_may_turn_out_to_live_is_given_the_weight_before_anything_new_starts_unde
             need: 2
         }
     );
-    // Dead, or asleep: it never will.
+    // Dead, or told to stop: it never will.
     assert!(beside(all_on_b, dead).step.is_some());
     let mut scene = wished();
     unclear(&mut scene);
-    let blue = scene.lab.services[0].shown.name.clone();
-    scene.lab.scale(&blue, 0);
-    let plan = scene.plan();
-    assert_ne!(plan.report.waiting_on.label(), "HealthyTargets");
+    let leaves = |world: &mut World| {
+        if let Read::Known { value, .. } = &mut world.services {
+            value[0].desired = 0;
+        }
+    };
+    assert!(scene.plan_on(leaves).step.is_some());
     // The empty group has no weight: nothing starts under traffic.
     let mut scene = wished();
     dead(&mut scene);
