@@ -286,3 +286,25 @@ async fn what_a_reconcile_that_was_cut_off_had_sent_is_unknown_from_then_on() {
     assert_eq!(since(), scene.executor.clock.mono());
     assert_ne!(since(), sent.mono);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_stands_by_reads_nothing_again_and_sends_nothing() {
+    let mut scene = Scene::new();
+    scene.writer().holds = Err(Changed::Unread {
+        reason: "nobody asked".to_owned(),
+    });
+    scene.slot.with(|kept| kept.standing = Standing::Standby);
+    assert_eq!(scene.scale(3).await, Enacted::Standby);
+    assert_eq!((scene.sent(), scene.outstanding()), (0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_write_is_given_the_means_and_who_only_observes_is_not() {
+    let mut scene = Scene::new();
+    let limit = scene.executor.write_limit;
+    let given = |scene: &Scene, begun| scene.executor.writer_within(begun, limit).is_some();
+    assert!(given(&scene, Standing::Sole));
+    assert!(!given(&scene, Standing::Standby));
+    scene.executor.mode = Mode::ObserveOnly;
+    assert!(!given(&scene, Standing::Sole));
+}
