@@ -148,6 +148,9 @@ fn readings_count_when_they_lie_far_enough_apart() {
     for (ms, expected) in [(2_499, false), (2_500, true)] {
         assert_eq!(counts(&watched(ms), Side::B), expected, "{ms}");
     }
+    // What lies before the latest two that count is forgotten.
+    let kept = |ms: u64| watched(ms).memory.health[1].kept().count();
+    assert_eq!((kept(2_499), kept(2_500), kept(5_000)), (3, 3, 2));
     // One is not two, even where no distance is asked for.
     let mut scene = scene();
     scene.tuning.health_gap = std::time::Duration::ZERO;
