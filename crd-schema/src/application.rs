@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::gate::Gates;
 use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
 use crate::strategy::Strategy;
 
@@ -25,6 +26,8 @@ pub struct Application {
     pub route: Route,
     /// How traffic moves from blue to green.
     pub strategy: Strategy,
+    /// Tests that a release must pass.
+    pub gates: Gates,
     /// How long green serves everything before blue is removed.
     pub bake_time: Duration,
     /// Waits while blue is removed.

@@ -30,6 +30,16 @@ pub struct Abort {
     pub rollout: Generation,
 }
 
+/// `intents/approve`: the gate that was seen passes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    /// Which wish is rolled out.
+    pub rollout: Generation,
+    /// Where the gate stands ([`crate::record::GateRun::place`]).
+    pub gate: String,
+}
+
 /// `intents/pause`: a state, not an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +55,8 @@ pub struct Intents {
     pub promote: Option<Promote>,
     /// The last abort.
     pub abort: Option<Abort>,
+    /// The last approval of a gate.
+    pub approve: Option<Approve>,
     /// A person holds the application.
     pub paused: bool,
     /// What stands in a verb's parameter and says nothing, for people.
@@ -52,27 +64,34 @@ pub struct Intents {
 }
 
 impl Intents {
-    /// The texts of the three parameters, where they exist. What cannot be read asks for nothing, but for a pause: a
+    /// The texts of the four parameters, where they exist. What cannot be read asks for nothing, but for a pause: a
     /// text that should be one holds.
     ///
     /// ```
     /// use crd_schema::intent::Intents;
     ///
-    /// let read = |pause| Intents::parse(None, None, Some(pause));
+    /// let read = |pause| Intents::parse(None, None, None, Some(pause));
     /// assert!(!read(r#"{"paused": false}"#).paused);
     /// assert!(read("yes, please").paused);
     /// assert_eq!(read("yes, please").unusable.len(), 1);
     /// ```
-    pub fn parse(promote: Option<&str>, abort: Option<&str>, pause: Option<&str>) -> Self {
+    pub fn parse(
+        promote: Option<&str>,
+        abort: Option<&str>,
+        approve: Option<&str>,
+        pause: Option<&str>,
+    ) -> Self {
         let mut unusable = Vec::new();
         let promote = promote.and_then(|text| read("promote", text, &mut unusable));
         let abort = abort.and_then(|text| read("abort", text, &mut unusable));
+        let approve = approve.and_then(|text| read("approve", text, &mut unusable));
         let paused = pause.is_some_and(|text| {
             read::<Pause>("pause", text, &mut unusable).is_none_or(|pause| pause.paused)
         });
         Self {
             promote,
             abort,
+            approve,
             paused,
             unusable,
         }

@@ -2,6 +2,7 @@
 //!
 //! - [`spec`]: the Application as people write it: reading, checking, explaining what is wrong, JSON Schema.
 //! - [`application`]: the Application after validation: what the rest of the house works with.
+//! - [`gate`]: tests that a release must pass.
 //! - [`strategy`]: how traffic moves, as steps.
 //! - [`desired`]: the version that a release pipeline wishes for.
 //! - [`intent`]: what a person asks of a rollout.
@@ -14,6 +15,7 @@
 
 pub mod application;
 pub mod desired;
+pub mod gate;
 pub mod identity;
 mod image;
 pub mod intent;
@@ -25,6 +27,6 @@ mod text;
 
 pub use application::Application;
 pub use desired::{Desired, DesiredError};
-pub use identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
+pub use identity::{ApplicationName, GateName, ListenerArn, RuleArn, TargetGroupArn};
 pub use record::Record;
 pub use status::Status;

@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::identity::GateName;
+
 pub use json::{MAX_BYTES, RecordError};
 
 /// Rejected generations that are remembered.
@@ -87,6 +89,9 @@ pub struct Rollout {
     /// The step of the strategy that runs, while traffic moves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<StepProgress>,
+    /// The gates that were begun, by where they stand ([`GateRun::place`]).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub gates: BTreeMap<String, GateRun>,
     /// Since when a person holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Timestamp>,
@@ -102,6 +107,32 @@ pub struct StepProgress {
     pub index: u32,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// One run of a gate. It was begun once: what runs it is known by [`GateRun::began`], also after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateRun {
+    /// Since when.
+    pub began: Timestamp,
+    /// It passed. What did not end is not passed; what failed rejects the generation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passed: bool,
+}
+
+impl GateRun {
+    /// Where a gate stands: its name, and the step that names it where a step does.
+    ///
+    /// ```
+    /// use crd_schema::GateName;
+    /// use crd_schema::record::GateRun;
+    ///
+    /// let smoke = GateName::new("smoke");
+    /// assert_eq!(GateRun::place(&smoke, None), "smoke");
+    /// assert_eq!(GateRun::place(&smoke, Some(3)), "smoke@3");
+    /// ```
+    pub fn place(gate: &GateName, step: Option<usize>) -> String {
+        step.map_or_else(|| gate.to_string(), |step| format!("{gate}@{step}"))
+    }
 }
 
 /// The stages of a rollout, in order.

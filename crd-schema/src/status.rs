@@ -234,6 +234,9 @@ pub struct WaitingOn {
     pub reason: String,
     /// The same as a sentence, at most [`MESSAGE`] characters.
     pub message: String,
+    /// The gate that is waited for, by where it stands: its name, or `name@step`. An approval names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
     /// When the wait began.
     pub since: Timestamp,
     /// When it ends the stage; nothing where a person decides.

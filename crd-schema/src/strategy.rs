@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
+use crate::identity::GateName;
+
 /// The way from the first weight to the last, which is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Strategy {
@@ -15,12 +17,14 @@ pub struct Strategy {
 }
 
 /// One step while traffic moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Green gets this share of requests, on every production rule.
     SetWeight(Share),
     /// Nothing happens: for this long, or until a person promotes.
     Pause(Option<Duration>),
+    /// This gate must pass.
+    Gate(GateName),
 }
 
 /// A share of requests in tenths of a percent, 0 to 1000. AWS's weights go to 999 each
@@ -86,7 +90,7 @@ impl Strategy {
         so_far
             .filter_map(|step| match step {
                 Step::SetWeight(share) => Some(*share),
-                Step::Pause(_) => None,
+                Step::Pause(_) | Step::Gate(_) => None,
             })
             .next()
             .unwrap_or_default()
@@ -99,7 +103,7 @@ impl Strategy {
         }
         let reached = |step: &Step| match step {
             Step::SetWeight(share) => *share <= live,
-            Step::Pause(_) => false,
+            Step::Pause(_) | Step::Gate(_) => false,
         };
         self.steps.iter().rposition(reached).unwrap_or(0)
     }
@@ -201,6 +205,7 @@ impl fmt::Display for Step {
                 write!(f, "pause {time}")
             }
             Self::Pause(None) => f.write_str("pause until promoted"),
+            Self::Gate(name) => write!(f, "gate {name}"),
         }
     }
 }

@@ -116,6 +116,7 @@ fn any_rollout() -> impl Strategy<Value = Rollout> {
                 entered,
                 reference,
                 step: step.map(|(index, since)| StepProgress { index, since }),
+                gates: BTreeMap::new(),
                 paused,
                 base,
             },
@@ -173,6 +174,7 @@ fn largest_record() -> Record {
                 index: u32::MAX,
                 since: Timestamp::MAX,
             }),
+            gates: BTreeMap::new(),
             paused: Some(Timestamp::MAX),
             base: release.task_definition.clone(),
         }),
@@ -324,6 +326,7 @@ fn status() -> Status {
             healthy: 2,
         }),
         waiting_on: Some(WaitingOn {
+            gate: Some("x".repeat(23)),
             reason: "WeightsSettling".into(),
             message: "the load balancer's nodes take up the new weights".into(),
             since: at(1_700_000_100),
@@ -407,6 +410,7 @@ fn the_largest_status_fits() {
             version: i64::MIN,
         };
         status.waiting_on = Some(WaitingOn {
+            gate: None,
             reason: text.clone(),
             message: text.clone(),
             since: Timestamp::MAX,

@@ -290,6 +290,63 @@ fn steps() {
 }
 
 #[test]
+fn gates() {
+    let gates = |gates: &'static str| [("  drift: heal", gates)];
+    let step = |step: &'static str| [("{blueGreen: {}}", step)];
+    let gallery = gallery(&[
+        (
+            "none and two",
+            &gates("  gates: {one: {}, two: {approval: {}, http: {url: http://a.example/}}}"),
+        ),
+        (
+            "kinds that are to come",
+            &gates(
+                "  gates: {one: {lambda: {function: check}}, two: {webhook: {url: http://a.example/}}}",
+            ),
+        ),
+        (
+            "names",
+            &gates("  gates: {Smoke: {approval: {}}, a-name-that-is-too-long-: {approval: {}}}"),
+        ),
+        (
+            "addresses",
+            &gates(
+                "  gates: {one: {http: {url: a.example/health}}, two: {http: {url: https://me:secret@a.example/}}, three: {http: {url: 'http:///health'}}}",
+            ),
+        ),
+        (
+            "what is asked and expected",
+            &gates(
+                "  gates: {one: {http: {url: http://a.example/, method: DELETE, headers: {Host: x, 'a b': y, x-test: \"a\\nb\"}, expect: {status: 99, body: ''}}}}",
+            ),
+        ),
+        (
+            "tries and times",
+            &gates(
+                "  gates: {one: {approval: {}, attempts: 0, every: 0s, timeout: soon, before: RollBack}}",
+            ),
+        ),
+        (
+            "a task",
+            &gates("  gates: {one: {ecsTask: {taskDefinition: 'arn:x', command: [bin/migrate]}}}"),
+        ),
+        (
+            "a command of nobody",
+            &gates("  gates: {one: {ecsTask: {command: [bin/migrate]}}}"),
+        ),
+        (
+            "a step that names nobody",
+            &step("{canary: {steps: [{setWeight: 10}, {gate: smoke}]}}"),
+        ),
+        (
+            "a step that is two",
+            &step("{canary: {steps: [{setWeight: 10, gate: smoke}]}}"),
+        ),
+    ]);
+    insta::assert_snapshot!(gallery);
+}
+
+#[test]
 fn refused_by_name() {
     let strategy = "{blueGreen: {}}";
     let service = "      launchType: FARGATE\n";
@@ -298,10 +355,10 @@ fn refused_by_name() {
         ("no strategy", &[(strategy, "{}")]),
         ("a strategy as text", &[(strategy, "blueGreen")]),
         (
-            "gates, alarms, analysis, a schedule",
+            "alarms, analysis, a schedule",
             &[(
                 "  drift: heal",
-                "  gates: {}\n  alarms: {names: [blog-5xx]}\n  analysis: []\n  schedule: never\n  drift: heal",
+                "  alarms: {names: [blog-5xx]}\n  analysis: []\n  schedule: never\n  drift: heal",
             )],
         ),
         (
@@ -441,7 +498,7 @@ fn long_lines_are_cut_around_the_caret() {
 fn the_schema_refuses_what_the_reader_refuses() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     let service = "      launchType: FARGATE\n";
-    let cases: [(&str, &str); 25] = [
+    let cases: [(&str, &str); 28] = [
         ("bakeTime:", "bakeTme:"),
         ("port: 8080", "port: 0"),
         ("desiredCount: 2 ", "desiredCount: 0 "),
@@ -459,7 +516,10 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("{blueGreen: {}}", "{canary: {steps: [{pause: 5}]}}"),
         ("{blueGreen: {}}", "{rolling: {}}"),
         ("{blueGreen: {}}", "{}"),
-        ("drift: heal", "gates: {}"),
+        ("drift: heal", "gates: {smoke: {http: {url: example.com}}}"),
+        ("drift: heal", "gates: {Smoke: {approval: {}}}"),
+        ("drift: heal", "gates: {smoke: {lambda: {function: x}}}"),
+        ("drift: heal", "alarms: {}"),
         ("drift: heal", "region: eu-west-2"),
         ("  cluster: prod ", "  cluster: {fromSsm: /prod/cluster} "),
         (service, "      serviceName: blog\n"),

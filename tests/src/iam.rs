@@ -338,6 +338,20 @@ pub fn asked(
             );
             all
         }
+        (Service::Ecs, "RunTask") => {
+            let named = text("taskDefinition");
+            let definition = if named.starts_with("arn:") {
+                named
+            } else {
+                arn("ecs", &format!("task-definition/{named}"))
+            };
+            let mut context = requested();
+            context.extend(in_cluster());
+            let mut all = vec![one("ecs", definition, context)];
+            // The end of the ARN is ECS's to choose.
+            all.extend(tagging(&in_ecs("task", "new")));
+            all
+        }
         (Service::Ecs, "CreateService") => {
             let resource = in_ecs("service", &text("serviceName"));
             let mut context = requested();

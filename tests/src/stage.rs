@@ -183,7 +183,7 @@ impl Stage {
         self.put("desired", version);
     }
 
-    /// What a container of this version does from now on.
+    /// What a container of this version does from now on; `1.4.0 bin/migrate` means one with that command.
     pub fn behave(&self, version: &str, behaviour: Behaviour) {
         self.emulator.with(|world| {
             world

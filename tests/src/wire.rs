@@ -10,6 +10,7 @@ use emulator::Emulator;
 use emulator::emulator::ConnectionLost;
 use emulator::faults::history::is_read;
 use emulator::protocol::request;
+use emulator::world::{World, traffic};
 use http::{HeaderMap, Request, Response};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -41,6 +42,7 @@ pub struct Wire {
 struct Kept {
     exchanges: Vec<Exchange>,
     asked: BTreeSet<Asked>,
+    visits: Vec<String>,
     /// Reads that were held against the policy already: nothing about them depends on the account's state.
     judged: HashSet<[u8; 32]>,
     denied: Vec<String>,
@@ -104,8 +106,31 @@ impl Wire {
         self.lock().denied.clone()
     }
 
+    /// A request that goes to a listener of the load balancer, or to nobody.
+    fn to_the_application(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, NoAnswer> {
+        let (uri, mut kept) = (request.uri(), self.lock());
+        let host = uri.host().unwrap_or_default();
+        kept.visits.push(format!("{} {uri}", request.method()));
+        let dice = kept.visits.len() as u64;
+        drop(kept);
+        let port = uri.port_u16().filter(|_| host == "blog.example");
+        let port = port.ok_or(NoAnswer::NotConnected)?;
+        let ask = |world: &mut World| traffic::ask(world, port, host, uri.path(), dice);
+        let status = self.emulator.with(ask);
+        let answer = Response::builder().status(status);
+        Ok(answer.body(Bytes::from("hello")).expect("a status"))
+    }
+
+    /// Requests that went elsewhere than to AWS, in order: method and address.
+    pub fn visits(&self) -> Vec<String> {
+        self.lock().visits.clone()
+    }
+
     /// Carries one request. Once it is on the wire it arrives, even when the caller goes away.
     pub(crate) async fn carry(&self, request: Request<Bytes>) -> Result<Response<Bytes>, NoAnswer> {
+        if request.uri().host() != Some("aws.invalid") {
+            return self.to_the_application(&request);
+        }
         self.sent(&request);
         let wire = self.clone();
         let answer = tokio::spawn(async move {

@@ -255,7 +255,10 @@ fn expected(schema: &Value) -> String {
         ),
         other => other.to_owned(),
     };
-    let types: Vec<_> = type_names(schema).into_iter().map(of_type).collect();
+    let types = type_names(schema)
+        .into_iter()
+        .filter(|name| *name != "null");
+    let types: Vec<_> = types.map(of_type).collect();
     format!("write {}", types.join(" or "))
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{format, refused};
 use crate::application::{Drift, DuringBake, OnFailure};
-use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
+use crate::identity::{ApplicationName, GateName, ListenerArn, RuleArn, TargetGroupArn};
 use crate::strategy::{self, Share};
 
 /// An application that Teal releases blue/green on Amazon ECS.
@@ -65,6 +65,10 @@ pub(super) struct Spec {
     /// How traffic moves from blue to green.
     #[serde(default = "Spec::strategy")]
     pub(super) strategy: Strategy,
+    /// Tests that a release must pass, by name. One that no step of the strategy names comes before `Shift`, unless it says otherwise.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Gate>", extend("maxProperties" = 10, "propertyNames" = { "format": "gate-name", "pattern": "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$" }))]
+    pub(super) gates: BTreeMap<GateName, Gate>,
     /// How long green serves everything, with blue standing by at full size, before blue is removed.
     #[serde(default = "Spec::bake_time")]
     pub(super) bake_time: Period,
@@ -222,6 +226,128 @@ pub(super) struct Linear {
 pub(super) enum Step {
     SetWeight(Percent),
     Pause(Pause),
+    Gate(GateName),
+}
+
+/// One test that a release must pass: exactly one of `http`, `ecsTask` and `approval`, and when it is tried.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = refused::in_gate)]
+pub(super) struct Gate {
+    /// An HTTP request, usually to a test route.
+    #[serde(default)]
+    pub(super) http: Option<Http>,
+    /// A task that runs to its end in the application's network: passed when it ends with exit code 0.
+    #[serde(default)]
+    pub(super) ecs_task: Option<EcsTask>,
+    /// A person says yes (`teal approve`): write `approval: {}`.
+    #[serde(default)]
+    pub(super) approval: Option<Approval>,
+    /// The stage that does not begin before the gate has passed.
+    #[serde(default)]
+    pub(super) before: Option<Before>,
+    /// How often it is tried before the release fails. A try that could not tell does not count. 1 for a task.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    pub(super) attempts: Option<u32>,
+    /// The wait between two tries.
+    #[serde(default = "Gate::every")]
+    pub(super) every: Deadline,
+    /// How long one try may take: a request 10s, a task 30m.
+    #[serde(default)]
+    pub(super) timeout: Option<Deadline>,
+}
+
+impl Gate {
+    fn every() -> Deadline {
+        Deadline(seconds(10))
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("errorMessage" = "write `approval: {}`"))]
+pub(super) struct Approval {}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    /// Where to: `http://…` or `https://…`.
+    #[schemars(extend("format" = "url", "pattern" = "^https?://"))]
+    pub(super) url: String,
+    /// The method.
+    #[serde(default = "Http::method")]
+    pub(super) method: Method,
+    /// Further headers. They are not secret: an Application is no place for secrets.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 20), transform = refused::in_headers)]
+    pub(super) headers: BTreeMap<String, String>,
+    /// The answer that is right.
+    #[serde(default)]
+    pub(super) expect: Expect,
+}
+
+impl Http {
+    fn method() -> Method {
+        Method::Get
+    }
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Expect {
+    /// The status.
+    #[schemars(range(min = 100, max = 599))]
+    pub(super) status: u16,
+    /// What the body contains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500))]
+    pub(super) body: Option<String>,
+}
+
+impl Default for Expect {
+    fn default() -> Self {
+        Self {
+            status: 200,
+            body: None,
+        }
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct EcsTask {
+    /// A family (or `family:revision`). Left out: the task definition of the release itself.
+    #[serde(default)]
+    #[schemars(extend("format" = "family-alone", "pattern" = "^[A-Za-z0-9_-]{1,255}(:[0-9]+)?$"))]
+    pub(super) task_definition: Option<String>,
+    /// The container whose exit code decides; left out, each container must end with 0.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) container: Option<String>,
+    /// What runs in that container instead of its own command.
+    #[serde(default)]
+    #[schemars(length(max = 50))]
+    pub(super) command: Vec<String>,
+}
+
+/// The stages that a gate may stand before.
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+pub(super) enum Before {
+    ScaleUp,
+    Validate,
+    Shift,
+    Bake,
+    CleanUp,
 }
 
 /// For a while, or until a person promotes.
@@ -268,6 +394,7 @@ impl Strategy {
                         Step::SetWeight(percent) => strategy::Step::SetWeight(percent.0),
                         Step::Pause(Pause::Timed(time)) => strategy::Step::Pause(Some(time.0.0)),
                         Step::Pause(Pause::UntilPromoted {}) => strategy::Step::Pause(None),
+                        Step::Gate(name) => strategy::Step::Gate(name.clone()),
                     })
                     .collect(),
             },

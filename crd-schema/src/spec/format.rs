@@ -12,11 +12,20 @@ const LONGEST: Duration = Duration::from_secs(14 * 24 * 3600);
 /// `Err` says what would be right. Formats that are not known here allow everything.
 pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
     match format {
-        "application-name" => application_name(text),
+        "application-name" => name(text, 40),
+        "gate-name" => name(text, 20),
+        "url" => url(text),
+        "header-name" => header_name(text),
+        "header-value" if text.chars().any(char::is_control) => {
+            Err("write printable characters only".into())
+        }
         "target-group-arn" => arn(text, ArnKind::TargetGroup),
         "listener-arn" => arn(text, ArnKind::Listener),
         "rule-arn" => arn(text, ArnKind::Rule),
-        "family" => family(text),
+        "family" => {
+            family(text).map_err(|right| format!("{right}, or `inline:` with AWS's own JSON"))
+        }
+        "family-alone" => family(text),
         "image-template" => image::Template::parse(text).map(|_| ()),
         "period" => period(text).map(|_| ()),
         "deadline" if period(text)? < Duration::from_secs(1) => Err("write at least `1s`".into()),
@@ -39,16 +48,49 @@ pub(super) fn period(text: &str) -> Result<Duration, String> {
     parsed.filter(|period| *period <= LONGEST).ok_or_else(right)
 }
 
-fn application_name(text: &str) -> Result<(), String> {
+/// Small letters, digits and `-`, at most `longest` characters.
+fn name(text: &str, longest: usize) -> Result<(), String> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let right = (1..=40).contains(&text.len())
+    let right = (1..=longest).contains(&text.len())
         && text.chars().all(inner)
         && !text.starts_with('-')
         && !text.ends_with('-');
     right.then_some(()).ok_or_else(|| {
-        "write 1 to 40 small letters, digits and `-`, with a letter or digit at both ends"
-            .to_owned()
+        format!(
+            "write 1 to {longest} small letters, digits and `-`, with a letter or digit at both ends"
+        )
     })
+}
+
+/// An absolute URL with a host, and without a user or a password, which would stand there for all to read.
+fn url(text: &str) -> Result<(), String> {
+    let right = "write an address such as `http://internal.example:9080/health`";
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    match authority {
+        Some(authority) if authority.contains('@') => {
+            Err("write the address without a user and a password".into())
+        }
+        Some(authority) if !authority.is_empty() && http::Uri::try_from(text).is_ok() => Ok(()),
+        Some(_) | None => Err(right.into()),
+    }
+}
+
+fn header_name(text: &str) -> Result<(), String> {
+    let owned = [
+        "host",
+        "content-length",
+        "idempotency-key",
+        "transfer-encoding",
+    ];
+    if owned.iter().any(|name| text.eq_ignore_ascii_case(name)) {
+        return Err("it is set for each request; remove it".into());
+    }
+    http::HeaderName::try_from(text)
+        .map(drop)
+        .map_err(|_| "write a header's name, such as `x-test`".to_owned())
 }
 
 /// A task definition family, or one revision of it.
@@ -61,7 +103,7 @@ fn family(text: &str) -> Result<(), String> {
         && !revision.is_empty()
         && revision.chars().all(|c| c.is_ascii_digit());
     right.then_some(()).ok_or_else(|| {
-        "write a task definition's `family` or `family:revision` (not an ARN), or `inline:` with AWS's own JSON".to_owned()
+        "write a task definition's `family` or `family:revision` (not an ARN)".to_owned()
     })
 }
 

@@ -87,6 +87,7 @@ pub fn load(text: &str, source: &str) -> Result<Application, Invalid> {
 /// What is right field by field and wrong together.
 fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
     let mut findings = falling_weights(&document.spec.strategy, node);
+    findings.extend(super::gates::contradictions(&document.spec, node));
     for (index, route) in document.spec.traffic.routes.iter().enumerate() {
         let path = Path::default()
             .key("spec")
@@ -141,7 +142,7 @@ fn falling_weights(strategy: &Strategy, node: &Node) -> Vec<Finding> {
         .enumerate()
         .filter_map(|(index, step)| match step {
             Step::SetWeight(percent) => Some((index, percent.0)),
-            Step::Pause(_) => None,
+            Step::Pause(_) | Step::Gate(_) => None,
         });
     let weights: Vec<_> = weights.collect();
     let pairs = weights.windows(2).filter(|pair| pair[1].1 <= pair[0].1);
@@ -166,6 +167,7 @@ fn application(document: Document) -> Application {
         template,
         traffic,
         strategy,
+        gates,
         bake_time,
         clean_up,
         deadlines,
@@ -212,6 +214,7 @@ fn application(document: Document) -> Application {
             production: production.iter().map(rule_target).collect(),
             test: test.iter().map(rule_target).collect(),
         },
+        gates: super::gates::mean(gates, &strategy),
         strategy: strategy.mean(),
         bake_time: bake_time.0,
         clean_up: application::CleanUp {

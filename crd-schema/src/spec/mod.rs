@@ -12,6 +12,7 @@
 mod check;
 mod document;
 mod format;
+mod gates;
 mod load;
 mod node;
 mod path;

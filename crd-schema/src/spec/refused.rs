@@ -7,11 +7,6 @@ use serde_json::{Map, Value, json};
 
 pub(super) fn in_spec(schema: &mut Schema) {
     let unsupported = |what: &str| format!("{what} is not supported yet; leave it out");
-    refuse(
-        schema,
-        "gates",
-        &unsupported("a gate (a test that a release must pass)"),
-    );
     refuse(schema, "alarms", &unsupported("watching CloudWatch alarms"));
     refuse(schema, "analysis", &unsupported("analysis of metrics"));
     refuse(schema, "schedule", &unsupported("a schedule for releases"));
@@ -37,13 +32,33 @@ pub(super) fn in_strategy(schema: &mut Schema) {
 
 pub(super) fn in_step(schema: &mut Schema) {
     for (name, what) in [
-        ("gate", "a gate between steps"),
         ("analysis", "analysis between steps"),
         ("setScale", "a smaller green early on"),
     ] {
         let text = format!("`{name}` ({what}) is not supported yet; leave the step out");
         refuse(schema, name, &text);
     }
+}
+
+pub(super) fn in_gate(schema: &mut Schema) {
+    for (name, what) in [
+        ("lambda", "an AWS Lambda function as a gate"),
+        ("webhook", "a signed webhook as a gate"),
+    ] {
+        let text = format!(
+            "`{name}` ({what}) is not supported yet; write one of `http`, `ecsTask` and `approval`"
+        );
+        refuse(schema, name, &text);
+    }
+}
+
+pub(super) fn in_headers(schema: &mut Schema) {
+    let names = json!({ "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "format": "header-name", "maxLength": 100 });
+    schema.insert("propertyNames".into(), names);
+    schema.insert(
+        "additionalProperties".into(),
+        json!({ "type": "string", "format": "header-value", "maxLength": 500 }),
+    );
 }
 
 pub(super) fn in_service(schema: &mut Schema) {

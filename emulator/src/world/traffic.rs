@@ -119,6 +119,37 @@ pub fn report(world: &World, index: usize) -> Option<&Report> {
         .map(|running| &running.report)
 }
 
+/// What one request to this port gets now: the status of its answer. It is not counted, and takes no time.
+#[must_use]
+pub fn ask(world: &World, port: u16, host: &str, path: &str, dice: u64) -> u16 {
+    let mut listeners = world.elb.listeners.values();
+    let Some(listener) = listeners.find(|listener| listener.port == port) else {
+        return 503;
+    };
+    let head = RequestHead {
+        method: "GET",
+        path,
+        host,
+        headers: &[],
+        query: "",
+        source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    match route(world, node(world, dice), &listener.arn, &head, dice) {
+        Route::Forward { targets, .. } => targets
+            .first()
+            .and_then(|target| conduct::listener(world, *target))
+            .map_or(502, |(_, behaviour, _)| conduct::status(behaviour, dice)),
+        Route::Fixed { status, .. } => status,
+        Route::Redirect { .. } => 302,
+        Route::Unavailable { .. } | Route::NoListener => 503,
+    }
+}
+
+/// The load balancer's node that takes a request.
+fn node(world: &World, dice: u64) -> usize {
+    (hash::mix(&[dice, 2]) % view::node_count(world) as u64) as usize
+}
+
 /// A stream sends its next request.
 pub(super) fn send(world: &mut World, index: usize) {
     let now = world.now;
@@ -135,7 +166,7 @@ pub(super) fn send(world: &mut World, index: usize) {
     let stream = running.stream.clone();
     world.agenda.at(next.max(now), Event::Request(index));
 
-    let node = (hash::mix(&[dice, 2]) % view::node_count(world) as u64) as usize;
+    let node = node(world, dice);
     let headers: Vec<(&str, &str)> = stream
         .headers
         .iter()

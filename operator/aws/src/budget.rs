@@ -22,6 +22,8 @@ pub enum Class {
     DefinitionRead,
     /// ECS: tag a resource.
     TagModify,
+    /// ECS: run a task.
+    TaskModify,
     /// ECS: list and describe tasks.
     TaskRead,
     /// ELB: everything; a mutating call takes from both of its buckets.
@@ -37,13 +39,13 @@ pub enum Class {
 }
 
 impl Class {
-    const COUNT: usize = 11;
+    const COUNT: usize = 12;
 
     /// AWS's limit for the whole account in a Region: burst, and calls a second.
     fn limit(self) -> (f64, f64) {
         match self {
             Self::ServiceModify => (50.0, 5.0),
-            Self::ServiceRead | Self::TaskRead => (100.0, 20.0),
+            Self::ServiceRead | Self::TaskRead | Self::TaskModify => (100.0, 20.0),
             Self::DefinitionModify => (20.0, 1.0),
             Self::DefinitionRead => (50.0, 20.0),
             Self::TagModify => (20.0, 10.0),
@@ -61,6 +63,7 @@ impl Class {
         Self::DefinitionModify,
         Self::DefinitionRead,
         Self::TagModify,
+        Self::TaskModify,
         Self::TaskRead,
         Self::ElbAny,
         Self::ElbModify,

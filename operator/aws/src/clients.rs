@@ -7,8 +7,11 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::config::{
     Credentials, ProvideCredentials, SharedCredentialsProvider, SharedHttpClient,
 };
+use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::TimeSource;
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -18,7 +21,11 @@ use runtime::clock::Clock;
 
 use crate::budget::{Budget, Class, Priority};
 use crate::error::Error;
+use crate::in_process::InProcess;
 use crate::metrics::CallMetrics;
+
+/// Longest time until there is a connection.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// What can be set about the connection.
 #[derive(Debug, Clone)]
@@ -77,6 +84,7 @@ pub enum ConnectError {
 #[derive(Debug, Clone)]
 pub struct Connection {
     config: SdkConfig,
+    web: SharedHttpConnector,
     write_timeout: Duration,
     metrics: CallMetrics,
     budget: Arc<Budget>,
@@ -105,29 +113,33 @@ impl Connection {
                 .await
                 .map_err(|source| ConnectError::NoCredentials { source })?;
         }
-        Ok(Self::new(config, settings, metrics))
+        Ok(Self::new(config, web(), settings, metrics))
     }
 
     /// Connects to a local AWS at `endpoint` (`http://127.0.0.1:4566`), with made-up credentials and nothing from the
     /// environment.
     pub fn local(endpoint: &str, settings: &Settings, metrics: CallMetrics) -> Self {
-        Self::with_endpoint(endpoint, http_client(), Clock::system(), settings, metrics)
+        let clock = Clock::system();
+        Self::with_endpoint(endpoint, http_client(), web(), clock, settings, metrics)
     }
 
     /// Connects to an AWS in this process through `http`, with made-up credentials: no environment, no sockets.
     /// Sleeps are tokio's and signatures take their time from `clock`, so that a paused clock drives everything.
     pub fn in_process(
-        http: SharedHttpClient,
+        http: InProcess,
         clock: Clock,
         settings: &Settings,
         metrics: CallMetrics,
     ) -> Self {
-        Self::with_endpoint("http://aws.invalid", http, clock, settings, metrics)
+        let web = SharedHttpConnector::new(http.clone());
+        let http = SharedHttpClient::new(http);
+        Self::with_endpoint("http://aws.invalid", http, web, clock, settings, metrics)
     }
 
     pub(crate) fn with_endpoint(
         endpoint: &str,
         http: SharedHttpClient,
+        web: SharedHttpConnector,
         clock: Clock,
         settings: &Settings,
         metrics: CallMetrics,
@@ -145,13 +157,19 @@ impl Connection {
             .http_client(http)
             .time_source(WallClock(clock))
             .build();
-        Self::new(config, settings, metrics)
+        Self::new(config, web, settings, metrics)
     }
 
-    fn new(config: SdkConfig, settings: &Settings, metrics: CallMetrics) -> Self {
+    fn new(
+        config: SdkConfig,
+        web: SharedHttpConnector,
+        settings: &Settings,
+        metrics: CallMetrics,
+    ) -> Self {
         let budget = Arc::new(Budget::new(settings.share, metrics.budget_wait()));
         Self {
             config,
+            web,
             write_timeout: settings.write_timeout,
             metrics,
             budget,
@@ -175,6 +193,11 @@ impl Connection {
     pub(crate) fn writer(&self) -> Clients {
         let timeouts = timeouts(self.write_timeout, self.write_timeout);
         self.clients(RetryConfig::disabled(), timeouts, Priority::Write)
+    }
+
+    /// The way to anything that speaks HTTP and is not AWS: what gates ask.
+    pub(crate) fn web(&self) -> SharedHttpConnector {
+        self.web.clone()
     }
 
     /// A client for the lease, past the budget: nothing is tried twice, nothing takes longer than `limit`.
@@ -244,9 +267,23 @@ pub(crate) fn http_client() -> SharedHttpClient {
         .build_https()
 }
 
+/// HTTP over sockets to anywhere, without the SDK's retries.
+pub(crate) fn web() -> SharedHttpConnector {
+    // No connection tells nothing about what is tested, and is told apart from an answer that takes long.
+    let settings = HttpConnectorSettings::builder()
+        .connect_timeout(CONNECT)
+        .build();
+    let connector = Connector::builder()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .sleep_impl(TokioSleep::new())
+        .connector_settings(settings)
+        .build();
+    SharedHttpConnector::new(connector)
+}
+
 fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(3).min(attempt))
+        .connect_timeout(CONNECT.min(attempt))
         .read_timeout(Duration::from_secs(8).min(attempt))
         .operation_attempt_timeout(attempt)
         .operation_timeout(operation)

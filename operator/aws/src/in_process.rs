@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aws_sdk_ecs::config::{HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_sdk_ecs::config::{HttpClient, RuntimeComponents};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -27,18 +27,19 @@ pub enum NoAnswer {
 }
 
 /// An HTTP client whose server is `serve`. Nothing times out but by the SDK's own time-outs.
-pub fn http_client<F, R>(serve: F) -> SharedHttpClient
+pub fn http_client<F, R>(serve: F) -> InProcess
 where
     F: Fn(Request<Bytes>) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Response<Bytes>, NoAnswer>> + Send + 'static,
 {
-    SharedHttpClient::new(InProcess(Arc::new(move |request| Box::pin(serve(request)))))
+    InProcess(Arc::new(move |request| Box::pin(serve(request))))
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Bytes>, NoAnswer>> + Send>>;
 
+/// An HTTP client without sockets, for the SDK and for gates.
 #[derive(Clone)]
-struct InProcess(Arc<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>);
+pub struct InProcess(Arc<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>);
 
 impl fmt::Debug for InProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

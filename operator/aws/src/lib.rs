@@ -7,6 +7,7 @@
 //! - [`error`]: one error for every call, and what a failed write leaves behind.
 //! - [`budget`]: our share of AWS's request limits. [`metrics`]: every request, counted.
 //! - [`in_process`]: an AWS without sockets, for tests.
+//! - `gates`: what a release is tested with: requests and tasks.
 //! - `group_settings`: a target group's settings, from a template to a request.
 //! - [`names`]: where an application's parameters are. [`params`]: the same for the command line.
 //! - [`lease`]: one item of a DynamoDB table.
@@ -19,6 +20,7 @@
 pub mod budget;
 pub mod clients;
 pub mod error;
+mod gates;
 mod group_settings;
 pub mod in_process;
 pub mod lease;

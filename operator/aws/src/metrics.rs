@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::error::{self, Kind};
 
 /// Every operation that the operator calls, by service (as in IAM).
-pub const OPERATIONS: [(&str, &str); 31] = [
+pub const OPERATIONS: [(&str, &str); 32] = [
     ("application-autoscaling", "DescribeScalableTargets"),
     ("dynamodb", "GetItem"),
     ("dynamodb", "PutItem"),
@@ -30,6 +30,7 @@ pub const OPERATIONS: [(&str, &str); 31] = [
     ("ecs", "ListTaskDefinitions"),
     ("ecs", "ListTasks"),
     ("ecs", "RegisterTaskDefinition"),
+    ("ecs", "RunTask"),
     ("ecs", "TagResource"),
     ("ecs", "UpdateService"),
     ("elasticloadbalancing", "AddTags"),

@@ -30,6 +30,8 @@ pub enum Verb {
     Promote,
     /// The rollout ends, and traffic goes back.
     Abort,
+    /// A gate passes.
+    Approve,
     /// Nothing makes progress.
     Pause,
 }
@@ -43,6 +45,7 @@ impl Leaf {
             Self::Status => "status",
             Self::Intent(Verb::Promote) => "intents/promote",
             Self::Intent(Verb::Abort) => "intents/abort",
+            Self::Intent(Verb::Approve) => "intents/approve",
             Self::Intent(Verb::Pause) => "intents/pause",
         }
     }

@@ -35,6 +35,8 @@ pub enum Rule {
     FixTheDead,
     /// … takes health readings for evidence however long ago the first of them was.
     FreshReadings,
+    /// … goes on without its gates (the planner).
+    Gates,
     /// … keeps blue for its time although a newer release waits.
     GiveWay,
     /// … sends every planned write, whatever the safety properties say.

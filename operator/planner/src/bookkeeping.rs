@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crd_schema::record::{
-    Ended, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, Rejection, Release, Rollout, Stage,
-    StepProgress,
+    Ended, GateRun, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, Rejection, Release, Rollout,
+    Stage, StepProgress,
 };
 
 use crate::memory::Memory;
 use crate::release::{Wanted, group_name, service_name, task_definition};
-use crate::rollout::Decision;
+use crate::rollout::{AtGate, Decision};
 use crate::target::{Aim, Course, ToCreate};
 use crate::time::{Now, instant_after};
 use crate::view::{View, runs};
@@ -37,6 +37,7 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
         } => {
             begin_or_go_on(view, &mut record, decision.stage, None);
             never_the_same_name(view, &mut record);
+            gate(view, &mut record, decision);
         }
         Aim::Create {
             what: ToCreate::LastGood,
@@ -56,6 +57,7 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
             if let Some(step) = decision.step {
                 stand(view, &mut record, step);
             }
+            gate(view, &mut record, decision);
         }
         Aim::Serve {
             service,
@@ -139,6 +141,7 @@ fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: O
             entered: BTreeMap::new(),
             reference: 0,
             step: None,
+            gates: BTreeMap::new(),
             paused: None,
             base: None,
         });
@@ -206,6 +209,27 @@ fn stand(view: &View<'_>, record: &mut Record, step: usize) {
         index,
         since: since.min(view.now.wall),
     });
+    // Of the gates that steps name, only that of the step that runs is remembered: that the others passed, the step tells.
+    let here = format!("@{step}");
+    rollout
+        .gates
+        .retain(|place, _| !place.contains('@') || place.ends_with(&here));
+}
+
+/// A gate begins, or has passed.
+fn gate(view: &View<'_>, record: &mut Record, decision: &Decision) {
+    let Some(rollout) = &mut record.rollout else {
+        return;
+    };
+    let (place, passed) = match &decision.gate {
+        Some(AtGate::Begin(place)) => (place, false),
+        Some(AtGate::Pass(place)) => (place, true),
+        Some(AtGate::Run(_)) | None => return,
+    };
+    let began = view.now.wall;
+    let begun = GateRun { began, passed };
+    let run = rollout.gates.entry(place.clone()).or_insert(begun);
+    run.passed |= passed;
 }
 
 /// The names that would be created next, of the wish or of the last good release, are ones that AWS has not shown yet,
@@ -236,6 +260,8 @@ fn never_the_same_name(view: &View<'_>, record: &mut Record) {
         record.created = created;
         if let Some(rollout) = &mut record.rollout {
             rollout.entered = BTreeMap::from([(rollout.stage, view.now.wall)]);
+            // What they tested is gone.
+            rollout.gates.clear();
         }
     }
 }
@@ -265,6 +291,7 @@ fn remember_what_leaves(view: &View<'_>, record: &mut Record, stays: &Service) {
         entered: BTreeMap::new(),
         reference: 0,
         step: None,
+        gates: BTreeMap::new(),
         paused: None,
         base: None,
     });

@@ -4,6 +4,7 @@
 //!
 //! - [`world`]: what was read, each part with when; "could not read" is a value.
 //! - [`memory`]: what only this process can know, updated by [`Memory::absorb`].
+//! - [`gate`]: what is to be run before a release goes on, and what came of it.
 //! - [`groups`]: which group holds which side.
 //! - `view`: the facts that decisions are made of (who is alive, who has weight, who is blue).
 //! - `target`: which release should serve now.
@@ -16,6 +17,7 @@
 pub mod ablation;
 mod bookkeeping;
 mod effect;
+pub mod gate;
 pub mod groups;
 mod holds;
 #[cfg(feature = "lab")]

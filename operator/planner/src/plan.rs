@@ -8,13 +8,14 @@ use crd_schema::strategy::Step;
 
 use crate::ablation;
 use crate::bookkeeping;
+use crate::gate::Run;
 use crate::holds;
 use crate::memory::Memory;
 use crate::release;
 use crate::report::{
     Hold, ReleaseReport, Report, RuleReport, ServiceReport, StepReport, WaitingOn,
 };
-use crate::rollout::{self, Decision};
+use crate::rollout::{self, AtGate, Decision};
 use crate::target::{Aim, Course, ToCreate, aim};
 use crate::time::{Mono, Now, instant_after};
 use crate::tuning::Tuning;
@@ -28,6 +29,8 @@ use crate::write::{Weights, Write};
 pub struct Plan {
     /// The next write; none while waiting.
     pub step: Option<Write>,
+    /// A test to be run meanwhile; what came of it stands in the next world. None: none is to run.
+    pub gate: Option<Run>,
     /// What to tell people.
     pub report: Report,
     /// Look again after this long, at the latest.
@@ -61,8 +64,13 @@ pub fn plan(
     let decision = patient(&view, with_record(&view, decision, next));
     let report = report(&view, &aim, &decision);
     let next_check = next_check(&view, &decision);
+    let gate = match decision.gate {
+        Some(AtGate::Run(run)) => Some(run),
+        Some(AtGate::Begin(_) | AtGate::Pass(_)) | None => None,
+    };
     Plan {
         step: decision.write,
+        gate,
         report,
         next_check,
         made: now.mono,
@@ -187,7 +195,13 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
         return (kept_up.unwrap_or_else(held), record);
     }
     if let Some(waiting) = holds::before(view, &decision) {
-        return (Decision::wait(stage, waiting), unchanged());
+        // A test that runs goes on meanwhile.
+        let gate = decision.gate.clone();
+        let waits = Decision {
+            gate,
+            ..Decision::wait(stage, waiting)
+        };
+        return (waits, unchanged());
     }
     let record = bookkeeping::record(view, aim, &decision);
     (decision, record)
@@ -372,6 +386,7 @@ fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> P
     };
     Plan {
         step: None,
+        gate: None,
         report,
         next_check: tuning.poll_moving,
         made: now.mono,
@@ -453,7 +468,7 @@ fn step(view: &View<'_>, decision: &Decision) -> Option<StepReport> {
     let since = recorded.filter(|(step, _)| *step == index);
     let until = match (steps.get(index), since) {
         (Some(Step::Pause(Some(time))), Some((_, since))) => Some(instant_after(since, *time)),
-        (Some(Step::Pause(_) | Step::SetWeight(_)) | None, _) => None,
+        (Some(Step::Pause(_) | Step::SetWeight(_) | Step::Gate(_)) | None, _) => None,
     };
     (!steps.is_empty()).then(|| StepReport {
         index,

@@ -6,6 +6,7 @@ use crd_schema::application::BaseTaskDefinition;
 use crd_schema::desired::Desired;
 use crd_schema::record::Generation;
 use crd_schema::{Application, TargetGroupArn};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -81,6 +82,13 @@ pub fn wanted(
         generation,
         images,
     })
+}
+
+/// What makes a run of a gate the same after a restart, and another one after a retry: 32 hex digits.
+pub fn gate_key(application: &Application, digest: &str, place: &str, began: Timestamp) -> String {
+    let began = began.as_millisecond();
+    let what = json!([application.name.as_str(), digest, place, began]);
+    hex(&canonical(&what), 32)
 }
 
 /// The service's name: application, version, and 10 hex digits of (digest, generation, `created`).

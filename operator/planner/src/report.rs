@@ -63,6 +63,18 @@ pub enum WaitingOn {
     Pause,
     /// A person, who promotes the step.
     Promotion,
+    /// A test that is run.
+    Gate {
+        /// Where it stands.
+        gate: String,
+        /// What it came to so far.
+        so_far: String,
+    },
+    /// A person, who approves.
+    Approval {
+        /// The gate, and where it stands.
+        gate: String,
+    },
     /// Green serves everything for the bake time.
     BakeTime,
     /// Blue is kept for a while.
@@ -83,7 +95,7 @@ pub enum WaitingOn {
 
 impl WaitingOn {
     /// Every label, for metrics that initialise each series.
-    pub const LABELS: [&'static str; 18] = [
+    pub const LABELS: [&'static str; 20] = [
         "Nothing",
         "OwnStep",
         "StepRefused",
@@ -97,6 +109,8 @@ impl WaitingOn {
         "Settle",
         "Pause",
         "Promotion",
+        "Gate",
+        "Approval",
         "BakeTime",
         "KeepBlue",
         "Drain",
@@ -120,6 +134,8 @@ impl WaitingOn {
             Self::Settle => "Settle",
             Self::Pause => "Pause",
             Self::Promotion => "Promotion",
+            Self::Gate { .. } => "Gate",
+            Self::Approval { .. } => "Approval",
             Self::BakeTime => "BakeTime",
             Self::KeepBlue => "KeepBlue",
             Self::Drain { .. } => "Drain",
@@ -155,6 +171,10 @@ impl WaitingOn {
             Self::Settle => "the load balancer's nodes to adopt the last weights".to_owned(),
             Self::Pause => "the pause of this step".to_owned(),
             Self::Promotion => "a person to promote this step (teal promote)".to_owned(),
+            Self::Gate { gate, so_far } => format!("gate {gate} to pass: {}", brief(so_far)),
+            Self::Approval { gate } => {
+                format!("a person to approve gate {gate} (teal approve)")
+            }
             Self::BakeTime => "the bake time".to_owned(),
             Self::KeepBlue => "the time that blue is kept".to_owned(),
             Self::Drain { service } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crd_schema::Application;
 use crd_schema::application::{RuleTarget, TargetGroups};
-use crd_schema::record::{Generation, Record, Stage};
+use crd_schema::record::{GateRun, Generation, Record, Stage};
 
 use jiff::Timestamp;
 
@@ -15,7 +15,8 @@ use crate::release::Wanted;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
 use crate::world::{
-    Action, Group, OwnGroups, Role, Rule, Service, ServiceStatus, Side, Target, TargetState, World,
+    Action, Group, OwnGroups, Revision, Role, Rule, Service, ServiceStatus, Side, Target,
+    TargetState, World,
 };
 use crate::write::Evidence;
 
@@ -271,6 +272,30 @@ impl<'a> View<'a> {
             return false;
         };
         asked.rollout == wanted.generation
+    }
+
+    /// A person said yes to the gate that stands at `place` in the wish's rollout.
+    pub(crate) fn approved(&self, place: &str) -> bool {
+        let intents = self.memory.intents.as_ref();
+        let said = intents.and_then(|asked| asked.approve.as_ref());
+        let (Some(said), Some(wanted)) = (said, &self.wanted) else {
+            return false;
+        };
+        said.rollout == wanted.generation && said.gate == place
+    }
+
+    /// The run of the gate at `place` that was begun for what is wished for.
+    pub(crate) fn gate_run(&self, place: &str) -> Option<GateRun> {
+        let rollout = self.record().rollout.as_ref()?;
+        let this = rollout.release.digest == self.wanted.as_ref()?.digest;
+        rollout.gates.get(place).copied().filter(|_| this)
+    }
+
+    /// The task definition that was registered for this release.
+    pub(crate) fn revision(&self, digest: &str) -> Option<&'a Revision> {
+        let revisions = self.world.revisions.value()?;
+        let mut revisions = revisions.iter();
+        revisions.find(|revision| revision.digest.as_deref() == Some(digest))
     }
 
     /// A person holds the application.

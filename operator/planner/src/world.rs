@@ -11,6 +11,7 @@ use crd_schema::{ListenerArn, TargetGroupArn};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::gate::Verdict;
 use crate::time::Mono;
 
 /// A part of the world, or why it could not be read.
@@ -109,6 +110,8 @@ pub struct World {
     pub revisions: Read<Vec<Revision>>,
     /// Names of services of this application that have a registered scalable target.
     pub autoscaled: Read<BTreeSet<String>>,
+    /// What the gates that this process runs have come to, by [`crate::gate::Run::key`].
+    pub verdicts: BTreeMap<String, Verdict>,
     /// What another application of this operator claims as well, in words; empty when nothing.
     pub conflicts: Vec<String>,
 }

@@ -381,7 +381,7 @@ fn s4_tasks_outlive_their_group() {
         operator
             .memory
             .absorb(&world, &operator.tuning, lab.clock());
-        let Operator { memory, tuning } = &operator;
+        let Operator { memory, tuning, .. } = &operator;
         safety::check(&lab.application, &world, memory, tuning, write, lab.clock())
             .map_or_else(|violation| violation.property, |()| "allowed")
     };

@@ -166,6 +166,7 @@ fn lab(start: &Start) -> (Lab, Operator) {
         entered: BTreeMap::from([(stage, lab.wall(lab.now))]),
         reference: 2,
         step: None,
+        gates: BTreeMap::new(),
         paused: None,
         base: Some("blog:1".to_owned()),
     };

@@ -7,11 +7,11 @@
     reason = "a test says so by failing"
 )]
 
-use crd_schema::record::Outcome;
-use planner::lab::{Ending, Lab, Operator, application};
+use crd_schema::record::{Outcome, Stage};
+use planner::lab::{Ending, Lab, LabService, Operator, application};
 use planner::memory::weight;
 use planner::report::Hold;
-use planner::world::{Role, Side};
+use planner::world::{Role, ServiceStatus, Side};
 
 /// Blog 1.3.0 serves alone on A.
 fn settled() -> (Lab, Operator) {
@@ -180,6 +180,36 @@ fn a_good_release_that_nobody_led_past_every_deadline_still_succeeds() {
         tried += 1;
     }
     assert!(tried > 20, "{tried}");
+}
+
+#[test]
+fn a_bad_moment_after_blue_is_gone_is_no_failed_release() {
+    let (mut lab, mut operator) = settled();
+    let ended = outcomes(&lab).len();
+    lab.wish("1.4.0");
+    let alone = |lab: &Lab| {
+        let active = |s: &&LabService| s.shown.status == ServiceStatus::Active;
+        lab.services.iter().filter(active).count() == 1
+    };
+    let cleans_up = |lab: &Lab| {
+        let rollout = lab
+            .record
+            .as_ref()
+            .and_then(|(_, record)| record.rollout.as_ref());
+        rollout.is_some_and(|rollout| rollout.stage == Stage::CleanUp)
+    };
+    while !(cleans_up(&lab) && alone(&lab)) {
+        let _ = operator.reconcile(&mut lab).expect("the guard agrees");
+    }
+    // Every deadline of the release is over by then, and each of its tasks stops at once.
+    lab.advance(3_600_000);
+    let now = lab.now;
+    let green = lab.services.last_mut().unwrap();
+    green.tasks.values_mut().for_each(|started| *started = now);
+    assert_eq!(operator.run(&mut lab, 600), Ending::Settled);
+    assert_eq!(outcomes(&lab).len(), ended + 1);
+    assert_eq!(outcomes(&lab).last().unwrap().1, Outcome::Succeeded);
+    assert_eq!(serving(&lab).len(), 1);
 }
 
 #[test]

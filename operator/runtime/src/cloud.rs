@@ -5,6 +5,7 @@ use std::future::Future;
 
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
+use planner::gate::Run;
 use planner::memory::WriteOutcome;
 use planner::{World, Write};
 
@@ -48,6 +49,30 @@ pub struct ReadError {
     pub category: &'static str,
     /// What was tried, why it failed, what to do next.
     pub message: String,
+}
+
+/// What one try of a gate came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// The test was passed.
+    Passed,
+    /// It was not.
+    Failed {
+        /// What was tried and what came of it.
+        reason: String,
+    },
+    /// It runs: to be looked at again.
+    Runs {
+        /// The ECS task.
+        arn: String,
+        /// How far it is.
+        reason: String,
+    },
+    /// Nothing could be told: no connection, a call that failed.
+    Unclear {
+        /// Why, and what to do about it.
+        reason: String,
+    },
 }
 
 /// A spec parameter as found.
@@ -105,6 +130,16 @@ pub trait CloudWriter: Send + Sync + 'static {
         application: &Application,
         write: &Write,
     ) -> impl Future<Output = WriteOutcome> + Send;
+
+    /// Tries a gate once, or looks how the try that runs as `task` goes. `failed` says how many tries of this run have
+    /// failed: the same try is never begun twice, whoever begins it. The caller bounds the time.
+    fn try_gate(
+        &self,
+        application: &Application,
+        run: &Run,
+        failed: u32,
+        task: Option<&str>,
+    ) -> impl Future<Output = Tried> + Send;
 
     /// Writes the status document.
     ///

@@ -339,6 +339,8 @@ fn hold(report: &Report) -> Option<&planner::Hold> {
         | WaitingOn::Settle
         | WaitingOn::Pause
         | WaitingOn::Promotion
+        | WaitingOn::Gate { .. }
+        | WaitingOn::Approval { .. }
         | WaitingOn::BakeTime
         | WaitingOn::KeepBlue
         | WaitingOn::Drain { .. }

@@ -70,6 +70,18 @@ impl<W: CloudWriter> Executor<W> {
         }
     }
 
+    /// The write capability, for what is no write to anything that the planner decides on. None while another operator
+    /// leads, or when this one only observes.
+    pub(crate) fn runner(&self) -> Option<&W> {
+        match &self.mode {
+            Mode::Apply { writer, authority } => {
+                let standing = authority.standing(self.clock.mono());
+                (standing != Standing::Standby).then_some(writer)
+            }
+            Mode::ObserveOnly => None,
+        }
+    }
+
     /// The write capability, where a write begun now, which takes up to `bound`, ends in the leadership `begun`.
     pub(crate) fn writer_within(&self, begun: Standing, bound: Duration) -> Option<&W> {
         match &self.mode {

@@ -5,6 +5,7 @@
 //!   there are and which specs are in force.
 //! - `worker`, `reconcile`, `publish`: one reconcile as a task of its own, its steps in order, and what it tells.
 //! - [`executor`]: one planned write, guarded, sent once. [`lease`]: by what right; one of several operators leads.
+//! - `gates`: runs the test that a release waits for, beside the reconciles.
 //! - `slot`: what is kept of one application between reconciles, outside the tasks.
 //! - [`metrics`], [`events`], [`snapshot`], `status`: what people and machines see.
 //! - `lab` (a feature of its own): one application's reconciles without the loop around them, for simulations.
@@ -18,6 +19,7 @@ pub mod controller;
 pub mod delay;
 pub mod events;
 pub mod executor;
+mod gates;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod lease;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cloud::{Cloud, CloudWriter, Focus};
 use crate::executor::Enacted;
+use crate::gates::Running;
 use crate::outcome::Outcome;
 use crate::slot::Slot;
 use crate::worker::Worker;
@@ -68,8 +69,11 @@ pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
     let world = tokio::select! {
         biased;
         () = stop.cancelled() => return Reconciled::without_plan(Outcome::Stopping, None),
-        world = worker.cloud.observe(&application, &focus) => Arc::new(world),
+        world = worker.cloud.observe(&application, &focus) => world,
     };
+    let gate = slot.with(|kept| kept.gate.as_ref().and_then(Running::verdict));
+    let verdicts = gate.into_iter().collect();
+    let world = Arc::new(World { verdicts, ..world });
     if worker.executor.standing() != standing {
         // What was looked at before a takeover is no evidence after it.
         let why = "leadership changed while the world was looked at".to_owned();
@@ -131,6 +135,8 @@ fn waited(plan: Plan) -> Reconciled {
         | WaitingOn::Settle
         | WaitingOn::Pause
         | WaitingOn::Promotion
+        | WaitingOn::Gate { .. }
+        | WaitingOn::Approval { .. }
         | WaitingOn::BakeTime
         | WaitingOn::KeepBlue
         | WaitingOn::Drain { .. }

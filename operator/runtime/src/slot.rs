@@ -9,6 +9,7 @@ use crd_schema::{Application, ApplicationName};
 use planner::world::{DesiredParameter, ServiceStatus};
 use planner::{Memory, Mono, Plan, WaitingOn, World};
 
+use crate::gates::Running;
 use crate::lease::Standing;
 
 /// One application's place.
@@ -29,6 +30,8 @@ pub(crate) struct Kept {
     pub(crate) standing: Standing,
     /// What the last round of reads saw.
     pub(crate) world: Option<Arc<World>>,
+    /// The gate that runs for it.
+    pub(crate) gate: Option<Running>,
     pub(crate) told: Told,
 }
 
@@ -77,6 +80,7 @@ impl Slot {
             memory: Memory::new(now),
             standing,
             world: None,
+            gate: None,
             told: Told::default(),
         };
         Self {
@@ -110,6 +114,7 @@ impl Kept {
         if led_anew || self.remembered.as_ref().is_some_and(other) {
             self.memory = Memory::new(now);
             self.world = None;
+            self.gate = None;
             self.told.record = None;
         }
         self.remembered = Some(Arc::clone(application));

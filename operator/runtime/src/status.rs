@@ -317,9 +317,16 @@ fn waiting_on(facts: &Facts<'_>) -> Option<WaitingOn> {
     let since = before
         .filter(|before| before.reason == reason)
         .map_or(facts.now, |before| before.since);
+    let gate = match facts.report.map(|report| &report.waiting_on) {
+        Some(planner::WaitingOn::Gate { gate, .. } | planner::WaitingOn::Approval { gate }) => {
+            Some(gate.clone())
+        }
+        Some(_) | None => None,
+    };
     Some(WaitingOn {
         reason,
         message,
+        gate,
         since,
         deadline,
     })

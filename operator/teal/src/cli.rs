@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Release(Release),
     /// End the step that a release waits in
     Promote(Promote),
+    /// Let a gate pass that waits for a person
+    Approve(Approve),
     /// End a release and go back
     Abort(OfOne),
     /// Let no release make progress
@@ -234,6 +236,16 @@ pub(crate) struct Promote {
     /// End all the steps that are left: green gets all traffic
     #[arg(long)]
     pub(crate) full: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    /// The application
+    #[arg(value_name = "APP")]
+    pub(crate) application: String,
+    /// The gate that is meant; the one that is waited for if left out
+    #[arg(value_name = "GATE")]
+    pub(crate) gate: Option<String>,
 }
 
 /// A verb that needs no more than its application.

@@ -72,6 +72,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Emulator(arguments) => emulate::run(&arguments, style).await,
         Command::Apply(arguments) => commands::apply::apply(&global, &arguments, style).await,
         Command::Release(arguments) => commands::release::release(&global, &arguments, style).await,
+        Command::Approve(arguments) => commands::verbs::approve(&global, &arguments, style).await,
         Command::Promote(arguments) => commands::verbs::promote(&global, &arguments, style).await,
         Command::Abort(arguments) => commands::verbs::abort(&global, &arguments, style).await,
         Command::Pause(arguments) => commands::verbs::pause(&global, &arguments, style).await,
@@ -111,6 +112,7 @@ fn default_log(command: &Command) -> &'static str {
         Command::Apply(_)
         | Command::Release(_)
         | Command::Promote(_)
+        | Command::Approve(_)
         | Command::Abort(_)
         | Command::Pause(_)
         | Command::Resume(_)

@@ -101,11 +101,12 @@ impl Wish {
             return Verdict::Converged;
         }
         let person = status.waiting_on.as_ref().filter(|waiting| {
-            still >= HELD_FOR && ["Promotion", "Paused"].contains(&waiting.reason.as_str())
+            still >= HELD_FOR
+                && ["Promotion", "Approval", "Paused"].contains(&waiting.reason.as_str())
         });
         if let Some(waiting) = person {
             let why = match waiting.reason.as_str() {
-                "Promotion" => format!("it waits for {}", waiting.message),
+                "Promotion" | "Approval" => format!("it waits for {}", waiting.message),
                 _ => waiting.message.clone(),
             };
             return failed(Exit::NeedsPerson, why);

@@ -17,6 +17,7 @@ use planner::{Memory, Write};
 
 use crate::account::{Account, DRAIN, Deployed, Ecs, Parameters, wall};
 use crate::balancer::Balancer;
+use crate::gates::Running;
 use crate::setup::{Setup, TICK, ticks};
 
 /// Feeds canonical forms to a hasher.
@@ -203,6 +204,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             entered,
             reference,
             step,
+            gates,
             paused,
             base,
         } = rollout;
@@ -231,12 +233,21 @@ impl<'a, H: Hasher> Canonical<'a, H> {
                 .and_then(|index| steps.get(index));
             let pause = match step {
                 Some(Step::Pause(time)) => time.unwrap_or_default(),
-                Some(Step::SetWeight(_)) | None => Duration::ZERO,
+                Some(Step::SetWeight(_) | Step::Gate(_)) | None => Duration::ZERO,
             };
             let cap = pause.saturating_add(self.setup.application.deadlines.shift);
             (at.index, self.since(at.since, *paused, cap))
         });
         self.put((step, paused.is_some()));
+        for (place, run) in gates {
+            let settle = self.setup.application.clean_up.settle;
+            self.put((place, run.passed, self.since(run.began, None, settle)));
+        }
+    }
+
+    /// A gate that an operator runs which knows this record.
+    pub fn gate(&mut self, gate: &Running, record: &Record) {
+        self.put(gate.canonical(self.setup, record));
     }
 
     /// How long ago, and when it was paused how long before that: it goes on from there.

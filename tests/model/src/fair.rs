@@ -20,6 +20,7 @@ use planner::world::{Origin, ServiceStatus};
 
 use crate::account::{Account, Deployed, Reads};
 use crate::balancer::TargetGroup;
+use crate::gates::Running;
 use crate::judge;
 use crate::operator::Fate;
 use crate::search::Verb;
@@ -236,6 +237,10 @@ fn step(state: &mut State) -> Result<Option<WaitingOn>, String> {
     let waiting = state
         .look(who, Reads::default())
         .map_err(|violation| violation.to_string())?;
+    let gate = state.operators[who].as_ref().and_then(|o| o.gate.as_ref());
+    if gate.is_some_and(Running::is_open) {
+        state.end_gate(who, true);
+    }
     let planned = state.operators[who]
         .as_ref()
         .is_some_and(|o| o.planned.is_some());

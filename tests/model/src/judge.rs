@@ -1,12 +1,16 @@
 //! The safety properties, judged on what is true, whatever the operator saw.
 
+use std::collections::BTreeSet;
+
 use crd_schema::TargetGroupArn;
 use crd_schema::application::RuleTarget;
 use crd_schema::record::{Generation, Record};
+use crd_schema::strategy::Share;
 use planner::world::{Origin, ServiceStatus};
 use planner::{Side, Write};
 
 use crate::account::{Account, DRAIN, Deployed, group_of, targets_of};
+use crate::gates;
 use crate::setup::{Setup, VERSIONS};
 use crate::state::{Flight, State};
 
@@ -25,6 +29,8 @@ pub struct Past {
     pub turns: u8,
     /// Generations that failed and whose service was taken away: what they were is known for good.
     pub rejected: Vec<i64>,
+    /// Gates that were passed: version, and where they stand.
+    pub passed: BTreeSet<(String, String)>,
     /// A person acted: what the operator planned before it saw that is excused.
     pub person: Option<u64>,
 }
@@ -118,6 +124,12 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
             if next.iter().any(onto_nothing) {
                 return Some("S1");
             }
+            if next
+                .iter()
+                .any(|given| untested(setup, state, rule, &next, *given))
+            {
+                return Some("S17");
+            }
             // Shares of the rule's traffic, not weights.
             let from_completed = |(group, to): &(&TargetGroupArn, u32)| {
                 let (had, of) = before(group);
@@ -180,6 +192,40 @@ fn removal(setup: &Setup, account: &Account, name: &str) -> Option<&'static str>
     let service = account.active(name).ok()?;
     let serves = account.may_serve(setup, &service.group, 0);
     (!service.tasks.is_empty() && serves).then_some("S4")
+}
+
+/// S17: more traffic goes to the release that is wished for than its gates that have passed allow, while the other
+/// service could carry it.
+fn untested(
+    setup: &Setup,
+    state: &State,
+    rule: &RuleTarget,
+    next: &[(&TargetGroupArn, u32)],
+    (group, to): (&TargetGroupArn, u32),
+) -> bool {
+    let account = &state.account;
+    let intents = &account.ssm.truth().intents;
+    let full = intents.promote.is_some_and(|asked| asked.full);
+    let carries = |(other, _): &(&TargetGroupArn, u32)| {
+        *other != group
+            && account
+                .active_in(other)
+                .any(|s| account.healthy_of(setup, s) > 0)
+    };
+    if to <= account.weight_of(setup, rule, group).0 || !next.iter().any(carries) || full {
+        return false;
+    }
+    let sum = next.iter().map(|(_, weight)| weight).sum();
+    let share = Share::of(to, sum);
+    account.active_in(group).any(|service| {
+        let name = Some(service.shown.name.as_str());
+        let goes_back = account
+            .present()
+            .any(|s| s.shown.tags.blue.as_deref() == name);
+        let version = service.shown.tags.version.clone().unwrap_or_default();
+        let passed = |place| state.past.passed.contains(&(version.clone(), place));
+        is_wish(account, service) && !goes_back && !gates::required(setup, share).all(passed)
+    })
 }
 
 /// Weight rises on a group whose service was not healthy enough of late.

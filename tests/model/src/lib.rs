@@ -3,6 +3,7 @@
 //! - [`setup`]: what a search looks at. [`search`]: the events, for stateright.
 //! - [`account`], [`balancer`]: what is true in AWS; [`observe`]: what reads show of it, as far as [`seen`] lets them.
 //! - [`operator`]: look and plan, then send; two steps, so that the world can move in between.
+//! - [`gates`]: tests that a release must pass, and what they come to.
 //! - [`judge`]: safety, on what is true. [`fair`]: liveness, as something that always holds.
 //! - [`state`], [`canonical`]: a state, and its finite form. [`report`]: one search, and what it found.
 
@@ -19,6 +20,7 @@ pub mod account;
 pub mod balancer;
 pub mod canonical;
 pub mod fair;
+pub mod gates;
 pub mod judge;
 pub mod observe;
 pub mod operator;

@@ -87,6 +87,7 @@ impl Account {
             own: known(reads, Part::Groups, own, at),
             base: Read::known(base, at),
             revisions: Read::known(revisions, at),
+            verdicts: BTreeMap::new(),
             autoscaled: Read::known(BTreeSet::new(), at),
             conflicts: Vec::new(),
         }

@@ -12,6 +12,7 @@ use planner::{Memory, WaitingOn, Write, plan};
 
 use crate::account::{Deployed, Part, Reads};
 use crate::balancer::rules;
+use crate::gates::Running;
 use crate::judge;
 use crate::setup::TICK;
 use crate::state::{Flight, Operator, State, TERM};
@@ -35,6 +36,7 @@ impl Operator {
             planned: None,
             renewed: now,
             paused: false,
+            gate: None,
         }
     }
 }
@@ -55,7 +57,8 @@ impl State {
             return Ok(WaitingOn::StartBound);
         };
         let (_, names) = operator.memory.focus(&setup.application);
-        let (world, now) = (account.observe(setup, reads, &names), account.clock());
+        let (mut world, now) = (account.observe(setup, reads, &names), account.clock());
+        world.verdicts = operator.gate.iter().filter_map(Running::shown).collect();
         let memory = Arc::make_mut(&mut operator.memory);
         memory.absorb(&world, &setup.tuning, now);
         let plan = plan(&setup.application, &world, memory, &setup.tuning, now);
@@ -74,6 +77,7 @@ impl State {
             )?;
             operator.planned = Some((Arc::new(write), account.now));
         }
+        self.follow(who, plan.gate);
         Ok(plan.report.waiting_on)
     }
 

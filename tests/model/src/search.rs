@@ -12,6 +12,7 @@ use stateright::{Model, Property};
 
 use crate::account::{Account, Part, Reads, Refused};
 use crate::fair::Known;
+use crate::gates::Running;
 use crate::judge::{self, Past};
 use crate::operator::Fate;
 use crate::setup::{Setup, VERSIONS};
@@ -54,6 +55,8 @@ pub enum Event {
     Scale(usize),
     /// A person deletes the record.
     LoseRecord,
+    /// The gate that an operator runs passes, or fails.
+    Gate(usize, bool),
     /// A person asks for something of the rollout that is wished for.
     Ask(Verb),
 }
@@ -230,6 +233,9 @@ impl Model for Search {
                     events.extend(unread.map(|r| Event::Look(who, r)));
                 }
             }
+            if operator.gate.as_ref().is_some_and(Running::is_open) {
+                events.extend([true, false].map(|passes| Event::Gate(who, passes)));
+            }
             if left.restart > 0 {
                 events.push(Event::Kill(who));
                 if operator.planned.is_none()
@@ -278,7 +284,7 @@ impl Model for Search {
             let steps = &state.setup.application.strategy.steps;
             let pauses = (0..).zip(steps).filter(|(_, step)| match step {
                 Step::Pause(_) => true,
-                Step::SetWeight(_) => false,
+                Step::SetWeight(_) | Step::Gate(_) => false,
             });
             events.extend(pauses.map(|(n, _)| Event::Ask(Verb::Promote(n))));
             if !steps.is_empty() {
@@ -314,6 +320,7 @@ impl Model for Search {
             | Event::Land(_)
             | Event::Resume(_)
             | Event::TakeOver(_)
+            | Event::Gate(_, _)
             | Event::Wish(_) => None,
         };
         if let Some(budget) = budget {
@@ -380,6 +387,7 @@ impl Model for Search {
                 state.account.scale(setup, &name, 0);
             }
             Event::LoseRecord => state.account.lose_record(setup),
+            Event::Gate(who, passes) => state.end_gate(who, passes),
             Event::Ask(verb) => state.ask(verb),
         }
         match event {
@@ -406,7 +414,7 @@ impl Model for Search {
         macro_rules! always {
             ($($name:literal)*) => { vec![$(Property::always($name, |search, state| holds(search, state, $name))),*] }
         }
-        always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S9" "S10" "S11" "S12" "S13" "S14" "S16" "L1" "L2" "L3" "L4" "L5")
+        always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S9" "S10" "S11" "S12" "S13" "S14" "S16" "S17" "L1" "L2" "L3" "L4" "L5")
     }
 }
 

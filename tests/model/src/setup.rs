@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
-use crd_schema::record::Generation;
+use crd_schema::gate::{Check, EcsTask, Gate};
+use crd_schema::record::{Generation, Stage};
 use crd_schema::strategy::Step;
-use crd_schema::{Application, TargetGroupArn};
+use crd_schema::{Application, GateName, TargetGroupArn};
 use planner::ablation::{Rule, Without};
 use planner::release::{self, Wanted};
 use planner::{Tuning, lab};
@@ -190,6 +191,25 @@ impl Setup {
     /// With traffic in these steps.
     pub fn steps(self, steps: impl Into<Vec<Step>>) -> Self {
         self.application(|application| application.strategy.steps = steps.into())
+    }
+
+    /// With a gate of this name, before this stage or where a step names it.
+    pub fn gate(self, name: &str, before: Option<Stage>) -> Self {
+        let task = EcsTask {
+            task_definition: None,
+            container: None,
+            command: Vec::new(),
+        };
+        let gate = Gate {
+            before,
+            check: Check::EcsTask(task),
+            attempts: 1,
+            every: ticks(1),
+            timeout: ticks(1),
+        };
+        self.application(|application| {
+            application.gates.insert(GateName::new(name), gate);
+        })
     }
 
     /// The application changed.

@@ -7,6 +7,7 @@ use planner::{Memory, Write};
 
 use crate::account::Account;
 use crate::canonical::Canonical;
+use crate::gates::Running;
 use crate::judge::Past;
 use crate::setup::{Faults, Setup};
 
@@ -46,6 +47,8 @@ pub struct Operator {
     pub renewed: u64,
     /// It is paused: does nothing and notices nothing.
     pub paused: bool,
+    /// The gate that it runs.
+    pub gate: Option<Running>,
 }
 
 /// The lease.
@@ -91,6 +94,9 @@ impl State {
             if let Some((write, _)) = &operator.planned {
                 canonical.write(write);
             }
+            if let Some(gate) = &operator.gate {
+                canonical.gate(gate, &operator.memory.record);
+            }
         }
         for flight in &self.flights {
             canonical.write(&flight.write);
@@ -131,7 +137,7 @@ impl Hash for State {
             self.wishes,
             completed,
             (self.past.turns, self.past.direction),
-            &self.past.rejected,
+            (&self.past.rejected, &self.past.passed),
             person,
             self.broken,
         )

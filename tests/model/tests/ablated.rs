@@ -6,6 +6,9 @@
 
 #![allow(missing_docs, reason = "tests say what they do")]
 
+use crd_schema::GateName;
+use crd_schema::record::Stage;
+use crd_schema::strategy::{Share, Step};
 use model::report::{Dose, search};
 use model::setup::{Faults, Setup, Stale, Start, ticks};
 use planner::ablation::Rule;
@@ -111,6 +114,16 @@ fn empty_group_first() {
 fn fall_back() {
     let setup = bad_release(1).faults(faults(|f| f.person = 1));
     breaks(setup.without(&[Rule::FallBack]), "L1");
+}
+
+#[test]
+fn gates() {
+    let before = Setup::new(1).gate("smoke", Some(Stage::Shift));
+    breaks(before.without(&[Rule::Gates]), "S17");
+    let half = Step::SetWeight(Share::of(1, 2));
+    let gate = Step::Gate(GateName::new("smoke"));
+    let at_step = Setup::new(1).steps([half, gate]).gate("smoke", None);
+    breaks(at_step.without(&[Rule::Gates]), "S17");
 }
 
 #[test]

@@ -7,9 +7,10 @@
 use std::sync::Mutex;
 use std::thread::available_parallelism;
 
-use crd_schema::ListenerArn;
 use crd_schema::application::RuleTarget;
+use crd_schema::record::Stage;
 use crd_schema::strategy::{Share, Step};
+use crd_schema::{GateName, ListenerArn};
 use model::report::{Dose, search};
 use model::setup::{Faults, Setup, Stale, Start, ticks};
 
@@ -181,6 +182,73 @@ fn stepped() -> Vec<Planned> {
     ]
 }
 
+/// A test before traffic moves; and half of the traffic, and everything when a test has passed.
+fn gated() -> Vec<Planned> {
+    let all = usize::MAX;
+    let some = 50_000;
+    let before = Setup::new(1).gate("smoke", Some(Stage::Shift));
+    let step = || Step::Gate(GateName::new("smoke"));
+    let at_step = Setup::new(1).steps([to(500), step()]).gate("smoke", None);
+    let prepared = Setup::new(1).gate("migrate", Some(Stage::ScaleUp));
+    let leads = two_operators(1).gate("smoke", Some(Stage::Shift));
+    let lease = |f: &mut Faults| (f.restart, f.pause) = (1, 1);
+    let late = Stale {
+        ssm: true,
+        ..Stale::default()
+    };
+    vec![
+        ("a gate", before.clone(), all),
+        ("a gate before green", prepared, all),
+        ("a gate at a step", at_step.clone(), all),
+        (
+            "a gate, a restart",
+            before.clone().faults(one(|f| f.restart = 1)),
+            some,
+        ),
+        (
+            "a gate at a step, a restart",
+            at_step.clone().faults(one(|f| f.restart = 1)),
+            some,
+        ),
+        (
+            "a gate, an unanswered write",
+            before.clone().faults(one(|f| f.unanswered = 1)),
+            some,
+        ),
+        (
+            "a gate, two changes",
+            Setup {
+                wishes: 2,
+                ..before.clone()
+            },
+            some,
+        ),
+        (
+            "a gate, a person",
+            before.clone().faults(one(|f| f.person = 1)),
+            some,
+        ),
+        (
+            "a gate at a step, a verb and a person",
+            at_step
+                .clone()
+                .faults(faults(2, |f| (f.verb, f.person) = (1, 1))),
+            some,
+        ),
+        (
+            "a gate at a step, the record read late or not at all",
+            at_step.stale(late).faults(one(|f| f.unread = 1)),
+            some,
+        ),
+        (
+            "a gate, health",
+            before.faults(one(|f| (f.flip, f.crash) = (1, 1))),
+            some,
+        ),
+        ("a gate, two operators", leads.faults(one(lease)), some),
+    ]
+}
+
 /// One kind of fault each.
 fn searches() -> Vec<Planned> {
     let all = usize::MAX;
@@ -348,6 +416,12 @@ fn no_property_is_ever_violated() {
 fn no_property_is_ever_violated_while_traffic_moves_in_steps() {
     let states = all_hold(stepped());
     assert!(states >= 100_000, "{states} distinct states");
+}
+
+#[test]
+fn no_property_is_ever_violated_while_gates_pass_and_fail() {
+    let states = all_hold(gated());
+    assert!(states >= 50_000, "{states} distinct states");
 }
 
 /// One after the other: together they would not fit into memory.

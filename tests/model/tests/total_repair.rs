@@ -176,6 +176,7 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
             index,
             since: wall(now),
         }),
+        gates: BTreeMap::new(),
         paused: world.paused[0].then(|| wall(now)),
         base: Some("blog:1".to_owned()),
     };

@@ -5,9 +5,10 @@ use std::future::pending;
 
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
+use planner::gate::Run;
 use planner::memory::WriteOutcome;
 use planner::{World, Write};
-use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError};
+use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError, Tried};
 use runtime::lease::Phase;
 use runtime::lease::shelf::Shelf;
 use tokio::task::yield_now;
@@ -133,6 +134,12 @@ impl CloudWriter for Port {
         self.suffer(At::After(n)).await;
         ms(CALL).await;
         outcome
+    }
+
+    async fn try_gate(&self, _: &Application, _: &Run, _: u32, _: Option<&str>) -> Tried {
+        Tried::Unclear {
+            reason: "there are no gates here".to_owned(),
+        }
     }
 
     async fn put_status(&self, _: &ApplicationName, _: &str) -> Result<(), ReadError> {

@@ -266,7 +266,7 @@ fn thawed(plan_age: Option<Duration>) -> (usize, usize) {
     for _ in 0..120 {
         let world = bench.lab.observe();
         let now = bench.lab.clock();
-        let Operator { memory, tuning } = &mut bench.operator;
+        let Operator { memory, tuning, .. } = &mut bench.operator;
         memory.absorb(&world, tuning, now);
         let application = &bench.lab.application;
         let plan = planner::plan(application, &world, memory, tuning, now);

@@ -64,7 +64,7 @@ impl Bench {
     ) -> Result<Plan, Violation> {
         let world = self.lab.observe();
         let now = self.lab.clock();
-        let Operator { memory, tuning } = &mut self.operator;
+        let Operator { memory, tuning, .. } = &mut self.operator;
         memory.absorb(&world, tuning, now);
         let application = &self.lab.application;
         let plan = planner::plan(application, &world, memory, tuning, now);

@@ -92,7 +92,7 @@ fn killed_at_every_write(off: &[Rule]) -> (usize, usize) {
     for _ in 0..120 {
         let world = bench.lab.observe();
         let now = bench.lab.clock();
-        let Operator { memory, tuning } = &mut bench.operator;
+        let Operator { memory, tuning, .. } = &mut bench.operator;
         memory.absorb(&world, tuning, now);
         let plan = planner::plan(&bench.lab.application, &world, memory, tuning, now);
         for wish in [GREEN, BLUE] {
@@ -139,7 +139,7 @@ fn gallery_g22_stopped_between_any_two_steps() {
     bench.lab.wish(GREEN);
     for _ in 0..120 {
         let mut second = bench.clone();
-        let Operator { memory, tuning } = &bench.operator;
+        let Operator { memory, tuning, .. } = &bench.operator;
         if let Some(write) = memory.hand_over(tuning, bench.lab.clock()) {
             let _ = second.lab.apply(&write);
         }

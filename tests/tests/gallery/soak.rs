@@ -9,11 +9,12 @@ use cap::Cap;
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
 use jiff::Timestamp;
+use planner::gate::Run;
 use planner::lab::Lab;
 use planner::memory::WriteOutcome;
 use planner::{World, Write};
 use prometheus::Registry;
-use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError};
+use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError, Tried};
 use runtime::controller::Settings;
 use runtime::lease::Authority;
 use runtime::{Clock, Controller, Metrics, Mode};
@@ -103,6 +104,12 @@ impl CloudWriter for Account {
 
     async fn write(&self, _: &Application, write: &Write) -> WriteOutcome {
         self.lab().apply(write)
+    }
+
+    async fn try_gate(&self, _: &Application, _: &Run, _: u32, _: Option<&str>) -> Tried {
+        Tried::Unclear {
+            reason: "there are no gates here".to_owned(),
+        }
     }
 
     async fn put_status(&self, _: &ApplicationName, _: &str) -> Result<(), ReadError> {

@@ -100,8 +100,8 @@ fn writes_elsewhere_are_denied() {
         ),
         (
             "ecs:RunTask",
-            arn("ecs", "task-definition/blog-teal"),
-            none.clone(),
+            arn("ecs", "task-definition/blog:1"),
+            tagged("aws:RequestTag/teal:managed-by"),
         ),
         (
             "elasticloadbalancing:ModifyListener",

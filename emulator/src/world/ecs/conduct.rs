@@ -2,12 +2,30 @@
 
 use std::net::SocketAddrV4;
 
+use serde_json::Value;
+
 use super::life;
 use super::task::Task;
 use super::task_definition::Container;
 use crate::world::behaviour::Behaviour;
 use crate::world::view::CheckResult;
 use crate::world::{Millis, World, hash};
+
+/// What a container of a task does. A command that RunTask puts in the place of its own may have a behaviour too: that
+/// of the image's name with the command after it, `shop:1.4 bin/migrate up`.
+fn behaviour<'a>(world: &'a World, task: &Task, container: &Container) -> &'a Behaviour {
+    let overrides = &task.given.get("overrides").unwrap_or(&Value::Null)["containerOverrides"];
+    let mut overrides = overrides.as_array().into_iter().flatten();
+    let own = overrides.find(|one| one["name"] == container.name.as_str());
+    let words = own.and_then(|own| own["command"].as_array());
+    let words = words.into_iter().flatten().filter_map(Value::as_str);
+    let command: String = words.map(|word| format!(" {word}")).collect();
+    let with_command = format!("{}{command}", container.image);
+    let behaviours = &world.settings.behaviours;
+    behaviours
+        .get(&with_command)
+        .unwrap_or_else(|| world.settings.behaviour(&container.image))
+}
 
 /// Why the task's images cannot be pulled, if one cannot.
 #[must_use]
@@ -31,7 +49,7 @@ pub fn exit(world: &World, task: &Task) -> Option<(u64, usize, i32)> {
         .enumerate()
         .filter(|(_, container)| container.essential)
         .filter_map(|(index, container)| {
-            let exit = world.settings.behaviour(&container.image).exits.as_ref()?;
+            let exit = behaviour(world, task, container).exits.as_ref()?;
             Some((exit.after_ms, index, exit.code))
         })
         .min()
@@ -43,7 +61,7 @@ pub fn exit_after_sigterm(world: &World, task: &Task) -> (u64, i32) {
     let needed = task
         .containers
         .iter()
-        .map(|container| world.settings.behaviour(&container.image).stop_ms)
+        .map(|container| behaviour(world, task, container).stop_ms)
         .max()
         .unwrap_or(0);
     let timeout = life::stop_timeout_ms(world, task);

@@ -133,6 +133,7 @@ fn unread(focus: &Focus, reason: &str) -> World {
         base: no(reason),
         revisions: no(reason),
         autoscaled: no(reason),
+        verdicts: Default::default(),
         conflicts: focus.conflicts.clone(),
     }
 }

@@ -158,16 +158,19 @@ pub(crate) fn record(parameter: Option<&Parameter>) -> Result<RecordParameter, E
 pub(crate) fn intents(
     promote: Result<Option<Parameter>, Error>,
     abort: Result<Option<Parameter>, Error>,
+    approve: Result<Option<Parameter>, Error>,
     pause: Result<Option<Parameter>, Error>,
 ) -> Result<Intents, Error> {
     let words = |parameter: &Option<Parameter>| {
         let read = parameter.as_ref().map(text);
         read.map(|text| text.map_or_else(|why| why, str::to_owned))
     };
-    let [promote, abort, pause] = [promote?, abort?, pause?].map(|one| words(&one));
+    let all = [promote?, abort?, approve?, pause?];
+    let [promote, abort, approve, pause] = all.map(|one| words(&one));
     Ok(Intents::parse(
         promote.as_deref(),
         abort.as_deref(),
+        approve.as_deref(),
         pause.as_deref(),
     ))
 }

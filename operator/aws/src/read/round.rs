@@ -72,11 +72,12 @@ impl<T> Dated<T> {
 }
 
 /// An application's parameters that a round reads, in one call where they fit.
-const LEAVES: [Leaf; 5] = [
+const LEAVES: [Leaf; 6] = [
     Leaf::Desired,
     Leaf::Record,
     Leaf::Intent(Verb::Promote),
     Leaf::Intent(Verb::Abort),
+    Leaf::Intent(Verb::Approve),
     Leaf::Intent(Verb::Pause),
 ];
 
@@ -180,6 +181,7 @@ impl Reader {
                         base: definitions.base,
                         revisions: definitions.revisions,
                         autoscaled: fleet.autoscaled,
+                        verdicts: Default::default(),
                         conflicts: request.focus.conflicts.clone(),
                     };
                     blame_targets(&mut world);
@@ -240,8 +242,12 @@ impl Reader {
             let record =
                 get(&name(request, Leaf::Record)).and_then(|one| parameters::record(one.as_ref()));
             let verb = |verb| get(&name(request, Leaf::Intent(verb)));
-            let intents =
-                parameters::intents(verb(Verb::Promote), verb(Verb::Abort), verb(Verb::Pause));
+            let intents = parameters::intents(
+                verb(Verb::Promote),
+                verb(Verb::Abort),
+                verb(Verb::Approve),
+                verb(Verb::Pause),
+            );
             Written {
                 desired: Dated { at, value: desired },
                 record: Dated { at, value: record },

@@ -8,4 +8,5 @@ mod look;
 mod send;
 pub mod writer;
 
+pub(crate) use send::with_body;
 pub use writer::AwsWriter;

@@ -277,7 +277,9 @@ impl AwsWriter {
 
 /// Puts the plan's JSON in place of the body that the SDK serialized. Runs before the request is signed, so the
 /// signature covers it.
-fn with_body(body: &Map<String, Value>) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
+pub(crate) fn with_body(
+    body: &Map<String, Value>,
+) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
     let text = Value::Object(body.clone()).to_string();
     move |request| {
         request

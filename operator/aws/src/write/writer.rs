@@ -1,11 +1,14 @@
 //! The runtime's trait `CloudWriter` over AWS.
 
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use crd_schema::{Application, ApplicationName};
 use planner::Write;
+use planner::gate::Run;
 use planner::memory::WriteOutcome;
-use runtime::cloud::{Changed, CloudWriter, ReadError};
+use runtime::cloud::{Changed, CloudWriter, ReadError, Tried};
 
 use crate::clients::{Clients, Connection};
+use crate::gates;
 use crate::names::{Leaf, Names};
 use crate::params::Parameters;
 
@@ -14,6 +17,7 @@ use crate::params::Parameters;
 pub struct AwsWriter {
     pub(super) clients: Clients,
     pub(super) parameters: Parameters,
+    web: SharedHttpConnector,
 }
 
 impl AwsWriter {
@@ -22,6 +26,7 @@ impl AwsWriter {
         Self {
             clients: connection.writer(),
             parameters: Parameters::new(connection, names),
+            web: connection.web(),
         }
     }
 }
@@ -42,6 +47,16 @@ impl CloudWriter for AwsWriter {
             Ok(()) => WriteOutcome::Applied,
             Err(error) => error.outcome(),
         }
+    }
+
+    async fn try_gate(
+        &self,
+        application: &Application,
+        run: &Run,
+        failed: u32,
+        task: Option<&str>,
+    ) -> Tried {
+        gates::attempt(&self.clients, &self.web, application, run, failed, task).await
     }
 
     async fn put_status(&self, name: &ApplicationName, status: &str) -> Result<(), ReadError> {

@@ -20,6 +20,7 @@ use crate::world::{
 use crate::write::Write;
 
 use super::example::desired;
+use super::gates::Tests;
 use super::groups::{LabGroup, exists};
 
 /// A task takes this long to run, and one health check more to be healthy.
@@ -46,6 +47,8 @@ pub struct Lab {
     pub desired: Option<(Generation, Desired)>,
     /// What people ask for.
     pub intents: Intents,
+    /// The gates.
+    pub tests: Tests,
     /// Our task definition revisions, newest first.
     pub revisions: Vec<Revision>,
     /// Versions whose tasks never pass a health check.
@@ -113,6 +116,7 @@ impl Lab {
             record: None,
             desired: None,
             intents: Intents::default(),
+            tests: Tests::default(),
             revisions: Vec::new(),
             broken: BTreeSet::new(),
             denied: BTreeSet::new(),
@@ -343,6 +347,7 @@ impl Lab {
             intents: Read::known(self.intents.clone(), at),
             base: Read::known(base, at),
             revisions: Read::known(self.revisions.clone(), at),
+            verdicts: BTreeMap::new(),
             autoscaled: Read::known(self.autoscaled.clone(), at),
             conflicts: Vec::new(),
         }

@@ -33,6 +33,7 @@ pub fn application() -> Application {
             test: vec![RuleTarget::Listener(ListenerArn::new("listener-9080"))],
         },
         strategy: Strategy::BLUE_GREEN,
+        gates: BTreeMap::new(),
         bake_time: Duration::from_secs(60),
         clean_up: CleanUp {
             settle: Duration::from_secs(10),

@@ -6,10 +6,12 @@
 
 mod account;
 mod example;
+mod gates;
 mod groups;
 mod operator;
 
 pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
 pub use example::{application, desired, per_release};
+pub use gates::Tests;
 pub use groups::LabGroup;
 pub use operator::{Ending, Operator};

@@ -1,5 +1,6 @@
 //! One operator over a lab.
 
+use crate::gate::Run;
 use crate::memory::{Memory, WriteOutcome};
 use crate::plan::{Plan, plan};
 use crate::report::{Hold, WaitingOn};
@@ -16,6 +17,8 @@ pub struct Operator {
     pub memory: Memory,
     /// Its bounds.
     pub tuning: Tuning,
+    /// The gate that it runs.
+    pub gate: Option<Run>,
 }
 
 /// Why a run ended.
@@ -37,7 +40,11 @@ impl Operator {
         let tuning = Tuning::default();
         let mut memory = Memory::new(Mono(lab.now));
         memory.clean_start = Some(true);
-        Self { memory, tuning }
+        Self {
+            memory,
+            tuning,
+            gate: None,
+        }
     }
 
     /// One reconcile; time passes when there is nothing to do.
@@ -45,10 +52,15 @@ impl Operator {
     /// # Errors
     /// The violation, when the guard refuses the planned write.
     pub fn reconcile(&mut self, lab: &mut Lab) -> Result<Plan, Violation> {
-        let world = lab.observe();
+        let mut world = lab.observe();
+        world.verdicts = self.gate.iter().map(|run| lab.tests.verdict(run)).collect();
         let now = lab.clock();
         self.memory.absorb(&world, &self.tuning, now);
         let plan = plan(&lab.application, &world, &self.memory, &self.tuning, now);
+        self.gate.clone_from(&plan.gate);
+        if let Some(run) = &plan.gate {
+            lab.tests.run(run);
+        }
         match &plan.step {
             Some(write) => {
                 safety::check(

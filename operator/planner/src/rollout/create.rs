@@ -11,9 +11,9 @@ use crate::world::{Base, Read, Service, Side};
 use crate::write::Write;
 
 use super::decision::Decision;
-use super::groups;
 use super::recorded_stage;
 use super::weighing::to_zero;
+use super::{gates, groups};
 
 /// Groups referenced, task definition registered, service created: in this order.
 pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) -> Decision {
@@ -49,22 +49,17 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
     let blue = view.live_on(side.other()).into_iter().next_back();
     let task_definition = match &release.task_definition {
         Some(known) => known.clone(),
-        None => {
-            let revisions = view
-                .world
-                .revisions
-                .value()
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            match revisions
-                .iter()
-                .find(|r| r.digest.as_deref() == Some(release.wanted.digest.as_str()))
-            {
-                Some(found) => found.arn.clone(),
-                None => return register(view, &release.wanted),
-            }
-        }
+        None => match view.revision(&release.wanted.digest) {
+            Some(found) => found.arn.clone(),
+            None => return register(view, &release.wanted),
+        },
     };
+    let closed = || gates::before(view, Stage::ScaleUp, stage);
+    if what == ToCreate::Wanted
+        && let Some(closed) = closed()
+    {
+        return closed;
+    }
     let created = if view.tuning.without(ablation::Rule::NewName) {
         0
     } else {

@@ -51,7 +51,7 @@ fn pause(view: &View<'_>, step: Option<usize>) -> Option<Duration> {
     let steps = &view.application.strategy.steps;
     match step.and_then(|step| steps.get(step)) {
         Some(Step::Pause(time)) => *time,
-        Some(Step::SetWeight(_)) | None => Some(Duration::ZERO),
+        Some(Step::SetWeight(_) | Step::Gate(_)) | None => Some(Duration::ZERO),
     }
 }
 
@@ -83,6 +83,13 @@ pub(super) fn overdue(view: &View<'_>, stage: Stage, service: &Service) -> Optio
     }
     let cause = || refused(view).unwrap_or_else(|| trouble(view, service));
     past.then(|| too_late(stage, &cause()))
+}
+
+/// The deadline of `stage` has passed, for this cause.
+pub(super) fn late(view: &View<'_>, stage: Stage, cause: &str) -> Option<Decision> {
+    entered(view, stage)?;
+    let past = deadline(view, stage).is_some_and(|end| view.now.wall >= end);
+    (past && view.now.mono >= first_step(view)).then(|| too_late(stage, cause))
 }
 
 /// There is no green yet, since AWS refuses a step on the way to it, and the deadline has passed.

@@ -2,6 +2,7 @@
 
 use crd_schema::record::Stage;
 
+use crate::gate::Run;
 use crate::report::{Hold, WaitingOn};
 use crate::time::Mono;
 use crate::write::Write;
@@ -21,6 +22,19 @@ pub(crate) struct Decision {
     pub(crate) reject: Option<String>,
     /// The step of the strategy that runs.
     pub(crate) step: Option<usize>,
+    /// A gate that this stands at.
+    pub(crate) gate: Option<AtGate>,
+}
+
+/// What is to be done about a gate.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum AtGate {
+    /// It is written down that it begins.
+    Begin(String),
+    /// It is run.
+    Run(Run),
+    /// It is written down that it has passed.
+    Pass(String),
 }
 
 impl Decision {
@@ -32,6 +46,7 @@ impl Decision {
             until: None,
             reject: None,
             step: None,
+            gate: None,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::world::{Service, Side};
 
 use super::deadline::{deadline, entered, overdue};
 use super::decision::Decision;
+use super::gates;
 use super::removal::{arrived, clean_up, leftovers, settling};
 use super::serve::stage_so_far;
 use super::steps;
@@ -34,6 +35,10 @@ pub(super) fn forward(
     if (moving || only_one || comes_up)
         && let Some(waiting) = ready
     {
+        // It had arrived, and what served before is gone: a bad moment is no failed release, and there is no way back.
+        if !moving && entered(view, Stage::CleanUp).is_some() {
+            return Decision::wait(Stage::CleanUp, waiting);
+        }
         let stage = if anything && !only_one && !comes_up {
             Stage::Shift
         } else {
@@ -48,6 +53,10 @@ pub(super) fn forward(
         };
         return overdue(view, stage, service).unwrap_or_else(|| Decision::wait(stage, waiting));
     }
+    // Also when somebody gave it traffic: it gets no more before it is tested.
+    if moving && let Some(closed) = gates::before(view, Stage::Validate, Stage::ScaleUp) {
+        return closed;
+    }
     if let Some(write) = test_follows(view, side) {
         let stage = if moving && !anything {
             Stage::Validate
@@ -56,6 +65,9 @@ pub(super) fn forward(
         };
         return overdue(view, Stage::Validate, service)
             .unwrap_or_else(|| Decision::act(stage, write));
+    }
+    if moving && let Some(closed) = gates::before(view, Stage::Shift, Stage::Validate) {
+        return closed;
     }
     if moving {
         return steps::shift(view, service, side, reference, only_one);
@@ -110,11 +122,11 @@ fn after_shift(view: &View<'_>, service: &Service, side: Side, others: &[&Servic
     let began = entered(Stage::Bake).or(lost.then_some(Timestamp::UNIX_EPOCH));
     let Some(began) = began else {
         let quiet = view.quiet_at(side.other(), application.clean_up.settle);
-        return if view.is_past(quiet) {
-            Decision::wait(Stage::Bake, WaitingOn::BakeTime)
-        } else {
-            settling(view, side.other(), Stage::Shift)
-        };
+        if !view.is_past(quiet) {
+            return settling(view, side.other(), Stage::Shift);
+        }
+        return gates::before(view, Stage::Bake, Stage::Shift)
+            .unwrap_or_else(|| Decision::wait(Stage::Bake, WaitingOn::BakeTime));
     };
     let baked = view.now.elapsed_since(began);
     if let Some(left) = application
@@ -129,6 +141,7 @@ fn after_shift(view: &View<'_>, service: &Service, side: Side, others: &[&Servic
     match capacity(view, service, side, need.min(service.desired)) {
         Some(waiting) => overdue(view, Stage::Bake, service)
             .unwrap_or_else(|| Decision::wait(Stage::Bake, waiting)),
-        None => Decision::wait(Stage::CleanUp, WaitingOn::OwnStep),
+        None => gates::before(view, Stage::CleanUp, Stage::Bake)
+            .unwrap_or_else(|| Decision::wait(Stage::CleanUp, WaitingOn::OwnStep)),
     }
 }

@@ -5,6 +5,7 @@ mod create;
 mod deadline;
 mod decision;
 mod forward;
+mod gates;
 mod groups;
 mod removal;
 mod repair;
@@ -13,7 +14,7 @@ mod steps;
 mod weighing;
 
 pub(crate) use deadline::{abort, deadline};
-pub(crate) use decision::Decision;
+pub(crate) use decision::{AtGate, Decision};
 pub(crate) use groups::stranded;
 pub(crate) use repair::{repair, revive};
 

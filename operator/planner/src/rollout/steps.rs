@@ -10,6 +10,7 @@ use crate::write::Weights;
 
 use super::deadline::overdue;
 use super::decision::Decision;
+use super::gates;
 use super::weighing::{set_weights, share};
 
 /// The step that runs: as many as there are steps once green is to have everything.
@@ -86,6 +87,7 @@ pub(super) fn shift(
     };
     match view.application.strategy.steps.get(step) {
         Some(Step::SetWeight(_)) => next,
+        Some(Step::Gate(name)) => gates::at_step(view, name, step).map_or(next, at),
         Some(Step::Pause(time)) => {
             // Not written down yet since when: the pause begins with that.
             let Some((_, since)) = view.step().filter(|(at, _)| *at == step) else {

@@ -141,7 +141,7 @@ fn s7_one_write_with_unknown_outcome_stops_every_other() {
         from: 2,
         to: 3,
     };
-    let Operator { memory, tuning } = &mut scene.operator;
+    let Operator { memory, tuning, .. } = &mut scene.operator;
     memory.sending(&scale, tuning, scene.lab.clock());
     memory.note(
         &scale,

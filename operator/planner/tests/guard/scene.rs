@@ -54,7 +54,7 @@ impl Scene {
     }
 
     pub(crate) fn check_on(&self, world: &World, write: &Write) -> Result<(), Violation> {
-        let Operator { memory, tuning } = &self.operator;
+        let Operator { memory, tuning, .. } = &self.operator;
         safety::check(
             &self.lab.application,
             world,

@@ -156,6 +156,7 @@ fn what_was_written_down_says_how_many_tasks_all_traffic_needs() {
                 entered: Default::default(),
                 reference,
                 step: None,
+                gates: Default::default(),
                 paused: None,
                 base: None,
             }),

@@ -267,6 +267,7 @@ fn looked_at_by_name_is_what_lists_may_hide_and_what_would_be_created_next() {
             entered: Default::default(),
             reference: 2,
             step: None,
+            gates: Default::default(),
             paused: None,
             base: Some("blog:7".to_owned()),
         }),

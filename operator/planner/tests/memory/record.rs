@@ -148,6 +148,7 @@ fn a_new_rollout_begins_without_other_people_s_changes() {
             entered: Default::default(),
             reference: 2,
             step: None,
+            gates: Default::default(),
             paused: None,
             base: None,
         }),

@@ -25,6 +25,7 @@ fn rolling() -> Scene {
         entered: Default::default(),
         reference: 2,
         step: None,
+        gates: Default::default(),
         paused: None,
         base: None,
     });

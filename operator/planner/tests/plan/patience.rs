@@ -90,7 +90,7 @@ fn a_step_waits_until_reads_show_the_one_before() {
         to: 3,
     };
     let now = scene.clock();
-    let planner::lab::Operator { memory, tuning } = &mut scene.operator;
+    let planner::lab::Operator { memory, tuning, .. } = &mut scene.operator;
     memory.sending(&done, tuning, now);
     memory.note(&done, &WriteOutcome::Applied, tuning, now);
     let plan = scene.plan_on(|world| world.services = before.services.clone());

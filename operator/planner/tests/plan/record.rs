@@ -142,7 +142,7 @@ fn a_name_that_was_seen_on_anything_gone_is_passed_over() {
                 Some(Write::CreateService { name: next, .. }) => return next == name,
                 Some(write) => {
                     let now = scene.clock();
-                    let Operator { memory, tuning } = &mut scene.operator;
+                    let Operator { memory, tuning, .. } = &mut scene.operator;
                     memory.sending(&write, tuning, now);
                     let outcome = scene.lab.apply(&write);
                     memory.note(&write, &outcome, tuning, now);

@@ -62,7 +62,7 @@ impl Scene {
                 return plan;
             };
             let now = self.clock();
-            let Operator { memory, tuning } = &mut self.operator;
+            let Operator { memory, tuning, .. } = &mut self.operator;
             memory.sending(record, tuning, now);
             let outcome = self.lab.apply(record);
             memory.note(record, &outcome, tuning, now);
@@ -75,7 +75,7 @@ impl Scene {
         let mut world = self.lab.observe();
         change(&mut world);
         let now = self.clock();
-        let Operator { memory, tuning } = &mut self.operator;
+        let Operator { memory, tuning, .. } = &mut self.operator;
         memory.absorb(&world, tuning, now);
         plan(&self.lab.application, &world, memory, tuning, now)
     }
@@ -107,7 +107,7 @@ impl Scene {
     pub(crate) fn unanswered(&mut self, write: &Write) {
         let reason = "timeout".to_owned();
         let now = self.clock();
-        let Operator { memory, tuning } = &mut self.operator;
+        let Operator { memory, tuning, .. } = &mut self.operator;
         memory.sending(write, tuning, now);
         memory.note(write, &WriteOutcome::Unknown { reason }, tuning, now);
     }

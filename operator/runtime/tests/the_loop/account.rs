@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
+use planner::gate::Run;
 use planner::lab::Lab;
 use planner::memory::WriteOutcome;
 use planner::{Read, World, Write};
 use runtime::Clock;
-use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError};
+use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError, Tried};
 
 /// What a call does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -289,6 +290,12 @@ impl CloudWriter for Writer {
             suffer(fault).await;
         }
         outcome
+    }
+
+    async fn try_gate(&self, _: &Application, _: &Run, _: u32, _: Option<&str>) -> Tried {
+        Tried::Unclear {
+            reason: "there are no gates here".to_owned(),
+        }
     }
 
     async fn put_status(&self, name: &ApplicationName, status: &str) -> Result<(), ReadError> {

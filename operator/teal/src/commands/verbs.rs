@@ -1,10 +1,10 @@
-//! `teal promote`, `abort`, `pause`, `resume`, `retry`, `rollback`: a person changes the course of a rollout.
+//! `teal promote`, `abort`, `approve`, `pause`, `resume`, `retry`, `rollback`: a person changes the course of a rollout.
 //!
 //! Each verb names what was seen, and what was not there is refused: nothing is written then.
 
 use aws::Parameters;
 use aws::names::{Leaf, Verb};
-use crd_schema::intent::{Abort, Pause, Promote};
+use crd_schema::intent::{Abort, Approve, Pause, Promote};
 use crd_schema::record::{Generation, Outcome, Stage};
 use crd_schema::status::StepStatus;
 use crd_schema::{ApplicationName, Status};
@@ -136,6 +136,40 @@ pub(crate) async fn promote(
 
 fn number(step: &StepStatus) -> u32 {
     step.index.saturating_add(1).min(step.of)
+}
+
+/// The gate that was seen passes.
+pub(crate) async fn approve(
+    global: &Global,
+    arguments: &cli::Approve,
+    style: Style,
+) -> Result<(), Failure> {
+    let seen = Seen::of(global, &arguments.application, style).await?;
+    let (rollout, version) = seen.rollout()?;
+    let waiting = seen.status.waiting_on.as_ref();
+    let gate = waiting.and_then(|waiting| waiting.gate.as_deref());
+    let approval = waiting.is_some_and(|waiting| waiting.reason == "Approval");
+    let gate = match gate.filter(|_| approval) {
+        Some(gate) if arguments.gate.as_deref().is_none_or(|asked| asked == gate) => gate,
+        Some(gate) => {
+            let why = format!("{version} waits for gate {gate}");
+            return Err(seen.refused(&why));
+        }
+        None => {
+            return Err(seen.refused(&format!("{version} waits for no approval")));
+        }
+    };
+    let intent = Approve {
+        rollout,
+        gate: gate.to_owned(),
+    };
+    let write = seen.ask(Verb::Approve, &intent).await?;
+    seen.say(
+        "approve",
+        write,
+        &format!("gate {gate} of {version} passes"),
+    );
+    Ok(())
 }
 
 /// The rollout ends, and traffic goes back.

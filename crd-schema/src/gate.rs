@@ -1,0 +1,81 @@
+//! Tests that a release must pass before it goes on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::identity::GateName;
+use crate::record::Stage;
+
+/// The gates of an application, by name.
+pub type Gates = BTreeMap<GateName, Gate>;
+
+/// One test that a release must pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// It must have passed before this stage begins: any but [`Stage::RollBack`] and [`Stage::Settled`]. None: only
+    /// where a step of the strategy names it.
+    pub before: Option<Stage>,
+    /// What is tried.
+    pub check: Check,
+    /// How often it is tried before it counts as failed; at least 1. A try that could not tell does not count.
+    pub attempts: u32,
+    /// The wait between two tries.
+    pub every: Duration,
+    /// How long one try may take.
+    pub timeout: Duration,
+}
+
+/// What a gate tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// An HTTP request, usually to a test route.
+    Http(Http),
+    /// An ECS task that runs to its end in the application's network.
+    EcsTask(EcsTask),
+    /// A person says yes.
+    Approval,
+}
+
+/// An HTTP request and the answer that is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// `http://…` or `https://…`.
+    pub url: String,
+    /// The method, `GET` where nothing else is said.
+    pub method: String,
+    /// Further headers.
+    pub headers: BTreeMap<String, String>,
+    /// The status that is right.
+    pub status: u16,
+    /// What the body must contain, if anything.
+    pub body: Option<String>,
+}
+
+/// A task that ends with exit code 0 when the test is passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EcsTask {
+    /// `family` or `family:revision`; none: the release's own task definition.
+    pub task_definition: Option<String>,
+    /// The container whose exit code decides; none: each one's must be 0.
+    pub container: Option<String>,
+    /// The command that takes the place of that container's own; empty: its own.
+    pub command: Vec<String>,
+}
+
+impl Check {
+    /// The field that it is written as.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::EcsTask(_) => "ecsTask",
+            Self::Approval => "approval",
+        }
+    }
+}
+
+/// Which gates come before `stage`, in the order in which they run: that of their names.
+pub fn before(gates: &Gates, stage: Stage) -> impl Iterator<Item = (&GateName, &Gate)> {
+    gates
+        .iter()
+        .filter(move |(_, gate)| gate.before == Some(stage))
+}

@@ -1,0 +1,116 @@
+//! Gates: a release goes on when each has passed, and fails when one has failed. What could not be told is waited for,
+//! at most until the stage's deadline.
+
+use crd_schema::GateName;
+use crd_schema::gate::{self, Check, Gate};
+use crd_schema::record::{GateRun, Stage};
+
+use crate::ablation;
+use crate::gate::{Run, Verdict};
+use crate::release::{self, Wanted};
+use crate::report::WaitingOn;
+use crate::view::View;
+
+use super::deadline::late;
+use super::decision::{AtGate, Decision};
+
+/// The first gate before `boundary` that has not passed. The wait for it belongs to `stage`.
+pub(super) fn before(view: &View<'_>, boundary: Stage, stage: Stage) -> Option<Decision> {
+    let gates = gate::before(&view.application.gates, boundary);
+    let mut open = gates.filter_map(|(name, gate)| {
+        let place = GateRun::place(name, None);
+        closed(view, stage, name, gate, place)
+    });
+    open.next()
+}
+
+/// The gate that a step names, until it has passed.
+pub(super) fn at_step(view: &View<'_>, name: &GateName, step: usize) -> Option<Decision> {
+    // One that is not described any more asks for nothing.
+    let gate = view.application.gates.get(name)?;
+    closed(
+        view,
+        Stage::Shift,
+        name,
+        gate,
+        GateRun::place(name, Some(step)),
+    )
+}
+
+/// What is to be done while the gate has not passed.
+fn closed(
+    view: &View<'_>,
+    stage: Stage,
+    name: &GateName,
+    gate: &Gate,
+    place: String,
+) -> Option<Decision> {
+    if view.tuning.without(ablation::Rule::Gates) {
+        return None;
+    }
+    let Some(begun) = view.gate_run(&place) else {
+        return Some(Decision {
+            gate: Some(AtGate::Begin(place)),
+            ..Decision::wait(stage, WaitingOn::OwnStep)
+        });
+    };
+    if begun.passed {
+        return None;
+    }
+    // The load balancer's nodes follow the last weights first: a test that goes to blue says nothing.
+    let settle = view.application.clean_up.settle;
+    let left = settle.saturating_sub(view.now.elapsed_since(begun.began));
+    if stage >= Stage::Validate && !left.is_zero() {
+        let until = Some(view.now.mono + left);
+        return Some(Decision::wait_until(stage, WaitingOn::Settle, until));
+    }
+    let Wanted {
+        digest, version, ..
+    } = view.wanted.as_ref()?;
+    let run = Run {
+        key: release::gate_key(view.application, digest, &place, begun.began),
+        name: name.clone(),
+        version: version.clone(),
+        gate: gate.clone(),
+        task_definition: view.revision(digest).map(|revision| revision.arn.clone()),
+        place,
+    };
+    Some(match verdict(view, &run) {
+        Some(Verdict::Passed) => Decision {
+            gate: Some(AtGate::Pass(run.place)),
+            ..Decision::wait(stage, WaitingOn::OwnStep)
+        },
+        Some(Verdict::Failed { reason }) => {
+            Decision::reject(stage, format!("gate {name} failed: {reason}"))
+        }
+        Some(Verdict::Unclear { reason }) => {
+            let cause = format!("gate {name}: {reason}");
+            late(view, stage, &cause).unwrap_or_else(|| waiting(stage, run, reason))
+        }
+        // This process has not looked yet: it may have passed while nobody did.
+        None => waiting(stage, run, "it begins".to_owned()),
+    })
+}
+
+fn waiting(stage: Stage, run: Run, so_far: String) -> Decision {
+    let gate = run.place.clone();
+    let waiting = match run.gate.check {
+        Check::Approval => WaitingOn::Approval { gate },
+        Check::Http(_) | Check::EcsTask(_) => WaitingOn::Gate { gate, so_far },
+    };
+    Decision {
+        gate: Some(AtGate::Run(run)),
+        ..Decision::wait(stage, waiting)
+    }
+}
+
+/// What the run has come to: what a person said, or what runs it told.
+fn verdict(view: &View<'_>, run: &Run) -> Option<Verdict> {
+    match run.gate.check {
+        Check::Approval if view.approved(&run.place) => Some(Verdict::Passed),
+        Check::Approval => Some(Verdict::Unclear {
+            reason: "nobody has approved it".to_owned(),
+        }),
+        Check::Http(_) | Check::EcsTask(_) => view.world.verdicts.get(&run.key).cloned(),
+    }
+}

@@ -1,0 +1,161 @@
+//! Runs the gate that a plan asks for, beside the reconciles, and keeps what came of it for the next world.
+//!
+//! At most one gate of an application runs at a time: the one that its last plan asked for. A gate whose run nobody
+//! waits for any more is left: what it has sent stays sent, and it has not passed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crd_schema::Application;
+use planner::gate::{Run, Verdict};
+use planner::{Plan, WaitingOn};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::cloud::{Cloud, CloudWriter, Tried};
+use crate::lease::Standing;
+use crate::slot::Slot;
+use crate::worker::Worker;
+
+/// A gate that runs, or has ended.
+#[derive(Debug)]
+pub(crate) struct Running {
+    key: String,
+    verdict: Arc<Mutex<Option<Verdict>>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Running {
+    /// What it has come to, as a world shows it.
+    pub(crate) fn verdict(&self) -> Option<(String, Verdict)> {
+        let verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((self.key.clone(), verdict.clone()?))
+    }
+}
+
+impl<C: Cloud, W: CloudWriter> Worker<C, W> {
+    /// The gate that the plan asks for runs from here on, and no other one. Without a plan, or while something could not
+    /// be read, all stays as it is.
+    pub(crate) fn follow_gate(self: &Arc<Self>, slot: &Arc<Slot>, plan: Option<&Plan>) {
+        let blind = |plan: &&Plan| matches!(plan.report.waiting_on, WaitingOn::Observation { .. });
+        let Some(plan) = plan.filter(|plan| !blind(plan)) else {
+            return;
+        };
+        let standing = self.executor.standing();
+        let may = self.executor.runner().is_some() && !self.stop.is_cancelled();
+        let asked = plan.gate.as_ref().filter(|_| may);
+        slot.with(|kept| {
+            let Some(run) = asked else {
+                kept.gate = None;
+                return;
+            };
+            let before = kept.gate.as_ref().filter(|gate| gate.key == run.key);
+            let ended = before.map(|gate| (gate.task.is_finished(), gate.verdict()));
+            let first = match ended {
+                // It runs, or has come to its end.
+                Some((false, _) | (true, Some((_, Verdict::Passed | Verdict::Failed { .. })))) => {
+                    return;
+                }
+                // Leadership changed in between, or a bug ended it.
+                Some((true, Some(_) | None)) => Some(Verdict::Unclear {
+                    reason: "its run was cut off and begins again".to_owned(),
+                }),
+                None => None,
+            };
+            let Some(application) = kept.remembered.clone() else {
+                return;
+            };
+            let verdict = Arc::new(Mutex::new(first));
+            let task = tokio::spawn(Arc::clone(self).run_gate(
+                application,
+                run.clone(),
+                standing,
+                Arc::clone(&verdict),
+            ));
+            kept.gate = Some(Running {
+                key: run.key.clone(),
+                verdict,
+                task,
+            });
+        });
+    }
+
+    /// Tries until one try passes, or as many have failed as may; a try that could not tell does not count.
+    async fn run_gate(
+        self: Arc<Self>,
+        application: Arc<Application>,
+        run: Run,
+        begun: Standing,
+        verdict: Arc<Mutex<Option<Verdict>>>,
+    ) {
+        let tell = |found| {
+            *verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        };
+        let name = &application.name;
+        let mut failed = 0;
+        while self.executor.standing() == begun {
+            let (wait, found) = match self.one_try(&application, &run, failed, tell).await {
+                Tried::Passed => {
+                    tracing::info!(application = %name, gate = %run.place, "gate passed");
+                    return tell(Verdict::Passed);
+                }
+                Tried::Failed { reason } if failed + 1 >= run.gate.attempts => {
+                    tracing::warn!(application = %name, gate = %run.place, %reason, "gate failed");
+                    return tell(Verdict::Failed { reason });
+                }
+                Tried::Failed { reason } => {
+                    failed += 1;
+                    let of = run.gate.attempts;
+                    (
+                        run.gate.every,
+                        format!("try {failed} of {of} failed: {reason}"),
+                    )
+                }
+                Tried::Runs { .. } => continue,
+                Tried::Unclear { reason } => (run.gate.every, reason),
+            };
+            tracing::info!(application = %name, gate = %run.place, reason = %found, "gate goes on");
+            tell(Verdict::Unclear { reason: found });
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One try to its end, or to the end of its time.
+    async fn one_try(
+        &self,
+        application: &Application,
+        run: &Run,
+        failed: u32,
+        tell: impl Fn(Verdict),
+    ) -> Tried {
+        let Some(writer) = self.executor.runner() else {
+            let reason = "another operator leads".to_owned();
+            return Tried::Unclear { reason };
+        };
+        let tries = async {
+            let mut task = None;
+            loop {
+                let look = writer.try_gate(application, run, failed, task.as_deref());
+                match look.await {
+                    Tried::Runs { arn, reason } => {
+                        task = Some(arn);
+                        tell(Verdict::Unclear { reason });
+                        tokio::time::sleep(self.executor.tuning.poll_moving).await;
+                    }
+                    ended => return ended,
+                }
+            }
+        };
+        let limit = run.gate.timeout;
+        timeout(limit, tries)
+            .await
+            .unwrap_or_else(|_| Tried::Failed {
+                reason: format!("it took longer than {} s", limit.as_secs()),
+            })
+    }
+}

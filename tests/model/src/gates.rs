@@ -1,0 +1,93 @@
+//! Gates of the model: what runs, what it comes to, and whether traffic waited for it.
+
+use crd_schema::gate;
+use crd_schema::record::{GateRun, Record, Stage};
+use crd_schema::strategy::{Share, Step};
+use planner::gate::{Run, Verdict};
+use planner::release;
+
+use crate::setup::Setup;
+use crate::state::State;
+
+/// A gate that an operator runs, or has run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    run: Run,
+    verdict: Option<Verdict>,
+}
+
+impl Running {
+    /// What a round of reads shows of it.
+    pub fn shown(&self) -> Option<(String, Verdict)> {
+        Some((self.run.key.clone(), self.verdict.clone()?))
+    }
+
+    /// It may still come to something.
+    pub fn is_open(&self) -> bool {
+        self.verdict.is_none()
+    }
+
+    /// What tells its future: where it stands, what it came to, and whether this record means it.
+    pub fn canonical(&self, setup: &Setup, record: &Record) -> (&str, &Option<Verdict>, bool) {
+        let rollout = record.rollout.as_ref();
+        let meant = rollout.and_then(|rollout| {
+            let run = rollout.gates.get(&self.run.place)?;
+            let digest = &rollout.release.digest;
+            let place = &self.run.place;
+            Some(release::gate_key(
+                &setup.application,
+                digest,
+                place,
+                run.began,
+            ))
+        });
+        let this = meant.as_ref() == Some(&self.run.key);
+        (&self.run.place, &self.verdict, this)
+    }
+}
+
+impl State {
+    /// The operator runs what its plan asks for, and nothing else.
+    pub fn follow(&mut self, who: usize, asked: Option<Run>) {
+        let Some(operator) = &mut self.operators[who] else {
+            return;
+        };
+        let goes_on = |gate: &Running, run: &Run| gate.run.key == run.key;
+        operator.gate = asked.map(|run| match operator.gate.take() {
+            Some(gate) if goes_on(&gate, &run) => gate,
+            Some(_) | None => Running { run, verdict: None },
+        });
+    }
+
+    /// The gate that an operator runs passes, or fails.
+    pub fn end_gate(&mut self, who: usize, passes: bool) {
+        let operator = self.operators[who].as_mut();
+        let Some(gate) = operator.and_then(|operator| operator.gate.as_mut()) else {
+            return;
+        };
+        let reason = "exit code 1".to_owned();
+        gate.verdict = Some(if passes {
+            Verdict::Passed
+        } else {
+            Verdict::Failed { reason }
+        });
+        if passes {
+            let passed = (gate.run.version.clone(), gate.run.place.clone());
+            self.past.passed.insert(passed);
+        }
+    }
+}
+
+/// What must have passed before a release gets this share.
+pub fn required(setup: &Setup, share: Share) -> impl Iterator<Item = String> {
+    let application = &setup.application;
+    let before = gate::before(&application.gates, Stage::Shift);
+    let before = before.map(|(name, _)| GateRun::place(name, None));
+    let strategy = &application.strategy;
+    let steps = strategy.steps.iter().enumerate();
+    let steps = steps.filter_map(move |(n, step)| match step {
+        Step::Gate(name) => (share > strategy.share_at(n)).then(|| GateRun::place(name, Some(n))),
+        Step::SetWeight(_) | Step::Pause(_) => None,
+    });
+    before.chain(steps)
+}
