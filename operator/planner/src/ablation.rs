@@ -7,6 +7,8 @@
 /// A fence, a guard or a rule of the planner. Switched off, it …
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
+    /// … looks at an abort only where nothing else is to be done.
+    AbortFirst,
     /// … writes without the right to write outliving the write (executor).
     Authority,
     /// … removes a superseded release before its traffic has gone back (the planner).
@@ -69,6 +71,8 @@ pub enum Rule {
     OwnTasks,
     /// … lets a dead group keep its traffic while another one is alive.
     PanicRepair,
+    /// … asks again for what a gate has passed already (the planner).
+    PassedOnce,
     /// … starts with the write whose meaning the record should tell first.
     RecordFirst,
     /// … never gives a group that no rule names the weight 0 that ECS asks for.

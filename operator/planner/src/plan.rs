@@ -175,7 +175,8 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
         };
         return (repair, record);
     }
-    if let Some(abort) = rollout::abort(view) {
+    let abort_first = !view.tuning.without(ablation::Rule::AbortFirst);
+    if let Some(abort) = rollout::abort(view).filter(|_| abort_first) {
         let record = bookkeeping::record(view, aim, &abort);
         return (abort, record);
     }

@@ -13,6 +13,7 @@
 )]
 
 mod aborts;
+mod course;
 mod decisions;
 mod failures;
 mod laboratory;

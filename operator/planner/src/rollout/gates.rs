@@ -54,7 +54,7 @@ fn closed(
             ..Decision::wait(stage, WaitingOn::OwnStep)
         });
     };
-    if begun.passed {
+    if begun.passed && !view.tuning.without(ablation::Rule::PassedOnce) {
         return None;
     }
     // The load balancer's nodes follow the last weights first: a test that goes to blue says nothing.
