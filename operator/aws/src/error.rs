@@ -152,7 +152,7 @@ impl Error {
             // The enum is open: what is not known may have happened.
             _ => (Kind::Network, Effect::Unknown, None, chain(error)),
         };
-        let code = code.filter(|code| !code.is_empty()).map(str::to_owned);
+        let code = code.filter(|code| !code.is_empty()).map(one_line);
         let said = match &code {
             Some(code) => format!("{code}: {}", one_line(&text)),
             None => one_line(&text),

@@ -35,9 +35,15 @@ pub(super) fn forward(
     if (moving || only_one || comes_up)
         && let Some(waiting) = ready
     {
+        let dead = |service: &&Service| view.vital(service) == Vital::Dead;
+        let all_dead = view.live().iter().all(dead);
         // It had arrived, and what served before is gone: a bad moment is no failed release, and there is no way back.
         if !moving && entered(view, Stage::CleanUp).is_some() {
-            return Decision::wait(Stage::CleanUp, waiting);
+            return if all_dead {
+                Decision::hold(Stage::CleanUp, Hold::NothingAlive)
+            } else {
+                Decision::wait(Stage::CleanUp, waiting)
+            };
         }
         let stage = if anything && !only_one && !comes_up {
             Stage::Shift
@@ -45,8 +51,7 @@ pub(super) fn forward(
             Stage::ScaleUp
         };
         // A step that waits for a person has no deadline, and nobody is told to promote what is dead.
-        let dead = |service: &&Service| view.vital(service) == Vital::Dead;
-        let waiting = if deadline(view, stage).is_none() && view.live().iter().all(dead) {
+        let waiting = if deadline(view, stage).is_none() && all_dead {
             WaitingOn::Hold(Hold::NothingAlive)
         } else {
             waiting
