@@ -65,7 +65,7 @@ pub fn plan(
     let report = report(&view, &aim, &decision);
     let next_check = next_check(&view, &decision);
     let gate = match decision.gate {
-        Some(AtGate::Run(run)) => Some(run),
+        Some(AtGate::Run(run)) => Some(*run),
         Some(AtGate::Begin(_) | AtGate::Pass(_)) | None => None,
     };
     Plan {

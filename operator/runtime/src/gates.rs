@@ -99,29 +99,24 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         let name = &application.name;
         let mut failed = 0;
         while self.executor.standing() == begun {
-            let (wait, found) = match self.one_try(&application, &run, failed, tell).await {
-                Tried::Passed => {
+            let reason = match self.one_try(&application, &run, failed, tell).await {
+                Verdict::Passed => {
                     tracing::info!(application = %name, gate = %run.place, "gate passed");
                     return tell(Verdict::Passed);
                 }
-                Tried::Failed { reason } if failed + 1 >= run.gate.attempts => {
+                Verdict::Failed { reason } if failed + 1 >= run.gate.attempts => {
                     tracing::warn!(application = %name, gate = %run.place, %reason, "gate failed");
                     return tell(Verdict::Failed { reason });
                 }
-                Tried::Failed { reason } => {
+                Verdict::Failed { reason } => {
                     failed += 1;
-                    let of = run.gate.attempts;
-                    (
-                        run.gate.every,
-                        format!("try {failed} of {of} failed: {reason}"),
-                    )
+                    format!("try {failed} of {} failed: {reason}", run.gate.attempts)
                 }
-                Tried::Runs { .. } => continue,
-                Tried::Unclear { reason } => (run.gate.every, reason),
+                Verdict::Unclear { reason } => reason,
             };
-            tracing::info!(application = %name, gate = %run.place, reason = %found, "gate goes on");
-            tell(Verdict::Unclear { reason: found });
-            tokio::time::sleep(wait).await;
+            tracing::info!(application = %name, gate = %run.place, %reason, "gate goes on");
+            tell(Verdict::Unclear { reason });
+            tokio::time::sleep(run.gate.every).await;
         }
     }
 
@@ -132,29 +127,31 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         run: &Run,
         failed: u32,
         tell: impl Fn(Verdict),
-    ) -> Tried {
+    ) -> Verdict {
         let Some(writer) = self.executor.runner() else {
             let reason = "another operator leads".to_owned();
-            return Tried::Unclear { reason };
+            return Verdict::Unclear { reason };
         };
         let tries = async {
             let mut task = None;
             loop {
                 let look = writer.try_gate(application, run, failed, task.as_deref());
                 match look.await {
+                    Tried::Passed => return Verdict::Passed,
+                    Tried::Failed { reason } => return Verdict::Failed { reason },
+                    Tried::Unclear { reason } => return Verdict::Unclear { reason },
                     Tried::Runs { arn, reason } => {
                         task = Some(arn);
                         tell(Verdict::Unclear { reason });
                         tokio::time::sleep(self.executor.tuning.poll_moving).await;
                     }
-                    ended => return ended,
                 }
             }
         };
         let limit = run.gate.timeout;
         timeout(limit, tries)
             .await
-            .unwrap_or_else(|_| Tried::Failed {
+            .unwrap_or_else(|_| Verdict::Failed {
                 reason: format!("it took longer than {} s", limit.as_secs()),
             })
     }

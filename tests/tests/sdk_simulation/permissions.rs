@@ -15,6 +15,7 @@ fn reference() -> Vec<Plan> {
         Plan::calm(Scene::Empty, "1.3.0"),
         Plan::calm(Scene::Ruled, "1.4.0"),
         Plan::calm(Scene::PerRelease, "1.4.0"),
+        Plan::calm(Scene::Gated, "1.4.0"),
         Plan {
             leased: true,
             ..Plan::calm(Scene::Serving, "1.4.0")

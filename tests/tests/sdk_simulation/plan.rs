@@ -17,6 +17,8 @@ pub(crate) enum Scene {
     Ruled,
     /// 1.3.0 serves from a target group of its own, as every release.
     PerRelease,
+    /// 1.3.0 serves, and a task must end well before a release begins.
+    Gated,
 }
 
 /// One run.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use emulator::api::Service;
 use emulator::world::Settings;
+use emulator::world::behaviour::{Behaviour, Exit};
 use serde_json::json;
 use tests::{Snapshot, Stage};
 
@@ -49,8 +50,23 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
             let from = groups["pair"][0].clone();
             *groups = json!({"perRelease": {"from": from}});
         }
+        if scene == Scene::Gated {
+            let task = json!({"container": "web", "command": ["bin/migrate"]});
+            spec["spec"]["gates"] = json!({"migrate": {"ecsTask": task, "before": "ScaleUp"}});
+        }
         spec
     });
+    for version in ["1.3.0", "1.4.0"] {
+        let exits = Some(Exit {
+            after_ms: 1_000,
+            code: 0,
+        });
+        let migration = Behaviour {
+            exits,
+            ..Behaviour::default()
+        };
+        stage.behave(&format!("{version} bin/migrate"), migration);
+    }
     if scene == Scene::PerRelease {
         stage.set_weights([Some(1), None]);
     }

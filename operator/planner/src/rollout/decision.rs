@@ -32,7 +32,7 @@ pub(crate) enum AtGate {
     /// It is written down that it begins.
     Begin(String),
     /// It is run.
-    Run(Run),
+    Run(Box<Run>),
     /// It is written down that it has passed.
     Pass(String),
 }

@@ -99,7 +99,7 @@ fn waiting(stage: Stage, run: Run, so_far: String) -> Decision {
         Check::Http(_) | Check::EcsTask(_) => WaitingOn::Gate { gate, so_far },
     };
     Decision {
-        gate: Some(AtGate::Run(run)),
+        gate: Some(AtGate::Run(Box::new(run))),
         ..Decision::wait(stage, waiting)
     }
 }
