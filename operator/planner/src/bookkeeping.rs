@@ -223,7 +223,7 @@ fn gate(view: &View<'_>, record: &mut Record, decision: &Decision) {
     };
     let (place, passed) = match &decision.gate {
         Some(AtGate::Begin(place)) => (place, false),
-        Some(AtGate::Pass(place)) => (place, true),
+        Some(AtGate::Pass(run)) => (&run.place, true),
         Some(AtGate::Run(_)) | None => return,
     };
     let began = view.now.wall;

@@ -65,8 +65,8 @@ pub fn plan(
     let report = report(&view, &aim, &decision);
     let next_check = next_check(&view, &decision);
     let gate = match decision.gate {
-        Some(AtGate::Run(run)) => Some(*run),
-        Some(AtGate::Begin(_) | AtGate::Pass(_)) | None => None,
+        Some(AtGate::Run(run) | AtGate::Pass(run)) => Some(*run),
+        Some(AtGate::Begin(_)) | None => None,
     };
     Plan {
         step: decision.write,

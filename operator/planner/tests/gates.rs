@@ -220,6 +220,25 @@ fn one_that_passed_is_not_run_again_after_a_restart() {
 }
 
 #[test]
+fn what_a_run_came_to_is_asked_for_until_it_is_written_down() {
+    for verdict in [Verdict::Passed, failed()] {
+        let mut release = Release::before(Stage::Shift);
+        let run = release.runs_gate().gate;
+        // A process that knows of no clean end before it may not write at once.
+        release.operator.memory.clean_start = Some(false);
+        release.operator.memory.leading_since = planner::Mono(release.lab.now);
+        release.comes_to("smoke", verdict);
+        let began = release.lab.now;
+        release.until(|_, plan| {
+            assert_eq!(plan.gate, run);
+            plan.step.is_some()
+        });
+        assert!(release.lab.now - began > 10_000, "it waited for that");
+        assert_eq!(release.lab.tests.places(), ["smoke"]);
+    }
+}
+
+#[test]
 fn an_operator_that_was_away_beyond_the_deadline_asks_what_came_of_it_first() {
     let mut release = Release::before(Stage::Shift);
     release.runs_gate();

@@ -33,8 +33,8 @@ pub(crate) enum AtGate {
     Begin(String),
     /// It is run.
     Run(Box<Run>),
-    /// It is written down that it has passed.
-    Pass(String),
+    /// It is written down that it has passed; until then it stays the one that is run.
+    Pass(Box<Run>),
 }
 
 impl Decision {

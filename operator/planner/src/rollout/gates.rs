@@ -77,12 +77,14 @@ fn closed(
     };
     Some(match verdict(view, &run) {
         Some(Verdict::Passed) => Decision {
-            gate: Some(AtGate::Pass(run.place)),
+            gate: Some(AtGate::Pass(Box::new(run))),
             ..Decision::wait(stage, WaitingOn::OwnStep)
         },
-        Some(Verdict::Failed { reason }) => {
-            Decision::reject(stage, format!("gate {name} failed: {reason}"))
-        }
+        // What it came to is not forgotten before it is written down.
+        Some(Verdict::Failed { reason }) => Decision {
+            gate: Some(AtGate::Run(Box::new(run))),
+            ..Decision::reject(stage, format!("gate {name} failed: {reason}"))
+        },
         Some(Verdict::Unclear { reason }) => {
             let cause = format!("gate {name}: {reason}");
             late(view, stage, &cause).unwrap_or_else(|| waiting(stage, run, reason))
