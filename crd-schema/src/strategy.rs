@@ -63,7 +63,7 @@ impl Strategy {
     /// let steps = Strategy::linear(Share::tenths(400).unwrap(), minute).steps;
     /// let at = |tenths| Step::SetWeight(Share::tenths(tenths).unwrap());
     /// let pause = Step::Pause(Some(minute));
-    /// assert_eq!(steps, [at(400), pause, at(800), pause]);
+    /// assert_eq!(steps, [at(400), pause.clone(), at(800), pause]);
     /// ```
     pub fn linear(share: Share, interval: Duration) -> Self {
         let weights = (1..).map(|step| share.0.saturating_mul(step));
