@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use crd_schema::GateName;
 use crd_schema::record::{
-    self, Ended, Generation, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, RecordError,
+    self, Ended, GateRun, Generation, KEPT_HISTORY, KEPT_REJECTIONS, Outcome, Record, RecordError,
     Rejection, Release, Rollout, Stage, StepProgress,
 };
 use crd_schema::status::{
@@ -108,15 +109,16 @@ fn any_rollout() -> impl Strategy<Value = Rollout> {
         proptest::option::of(any_task_definition()),
         proptest::option::of((any::<u32>(), any_time())),
         proptest::option::of(any_time()),
+        any_time(),
     )
         .prop_map(
-            |(release, stage, entered, reference, base, step, paused)| Rollout {
+            |(release, stage, entered, reference, base, step, paused, began)| Rollout {
                 release,
                 stage,
                 entered,
                 reference,
                 step: step.map(|(index, since)| StepProgress { index, since }),
-                gates: BTreeMap::new(),
+                gates: most_gates(began),
                 paused,
                 base,
             },
@@ -142,6 +144,18 @@ fn newest_rejected(record: &Record) -> Option<Generation> {
 }
 
 /// Every text as long as AWS allows, every list full, every number as wide as it gets.
+/// As many gates as a document may have, each before a stage, and the one of the step that runs; the longest names.
+fn most_gates(began: Timestamp) -> BTreeMap<String, GateRun> {
+    let passed = GateRun {
+        began,
+        passed: true,
+    };
+    let name = |n: usize| GateName::new(format!("{n:0>20}"));
+    let before = (0..10).map(|n| GateRun::place(&name(n), None));
+    let step = GateRun::place(&name(0), Some(49));
+    before.chain([step]).map(|place| (place, passed)).collect()
+}
+
 fn largest_record() -> Record {
     let release = Release {
         digest: "f".repeat(16),
@@ -174,7 +188,7 @@ fn largest_record() -> Record {
                 index: u32::MAX,
                 since: Timestamp::MAX,
             }),
-            gates: BTreeMap::new(),
+            gates: most_gates(Timestamp::MAX),
             paused: Some(Timestamp::MAX),
             base: release.task_definition.clone(),
         }),

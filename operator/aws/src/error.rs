@@ -329,7 +329,7 @@ fn causes<'a>(
 }
 
 /// The causes in one line, without what only repeats.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     for text in causes(error).map(ToString::to_string) {
         if texts.last().is_none_or(|last| !last.contains(&text)) {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::budget::Class;
 use crate::clients::Clients;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, chain};
 use crate::write::with_body;
 
 /// Bytes of an answer in which a text is looked for.
@@ -94,7 +94,7 @@ async fn request(web: &SharedHttpConnector, http: &Http, run: &Run) -> Tried {
     }
     let answer = match web.call(request).await {
         Ok(answer) => answer,
-        Err(error) => return unclear(&Chain(&error)),
+        Err(error) => return unclear(&chain(&error)),
     };
     let found = answer.status().as_u16();
     if found != *status {
@@ -113,21 +113,6 @@ async fn request(web: &SharedHttpConnector, http: &Http, run: &Run) -> Tried {
             ),
         },
         Err(error) => unclear(&error),
-    }
-}
-
-/// An error with its causes: the transport tells what happened only in the last of them.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(next) = cause {
-            write!(f, ": {next}")?;
-            cause = next.source();
-        }
-        Ok(())
     }
 }
 
