@@ -212,6 +212,12 @@ fn the_largest_record_fits_and_loses_nothing_that_a_release_needs() {
     let json = record.to_json();
     assert!(json.len() <= record::MAX_BYTES, "{} bytes", json.len());
     let back = Record::from_json(&json).unwrap();
+    assert_eq!(
+        back,
+        record.fitted(),
+        "what is planned is what is read back"
+    );
+    assert_eq!(back.fitted(), back, "and it stays so");
     assert_eq!(back.rollout, record.rollout);
     assert_eq!(back.last_good, record.last_good);
     assert_eq!(newest_rejected(&back), newest_rejected(&record));

@@ -81,14 +81,27 @@ impl Record {
     /// all rejections but the newest go. What a release needs is never cut, as long as it is within AWS's own limits:
     /// a version of 128, a `family:revision` of 275 characters.
     pub fn to_json(&self) -> String {
-        let mut json = String::new();
+        self.fit().1
+    }
+
+    /// What is kept of the record when it is written: the record that [`Record::to_json`] tells.
+    #[must_use]
+    pub fn fitted(&self) -> Self {
+        self.fit().0
+    }
+
+    fn fit(&self) -> (Self, String) {
+        let mut fitted = (Self::default(), String::new());
         for budget in BUDGETS {
-            json = serde_json::to_string(&self.bounded(budget)).unwrap_or_default();
-            if json.len() <= MAX_BYTES {
+            let bounded = self.bounded(budget);
+            let json = serde_json::to_string(&bounded).unwrap_or_default();
+            let fits = json.len() <= MAX_BYTES;
+            fitted = (bounded, json);
+            if fits {
                 break;
             }
         }
-        json
+        fitted
     }
 
     /// Reads a record. Unknown fields are passed over: a newer operator may have written them.

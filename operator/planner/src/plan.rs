@@ -225,6 +225,12 @@ fn paused(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> bool {
 /// The record is written before the write whose meaning depends on it; and before any write it no longer says that
 /// all is handed over.
 fn with_record(view: &View<'_>, decision: Decision, next: Record) -> Decision {
+    // A standard parameter takes 4 KB, and more is refused: what is planned is what can be written, and read back.
+    let next = if next == view.memory.record {
+        next
+    } else {
+        next.fitted()
+    };
     let differs = next != view.memory.record
         || (view.memory.record_generation.is_none() && worth_writing(&next));
     let claims_clean = view.record().clean && decision.write.is_some();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crd_schema::GateName;
 use crd_schema::gate::{Check, EcsTask, Gate};
 use crd_schema::intent::{Abort, Approve};
-use crd_schema::record::{Outcome, Stage};
+use crd_schema::record::{Ended, Generation, MAX_BYTES, Outcome, Rejection, Stage};
 use crd_schema::strategy::{Share, Step};
 use planner::gate::Verdict;
 use planner::lab::{Ending, Lab, Operator, application};
@@ -349,6 +349,53 @@ fn green_that_somebody_deleted_is_tested_anew() {
         release.lab.tests.places(),
         ["early", "smoke", "early", "smoke"]
     );
+}
+
+#[test]
+fn a_record_with_much_to_remember_is_planned_as_it_can_be_written() {
+    let mut release = Release::before(Stage::Shift);
+    for n in 0..9 {
+        let name = GateName::new(format!("{n:0>20}"));
+        let gates = &mut release.lab.application.gates;
+        gates.insert(name, task(Some(Stage::Shift)));
+        release.comes_to(&format!("{n:0>20}"), Verdict::Passed);
+    }
+    release.comes_to("smoke", Verdict::Passed);
+    let (version, date) = ("v".repeat(128), jiff::Timestamp::MAX);
+    let (_, record) = release.lab.record.as_mut().unwrap();
+    for n in 1..=5 {
+        let generation = Generation {
+            date: n,
+            version: n,
+        };
+        record.rejected.push(Rejection {
+            generation,
+            version: version.clone(),
+            reason: "r".repeat(200),
+            aborted: false,
+        });
+        record.history.push(Ended {
+            generation,
+            version: version.clone(),
+            outcome: Outcome::RolledBack,
+            began: date,
+            ended: date,
+        });
+    }
+    record.rejected.truncate(3);
+    release.restart();
+    let mut writes = release.lab.writes.len();
+    release.until(|release, plan| {
+        let (_, record) = release.lab.record.as_ref().unwrap();
+        let bytes = serde_json::to_string(record).unwrap().len();
+        assert!(
+            record.rollout.is_none() || bytes <= MAX_BYTES,
+            "{bytes} bytes"
+        );
+        plan.report.waiting_on == WaitingOn::Nothing
+    });
+    writes = release.lab.writes.len() - writes;
+    assert!(writes < 40, "nothing is written again and again: {writes}");
 }
 
 #[test]
