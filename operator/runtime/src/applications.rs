@@ -12,7 +12,7 @@ use crate::events::{Events, Reason};
 use crate::lease::Standing;
 use crate::metrics::Metrics;
 use crate::outcome::Wake;
-use crate::slot::Slot;
+use crate::slot::{Kept, Slot};
 use crate::snapshot::Board;
 use crate::specs;
 
@@ -104,6 +104,36 @@ impl Applications {
         self.listed = true;
         wakes.extend(self.conflicts_found());
         wakes
+    }
+
+    /// The newest wish that was seen of each application.
+    pub(crate) fn wishes_seen(&self) -> BTreeMap<ApplicationName, Option<Generation>> {
+        let wish = |slot: &Slot| slot.with(|kept| kept.spec.wish);
+        let all = self.slots.iter();
+        all.map(|(name, slot)| (name.clone(), wish(slot))).collect()
+    }
+
+    /// The specs were read after these wishes had been seen: they may be acted on.
+    pub(crate) fn specs_read_for(
+        &self,
+        seen: &BTreeMap<ApplicationName, Option<Generation>>,
+    ) -> Wakes {
+        let newly = |(name, wish): (&ApplicationName, &Option<Generation>)| {
+            let read_for = |kept: &mut Kept| {
+                let before = kept.spec.read_for;
+                kept.spec.read_for = before.max(*wish);
+                before
+            };
+            let before = self.slots.get(name)?.with(read_for);
+            (before < *wish).then(|| (name.clone(), Wake::DesiredChanged))
+        };
+        seen.iter().filter_map(newly).collect()
+    }
+
+    /// A wish waits for the specs to be read again.
+    pub(crate) fn await_specs(&self) -> bool {
+        let mut slots = self.slots.values();
+        slots.any(|slot| slot.with(|kept| kept.awaits_spec()))
     }
 
     fn spec_found(&mut self, found: &FoundSpec, now: Now) -> Option<(ApplicationName, Wake)> {

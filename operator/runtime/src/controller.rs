@@ -75,6 +75,8 @@ pub struct Controller<C, W> {
     /// When each sweep is due; none while it runs, or before there is anything to look for.
     specs_due: Option<Mono>,
     wishes_due: Option<Mono>,
+    /// The last list of all specs could be read.
+    listed: bool,
     ready: bool,
 }
 
@@ -82,10 +84,13 @@ pub struct Controller<C, W> {
 #[derive(Debug)]
 enum Ended {
     Reconcile(queue::Outcome),
-    Specs(Result<Vec<FoundSpec>, ReadError>),
+    Specs(Result<Vec<FoundSpec>, ReadError>, WishesSeen),
     Wishes(Result<BTreeMap<ApplicationName, Generation>, ReadError>),
     HandOver,
 }
+
+/// The newest wish that was seen of each application.
+type WishesSeen = BTreeMap<ApplicationName, Option<Generation>>;
 
 /// A job under way.
 #[derive(Debug)]
@@ -159,6 +164,7 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             running: HashMap::new(),
             specs_due: Some(clock.mono()),
             wishes_due: None,
+            listed: false,
             ready: false,
         }
     }
@@ -201,6 +207,10 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
     /// Starts whatever is due, and says when to look again.
     fn start_due(&mut self) -> Mono {
         let now = self.worker.clock.mono();
+        // A new wish may belong to a new spec, which is read first; one that cannot be read is not asked for at once.
+        if self.listed && self.applications.await_specs() {
+            self.specs_due = self.specs_due.map(|due| due.min(now));
+        }
         if self.specs_due.take_if(|due| *due <= now).is_some() {
             self.start_specs(now);
         }
@@ -238,9 +248,11 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
 
     fn start_specs(&mut self, now: Mono) {
         let (worker, limit) = (Arc::clone(&self.worker), self.settings.reconcile_limit);
+        let seen = self.applications.wishes_seen();
         let job = async move {
             let read = timeout(limit, worker.cloud.specs()).await;
-            Ended::Specs(read.unwrap_or_else(|_| Err(late("the list of specs", limit))))
+            let read = read.unwrap_or_else(|_| Err(late("the list of specs", limit)));
+            Ended::Specs(read, seen)
         };
         self.start(Job::Sweep(Sweep::Specs), now, job);
     }
@@ -298,7 +310,7 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
                     .reconciled(&name, Outcome::Panicked, took, errors, now.wall);
                 self.reconciled(&name, queue::Outcome::Failed);
             }
-            (Job::Sweep(Sweep::Specs), Ok(Ended::Specs(found))) => {
+            (Job::Sweep(Sweep::Specs), Ok(Ended::Specs(found, seen))) => {
                 let found = found.map_err(|error| error.to_string());
                 if let Err(why) = &found {
                     self.applications.specs_unread(why.clone());
@@ -308,6 +320,7 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
                         .applications
                         .specs_found(&found, self.worker.clock.now());
                     self.wake(wakes);
+                    self.wake(self.applications.specs_read_for(&seen));
                     self.wishes_due.get_or_insert(self.worker.clock.mono());
                 }
             }
@@ -338,7 +351,15 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
     fn swept<T>(&mut self, sweep: Sweep, found: Result<T, String>) -> Option<T> {
         let now = self.worker.clock.now();
         match sweep {
-            Sweep::Specs => self.specs_due = Some(now.mono + self.settings.poll_specs),
+            Sweep::Specs => {
+                self.listed = found.is_ok();
+                let interval = if self.listed || !self.applications.await_specs() {
+                    self.settings.poll_specs
+                } else {
+                    self.settings.poll_wishes
+                };
+                self.specs_due = Some(now.mono + interval);
+            }
             Sweep::Wishes => self.wishes_due = Some(now.mono + self.settings.poll_wishes),
         }
         self.worker.metrics.swept(sweep, found.is_ok(), now.wall);

@@ -73,6 +73,7 @@ impl Scene {
             present: true,
             conflicts: Vec::new(),
             wish: None,
+            read_for: None,
         };
         let slot = Arc::new(Slot::new(
             application().name,

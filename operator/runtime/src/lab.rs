@@ -64,6 +64,11 @@ impl<C: Cloud, W: CloudWriter> Operator<C, W> {
             present: true,
             conflicts: Vec::new(),
             wish: None,
+            // This spec never changes: no wish has to wait for it.
+            read_for: Some(Generation {
+                date: i64::MAX,
+                version: i64::MAX,
+            }),
         };
         let executor = Executor {
             mode,

@@ -48,7 +48,9 @@ pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
     slot: &Slot,
     stop: &CancellationToken,
 ) -> Reconciled {
-    let Some(application) = slot.with(|kept| kept.spec.application.clone()) else {
+    let (application, read_for) =
+        slot.with(|kept| (kept.spec.application.clone(), kept.spec.read_for));
+    let Some(application) = application else {
         return Reconciled::without_plan(
             Outcome::Held,
             slot.with(|kept| kept.spec.problem.clone()),
@@ -73,12 +75,16 @@ pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
     };
     let gate = slot.with(|kept| kept.gate.as_ref().and_then(Running::verdict));
     let verdicts = gate.into_iter().collect();
-    let world = Arc::new(World { verdicts, ..world });
+    let world = World { verdicts, ..world };
     if worker.executor.standing() != standing {
         // What was looked at before a takeover is no evidence after it.
         let why = "leadership changed while the world was looked at".to_owned();
         return Reconciled::without_plan(Outcome::Changed, Some(why));
     }
+    let Some(world) = slot.with(|kept| kept.as_the_spec_knows_it(read_for, world)) else {
+        return Reconciled::without_plan(Outcome::Waiting, None);
+    };
+    let world = Arc::new(world);
     let plan = decide(worker, slot, &application, &world);
     match plan.step.clone() {
         None => waited(plan),

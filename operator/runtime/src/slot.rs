@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crd_schema::record::{Generation, Record, Stage};
 use crd_schema::status::{Phase, Status};
 use crd_schema::{Application, ApplicationName};
-use planner::world::{DesiredParameter, ServiceStatus};
+use planner::world::{DesiredParameter, Read, ServiceStatus};
 use planner::{Memory, Mono, Plan, WaitingOn, World};
 
 use crate::gates::Running;
@@ -48,8 +48,10 @@ pub(crate) struct Spec {
     pub(crate) present: bool,
     /// Other applications' claims on the same groups or rules.
     pub(crate) conflicts: Vec<String>,
-    /// The newest write of `desired`, as the poll saw it.
+    /// The newest write of `desired` that was seen.
     pub(crate) wish: Option<Generation>,
+    /// The newest one that had been seen when the spec was last read: later ones may belong to a newer spec.
+    pub(crate) read_for: Option<Generation>,
 }
 
 /// What was last told to people: the ground for telling what changed.
@@ -137,22 +139,51 @@ impl Kept {
         self.spec.application.is_none() || self.told.plan.as_ref().is_some_and(seen)
     }
 
+    /// What was read with a spec that was `read_for` a wish, less a newer wish: whoever changes the spec and then the
+    /// wish means the new spec, so that the wish waits until the specs were read again. `None` when no earlier wish is
+    /// known.
+    pub(crate) fn as_the_spec_knows_it(
+        &mut self,
+        read_for: Option<Generation>,
+        mut world: World,
+    ) -> Option<World> {
+        let Read::Known { value, .. } = &mut world.desired else {
+            return Some(world);
+        };
+        let read = written(value);
+        self.spec.wish = self.spec.wish.max(read);
+        if self.told.plan.is_none() {
+            // The first look of this process: it has just read the specs.
+            self.spec.read_for = self.spec.read_for.max(read);
+        } else if read > read_for {
+            *value = self.memory.desired.clone()?;
+        }
+        Some(world)
+    }
+
+    /// A wish waits for the specs to be read again.
+    pub(crate) fn awaits_spec(&self) -> bool {
+        self.told.plan.is_some() && self.spec.wish > self.spec.read_for
+    }
+
     /// This write of `desired` is newer than what the poll and the last reconcile saw.
     pub(crate) fn is_new(&mut self, wish: Generation) -> bool {
-        let read = self
-            .memory
-            .desired
-            .as_ref()
-            .and_then(|desired| match desired {
-                DesiredParameter::Missing => None,
-                DesiredParameter::Invalid { generation, .. }
-                | DesiredParameter::Set { generation, .. } => Some(*generation),
-            });
+        let read = self.memory.desired.as_ref().and_then(written);
         let newer = Some(wish) > self.spec.wish;
         if newer {
             self.spec.wish = Some(wish);
         }
         newer && Some(wish) > read
+    }
+}
+
+/// Which write of `desired` this is, when there is one.
+fn written(desired: &DesiredParameter) -> Option<Generation> {
+    match desired {
+        DesiredParameter::Missing => None,
+        DesiredParameter::Invalid { generation, .. } | DesiredParameter::Set { generation, .. } => {
+            Some(*generation)
+        }
     }
 }
 
@@ -176,6 +207,7 @@ mod tests {
             present: true,
             conflicts: Vec::new(),
             wish: None,
+            read_for: None,
         };
         let slot = Slot::new(application().name, spec, Standing::Standby, Mono(0));
         let begin_as = |standing, application: &Application, now| {

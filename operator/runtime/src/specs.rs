@@ -22,6 +22,7 @@ pub(crate) fn first(found: &FoundSpec) -> Spec {
         present: true,
         conflicts: Vec::new(),
         wish: None,
+        read_for: None,
     }
 }
 

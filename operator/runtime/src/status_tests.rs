@@ -20,6 +20,7 @@ fn spec() -> Spec {
         present: true,
         conflicts: Vec::new(),
         wish: None,
+        read_for: None,
     }
 }
 

@@ -44,8 +44,14 @@ async fn superseded_halfway(off: &[Rule]) -> u64 {
     let halfway = scene.reaches(200, |stage| stage.weights(0) == [Some(0), Some(100)]);
     assert!(halfway.await, "{}", stage.picture());
     stage.wish(NEWEST);
+    // Until the specs were read for it what is on its way goes on.
+    let seen = scene.reaches(60, |stage| {
+        stage.get("status")["desired"]["version"] == NEWEST
+    });
+    assert!(seen.await, "{}", stage.picture());
     scene.no_faults();
-    assert!(scene.settles_on(NEWEST, 600).await, "{}", stage.picture());
+    let settled = scene.settles_on(NEWEST, 600).await;
+    assert!(settled || !off.is_empty(), "{}", stage.picture());
     scene.failed()
 }
 

@@ -32,6 +32,32 @@ async fn a_bad_spec_keeps_the_last_good_one_in_force() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_spec_that_is_changed_just_before_the_wish_is_the_one_that_is_released() {
+    let clock = clock();
+    let account = Account::new(clock);
+    account.put_spec("blog", &spec("blog"));
+    account.wish("blog", "1.0.0");
+    let operator = Operator::start(&account, clock);
+    pass(600).await;
+    // Between two sweeps of the specs, as a pipeline does it.
+    for (second, launch_type) in [(1, "EC2"), (20, "FARGATE"), (40, "EC2"), (59, "FARGATE")] {
+        pass(60 - second).await;
+        let version = format!("1.1.{second}");
+        account.put_spec("blog", &spec("blog").replace("FARGATE", launch_type));
+        account.wish("blog", &version);
+        pass(600 + second).await;
+        let served = operator.board.get(&name("blog")).unwrap();
+        assert_eq!(served.status.serving.as_ref().unwrap().version, version);
+        let created = format!("create service blog-{}", version.replace('.', "-"));
+        let creates = account.writes("blog").into_iter();
+        let creates: Vec<_> = creates
+            .filter(|write| write.starts_with(&created))
+            .collect();
+        assert_eq!(creates.len(), 1, "{creates:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_spec_that_was_never_good_holds_with_every_problem() {
     let clock = clock();
     let account = Account::new(clock);
