@@ -474,7 +474,7 @@ impl Judge {
             Some(issue)
                 if began
                     && !issue.stalled
-                    && !moves_nothing(&issue.write)
+                    && !moves_nothing(lab, &issue.write)
                     && !self.lost_by_others(issue)
                     && !self.harmless(lab, "Loss", issue) =>
             {
@@ -501,13 +501,22 @@ impl Judge {
     }
 }
 
-/// It names a group at 0, or takes it out: where requests are lost after it they were lost before, as nothing lived
-/// until ELB checked the health of what it names.
-fn moves_nothing(write: &Write) -> bool {
-    let Write::SetWeights { seen, weights, .. } = write else {
+/// It names a group on a test rule, or at 0, or takes it out: where requests are lost after it they were lost before, as
+/// nothing lived until ELB checked the health of what it names.
+fn moves_nothing(lab: &Lab, write: &Write) -> bool {
+    let Write::SetWeights {
+        rule,
+        seen,
+        weights,
+        ..
+    } = write
+    else {
         return false;
     };
-    seen.map(Option::unwrap_or_default) == weights.get().map(Option::unwrap_or_default)
+    let mut rules = lab.rules.iter();
+    let production = rules.any(|known| known.target == *rule && known.role == Role::Production);
+    !production
+        || seen.map(Option::unwrap_or_default) == weights.get().map(Option::unwrap_or_default)
 }
 
 /// No group that has weight lives, and each that gets more does: whatever was seen before, that is no worse.

@@ -396,15 +396,19 @@ fn loss_by_what_others_did_since_and_by_a_process_that_stood_still() {
 }
 
 #[test]
-fn loss_that_was_there_before_a_group_was_named_at_0() {
-    let reports = |weight: u32| {
+fn loss_that_was_there_before_a_group_was_named_at_0_or_on_a_test_rule() {
+    let reports = |of: usize, weight: u32| {
         let mut scene = Scene::both();
-        let write = scene.set_weights([Some(100), None], [Some(100), Some(weight)]);
+        let mut write = scene.set_weights([Some(100), None], [Some(100), Some(weight)]);
+        if let Write::SetWeights { rule, .. } = &mut write {
+            *rule = scene.lab.rules[of].target.clone();
+        }
         let issue = issue(write);
         scene.judge.loses(&scene.lab, true, Some(&issue)).is_err()
     };
-    assert!(!reports(0));
-    assert!(reports(1));
+    assert!(!reports(0, 0));
+    assert!(reports(0, 1));
+    assert!(!reports(1, 1), "a test rule");
 }
 
 /// S7: what another one did may look like the effect of the write that is on its way.
