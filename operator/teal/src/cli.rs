@@ -60,6 +60,8 @@ pub(crate) enum Output {
     Wide,
     /// One JSON object a line.
     Json,
+    /// YAML documents, each after `---`.
+    Yaml,
 }
 
 /// How the log is written.
@@ -111,6 +113,8 @@ pub(crate) enum Command {
     Health(Health),
     /// Print completions for a shell
     Completions(Completions),
+    /// Print the manual page, or write a page for each command
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
@@ -298,6 +302,13 @@ pub(crate) struct Completions {
     /// The shell
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write `teal.1`, `teal-release.1` and so on to this folder, which is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

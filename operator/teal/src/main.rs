@@ -25,7 +25,7 @@ mod waiting;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use cli::{Cli, Command};
 use failure::{Exit, Failure};
@@ -83,19 +83,16 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Plan(arguments) => commands::plan::plan(&global, &arguments, style).await,
         Command::Validate(arguments) => commands::validate::validate(&arguments, style),
         Command::Schema => {
-            anstream::println!("{:#}", crd_schema::spec::schema());
+            let schema = crd_schema::spec::schema();
+            match style {
+                Style::Yaml => style.say(&schema, String::new),
+                Style::Text { .. } | Style::Json => anstream::println!("{schema:#}"),
+            }
             Ok(())
         }
         Command::Health(arguments) => commands::health::health(&arguments, style).await,
-        Command::Completions(arguments) => {
-            clap_complete::generate(
-                arguments.shell,
-                &mut Cli::command(),
-                "teal",
-                &mut std::io::stdout(),
-            );
-            Ok(())
-        }
+        Command::Completions(arguments) => commands::shell::completions(&arguments),
+        Command::Man(arguments) => commands::shell::man(&arguments),
     }
 }
 
@@ -123,6 +120,7 @@ fn default_log(command: &Command) -> &'static str {
         | Command::Validate(_)
         | Command::Schema
         | Command::Health(_)
-        | Command::Completions(_) => "warn,aws_config=error",
+        | Command::Completions(_)
+        | Command::Man(_) => "warn,aws_config=error",
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod health;
 pub(crate) mod plan;
 pub(crate) mod release;
+pub(crate) mod shell;
 pub(crate) mod status;
 pub(crate) mod validate;
 pub(crate) mod verbs;

@@ -20,7 +20,7 @@ use super::summary::{Answers, Summary};
 use crate::cli::{self, Global};
 use crate::emulate::Local;
 use crate::failure::{Exit, Failure};
-use crate::output;
+use crate::output::Style;
 use crate::signals;
 use crate::stage::{self, Ports};
 
@@ -39,7 +39,11 @@ const KILL_AFTER_MS: f64 = 3_000.0;
 
 /// Runs the demo.
 pub(crate) async fn run(global: &Global, arguments: &cli::Demo) -> Result<(), Failure> {
-    let json = arguments.json || global.output == Some(cli::Output::Json);
+    let machine = match global.output {
+        Some(cli::Output::Json) => Some(Style::Json),
+        Some(cli::Output::Yaml) => Some(Style::Yaml),
+        Some(cli::Output::Text | cli::Output::Wide) | None => arguments.json.then_some(Style::Json),
+    };
     let ports = Ports {
         production: arguments.production_port,
         test: arguments.test_port,
@@ -67,7 +71,7 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Demo) -> Result<(), Fa
         ports,
         arguments.clone(),
         pace,
-        Panel::open(title, json),
+        Panel::open(title, machine.is_some()),
         stop,
     )?;
     let played = play.perform().await;
@@ -78,10 +82,9 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Demo) -> Result<(), Fa
     }
     local.stop().await;
     let summary = played?;
-    if json {
-        anstream::println!("{}", output::line(&summary));
-    } else {
-        anstream::println!("\n{}", summary.text());
+    match machine {
+        Some(style) => style.say(&summary, String::new),
+        None => anstream::println!("\n{}", summary.text()),
     }
     if summary.is_good() {
         return Ok(());

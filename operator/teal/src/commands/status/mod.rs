@@ -130,14 +130,11 @@ const NO_STATUS: &str =
 
 fn print(all: &[Shown], one: bool, style: Style) {
     match style {
-        Style::Json => all
-            .iter()
-            .for_each(|shown| anstream::println!("{}", crate::output::line(shown))),
-        Style::Text { .. } if one => {
+        Style::Text { wide } if !one => anstream::println!("{}", text::list(all, wide)),
+        Style::Text { .. } | Style::Json | Style::Yaml => {
             for shown in all {
-                anstream::println!("{}", text::whole(shown, Timestamp::now()));
+                style.say(shown, || text::whole(shown, Timestamp::now()));
             }
         }
-        Style::Text { wide } => anstream::println!("{}", text::list(all, wide)),
     }
 }
