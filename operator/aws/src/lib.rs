@@ -11,6 +11,7 @@
 //! - `group_settings`: a target group's settings, from a template to a request.
 //! - [`names`]: where an application's parameters are. [`params`]: the same for the command line.
 //! - [`lease`]: one item of a DynamoDB table.
+//! - [`survey`]: a service that somebody else made, for `teal init`.
 //! - [`read`]: batched observation. [`write`](mod@write): one AWS call a write, and the look before it.
 //!
 //! # Promises
@@ -29,6 +30,7 @@ pub mod names;
 mod page;
 pub mod params;
 pub mod read;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 pub mod write;
@@ -40,4 +42,5 @@ pub use metrics::CallMetrics;
 pub use names::Names;
 pub use params::Parameters;
 pub use read::AwsCloud;
+pub use survey::Survey;
 pub use write::AwsWriter;

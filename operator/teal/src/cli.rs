@@ -83,6 +83,8 @@ pub(crate) enum Command {
     /// Run a local AWS: ECS, load balancers and Parameter Store on one port
     #[cfg(feature = "emulator")]
     Emulator(Emulator),
+    /// Write down an Application for an ECS service that exists
+    Init(Init),
     /// Check an Application and write it to its spec parameter
     Apply(Apply),
     /// Ask for a version, and wait for what becomes of it
@@ -205,6 +207,25 @@ pub(crate) enum Tasks {
     Real,
     /// Nothing runs; the world says how they fare. No ports but the API's.
     Modelled,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing is changed in AWS. What a person must decide is marked TODO in the Application, and the exit code is 5."
+)]
+pub(crate) struct Init {
+    /// The application's name
+    #[arg(value_name = "APP")]
+    pub(crate) application: String,
+    /// ECS cluster of the service, name or ARN
+    #[arg(long)]
+    pub(crate) cluster: String,
+    /// The ECS service
+    #[arg(long)]
+    pub(crate) service: String,
+    /// Where the Application is written, if not to standard output; a file that exists is left as it is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -70,6 +70,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(&global, &arguments).await,
         #[cfg(feature = "emulator")]
         Command::Emulator(arguments) => emulate::run(&arguments, style).await,
+        Command::Init(arguments) => commands::init::init(&global, &arguments, style).await,
         Command::Apply(arguments) => commands::apply::apply(&global, &arguments, style).await,
         Command::Release(arguments) => commands::release::release(&global, &arguments, style).await,
         Command::Approve(arguments) => commands::verbs::approve(&global, &arguments, style).await,
@@ -106,7 +107,8 @@ fn default_log(command: &Command) -> &'static str {
         Command::Emulator(_) => "info",
         #[cfg(feature = "emulator")]
         Command::Demo(_) => "off",
-        Command::Apply(_)
+        Command::Init(_)
+        | Command::Apply(_)
         | Command::Release(_)
         | Command::Promote(_)
         | Command::Approve(_)

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_elasticloadbalancingv2::types::{Action as ElbAction, ActionTypeEnum, Listener};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action as ElbAction, ActionTypeEnum, Listener, Rule as ElbRule,
+};
 use crd_schema::application::{Route, RuleTarget};
 use crd_schema::{ListenerArn, RuleArn, TargetGroupArn};
 use futures_util::future::try_join_all;
@@ -31,9 +33,12 @@ pub(crate) struct Place {
     pub(crate) actions: Vec<ElbAction>,
 }
 
-/// Every listener's default rule and every other rule of a load balancer; none when it does not exist.
-pub(crate) async fn places(clients: &Clients, load_balancer: &str) -> Result<Vec<Place>, Error> {
-    let listeners = page::all(LISTENERS, load_balancer, |marker| async move {
+/// Every listener of a load balancer.
+pub(crate) async fn listeners(
+    clients: &Clients,
+    load_balancer: &str,
+) -> Result<Vec<Listener>, Error> {
+    page::all(LISTENERS, load_balancer, |marker| async move {
         let send = clients
             .elb
             .describe_listeners()
@@ -45,8 +50,28 @@ pub(crate) async fn places(clients: &Clients, load_balancer: &str) -> Result<Vec
             .await?;
         Ok((answer.listeners.unwrap_or_default(), answer.next_marker))
     })
-    .await;
-    let listeners = match listeners {
+    .await
+}
+
+/// Every rule of a listener, its default action among them.
+pub(crate) async fn rules(clients: &Clients, listener: &str) -> Result<Vec<ElbRule>, Error> {
+    page::all(RULES, listener, |marker| async move {
+        let send = clients
+            .elb
+            .describe_rules()
+            .listener_arn(listener)
+            .page_size(400)
+            .set_marker(marker)
+            .send();
+        let answer = clients.call(Class::ElbAny, RULES, listener, send).await?;
+        Ok((answer.rules.unwrap_or_default(), answer.next_marker))
+    })
+    .await
+}
+
+/// Every listener's default rule and every other rule of a load balancer; none when it does not exist.
+pub(crate) async fn places(clients: &Clients, load_balancer: &str) -> Result<Vec<Place>, Error> {
+    let listeners = match listeners(clients, load_balancer).await {
         Err(error) if error.kind == Kind::NotFound => return Ok(Vec::new()),
         listeners => listeners?,
     };
@@ -65,18 +90,7 @@ async fn of_listener(clients: &Clients, listener: Listener) -> Result<Vec<Place>
             "AWS's answer has no ARN",
         ));
     };
-    let rules = page::all(RULES, arn, |marker| async move {
-        let send = clients
-            .elb
-            .describe_rules()
-            .listener_arn(arn)
-            .page_size(400)
-            .set_marker(marker)
-            .send();
-        let answer = clients.call(Class::ElbAny, RULES, arn, send).await?;
-        Ok((answer.rules.unwrap_or_default(), answer.next_marker))
-    })
-    .await?;
+    let rules = rules(clients, arn).await?;
     let arn = ListenerArn::new(arn.as_str());
     let mut places = Vec::with_capacity(rules.len());
     for rule in rules {

@@ -1,11 +1,8 @@
 //! ECS task definitions: the base, whole as AWS writes it, and which of our revisions is which release.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use aws_sdk_ecs::config::interceptors::AfterDeserializationInterceptorContextRef;
-use aws_sdk_ecs::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_ecs::error::BoxError;
 use aws_sdk_ecs::types::{SortOrder, TaskDefinitionField, TaskDefinitionStatus};
 use crd_schema::application::BaseTaskDefinition;
 use futures_util::future::try_join_all;
@@ -17,6 +14,7 @@ use crate::budget::Class;
 use crate::clients::Clients;
 use crate::error::{Error, Kind};
 use crate::page;
+use crate::read::raw::RawAnswer;
 use crate::read::services::last_segment;
 
 const DESCRIBE: &str = "DescribeTaskDefinition";
@@ -99,7 +97,10 @@ pub(crate) async fn base(
 }
 
 /// AWS's own JSON of a task definition, less what only Describe has, and its `family:revision`.
-async fn describe(clients: &Clients, asked: &str) -> Result<(String, Map<String, Value>), Error> {
+pub(crate) async fn describe(
+    clients: &Clients,
+    asked: &str,
+) -> Result<(String, Map<String, Value>), Error> {
     let answer = RawAnswer::default();
     let send = clients
         .ecs
@@ -113,44 +114,12 @@ async fn describe(clients: &Clients, asked: &str) -> Result<(String, Map<String,
         .call(Class::DefinitionRead, DESCRIBE, asked, send)
         .await;
     // AWS's own JSON counts, even where the SDK's types are too old to read it.
-    if let Some(found) = answer.parse() {
+    if let Some(found) = parse(&answer.bytes()) {
         return Ok(found);
     }
     typed?;
     let why = "AWS's answer is not a task definition";
     Err(Error::own(Kind::Invalid, DESCRIBE, asked, why))
-}
-
-/// The bytes of an answer: the SDK's types would lose members that are newer than they are.
-#[derive(Debug, Clone, Default)]
-struct RawAnswer(Arc<Mutex<Vec<u8>>>);
-
-impl RawAnswer {
-    fn parse(&self) -> Option<(String, Map<String, Value>)> {
-        parse(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Intercept for RawAnswer {
-    fn name(&self) -> &'static str {
-        "teal raw answer"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _cfg: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let body = context
-            .response()
-            .body()
-            .bytes()
-            .unwrap_or_default()
-            .to_vec();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = body;
-        Ok(())
-    }
 }
 
 fn parse(body: &[u8]) -> Option<(String, Map<String, Value>)> {

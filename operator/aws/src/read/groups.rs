@@ -127,13 +127,17 @@ async fn call(clients: &Clients, arns: &[TargetGroupArn]) -> Result<Vec<TargetGr
         .unwrap_or_default())
 }
 
+/// One group, read now.
+pub(crate) async fn one(clients: &Clients, arn: &TargetGroupArn) -> Result<TargetGroup, Error> {
+    pick(arn, &call(clients, std::slice::from_ref(arn)).await).1
+}
+
 /// The load balancer that a group belongs to, read now; the outer `None`: there is no such group.
 pub(crate) async fn load_balancer(
     clients: &Clients,
     arn: &TargetGroupArn,
 ) -> Result<Option<Option<String>>, Error> {
-    let (_, group) = pick(arn, &call(clients, std::slice::from_ref(arn)).await);
-    match group {
+    match one(clients, arn).await {
         Ok(group) => Ok(Some(group.load_balancer_arns().first().cloned())),
         Err(error) if error.kind == Kind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod health;
+pub(crate) mod init;
 pub(crate) mod plan;
 pub(crate) mod release;
 pub(crate) mod shell;

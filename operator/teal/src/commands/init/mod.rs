@@ -1,0 +1,79 @@
+//! `teal init APP`: an Application for what there is already, with comments where a person must decide.
+//!
+//! - [`service`]: from an ECS service and its load balancer.
+//! - [`draft`]: the document and its comments. [`members`], [`images`], [`second_group`], [`strategy`]: parts of it.
+
+mod draft;
+mod images;
+mod members;
+mod second_group;
+mod service;
+mod strategy;
+#[cfg(test)]
+mod tests;
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use aws::Survey;
+use serde_json::json;
+
+use crate::cli::{self, Global};
+use crate::connect::{Aws, name};
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Style};
+
+/// Writes the Application, and fails when something is left for a person to decide.
+pub(crate) async fn init(
+    global: &Global,
+    arguments: &cli::Init,
+    style: Style,
+) -> Result<(), Failure> {
+    let application = name(&arguments.application)?;
+    let survey = Survey::new(&Aws::connect(global).await?.connection);
+    let mut draft = service::draft(
+        &survey,
+        &application,
+        &arguments.cluster,
+        &arguments.service,
+    )
+    .await?;
+    let text = draft.finish();
+    match &arguments.out {
+        None => output::raw(text.as_bytes()).map_err(|error| {
+            Failure::new(Exit::Refused, "standard output takes nothing").because(error)
+        })?,
+        Some(file) => {
+            write(file, &text)?;
+            let value = json!({"application": application, "file": file, "open": draft.open()});
+            style.say(&value, || format!("{}: written", file.display()));
+        }
+    }
+    match draft.open() {
+        [] => Ok(()),
+        open => Err(Failure::new(
+            Exit::NeedsPerson,
+            format!(
+                "this is left to you, where it says TODO:\n  {}",
+                open.join("\n  ")
+            ),
+        )),
+    }
+}
+
+/// Writes a file that was not there.
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    let written =
+        std::fs::File::create_new(file).and_then(|mut created| created.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let name = file.display();
+        if error.kind() == ErrorKind::AlreadyExists {
+            Failure::new(
+                Exit::Refused,
+                format!("{name} exists already, and is left as it is"),
+            )
+        } else {
+            Failure::new(Exit::Refused, format!("{name} cannot be written")).because(error)
+        }
+    })
+}
