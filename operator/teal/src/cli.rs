@@ -83,7 +83,7 @@ pub(crate) enum Command {
     /// Run a local AWS: ECS, load balancers and Parameter Store on one port
     #[cfg(feature = "emulator")]
     Emulator(Emulator),
-    /// Write down an Application for an ECS service that exists
+    /// Write down an Application for an ECS service that exists, or for what CodeDeploy releases
     Init(Init),
     /// Check an Application and write it to its spec parameter
     Apply(Apply),
@@ -218,11 +218,17 @@ pub(crate) struct Init {
     #[arg(value_name = "APP")]
     pub(crate) application: String,
     /// ECS cluster of the service, name or ARN
-    #[arg(long)]
-    pub(crate) cluster: String,
+    #[arg(long, requires = "service", required_unless_present = "from_appspec")]
+    pub(crate) cluster: Option<String>,
     /// The ECS service
-    #[arg(long)]
-    pub(crate) service: String,
+    #[arg(long, requires = "cluster", required_unless_present = "from_appspec")]
+    pub(crate) service: Option<String>,
+    /// Instead: CodeDeploy's appspec for Amazon ECS, YAML or JSON, `-` for standard input; no AWS is asked
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["cluster", "service"])]
+    pub(crate) from_appspec: Option<PathBuf>,
+    /// With --from-appspec: what `aws deploy get-deployment-group` printed
+    #[arg(long, value_name = "JSON", requires = "from_appspec")]
+    pub(crate) deployment_group: Option<PathBuf>,
     /// Where the Application is written, if not to standard output; a file that exists is left as it is
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

@@ -58,7 +58,8 @@ pub(crate) fn load(file: &Path) -> Result<(String, Application), Failure> {
     }
 }
 
-fn name(file: &Path) -> String {
+/// The file as messages name it.
+pub(crate) fn name(file: &Path) -> String {
     if file.as_os_str() == "-" {
         "standard input".to_owned()
     } else {
@@ -66,7 +67,8 @@ fn name(file: &Path) -> String {
     }
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+/// The text of a file, or of standard input for `-`.
+pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let read = if file.as_os_str() == "-" {
         std::io::stdin().read_to_end(&mut bytes).map(|_| ())

@@ -1,13 +1,18 @@
 //! `teal init APP`: an Application for what there is already, with comments where a person must decide.
 //!
-//! - [`service`]: from an ECS service and its load balancer.
-//! - [`draft`]: the document and its comments. [`members`], [`images`], [`second_group`], [`strategy`]: parts of it.
+//! - [`service`]: from an ECS service and its load balancer. [`appspec`], [`deployment_group`]: from CodeDeploy's files.
+//! - [`draft`]: the document and its comments. [`source`]: a file that was given. [`alarms`], [`members`], [`images`],
+//!   [`second_group`], [`strategy`]: parts of it.
 
+mod alarms;
+mod appspec;
+mod deployment_group;
 mod draft;
 mod images;
 mod members;
 mod second_group;
 mod service;
+mod source;
 mod strategy;
 #[cfg(test)]
 mod tests;
@@ -17,6 +22,7 @@ use std::path::Path;
 
 use aws::Survey;
 use serde_json::json;
+use source::Source;
 
 use crate::cli::{self, Global};
 use crate::connect::{Aws, name};
@@ -30,14 +36,25 @@ pub(crate) async fn init(
     style: Style,
 ) -> Result<(), Failure> {
     let application = name(&arguments.application)?;
-    let survey = Survey::new(&Aws::connect(global).await?.connection);
-    let mut draft = service::draft(
-        &survey,
-        &application,
+    let mut draft = match (
         &arguments.cluster,
         &arguments.service,
-    )
-    .await?;
+        &arguments.from_appspec,
+    ) {
+        (Some(cluster), Some(service), None) => {
+            let survey = Survey::new(&Aws::connect(global).await?.connection);
+            service::draft(&survey, &application, cluster, service).await?
+        }
+        (_, _, Some(appspec)) => {
+            let appspec = Source::read(appspec)?;
+            let group = arguments.deployment_group.as_deref().map(Source::read);
+            appspec::draft(&application, &appspec, group.transpose()?.as_ref())?
+        }
+        (_, _, None) => {
+            let message = "name --cluster and --service, or --from-appspec";
+            return Err(Failure::new(Exit::Invalid, message));
+        }
+    };
     let text = draft.finish();
     match &arguments.out {
         None => output::raw(text.as_bytes()).map_err(|error| {

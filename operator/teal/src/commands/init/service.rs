@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use super::members::{self, Described};
-use super::{images, second_group, strategy};
+use super::{alarms, images, second_group, strategy};
 use crate::failure::{Exit, Failure};
 
 /// Where the one route stands in an Application.
@@ -256,16 +256,13 @@ fn about_the_controller(draft: &mut Draft, service: Described<'_>) {
         ));
     }
     let alarms = configuration["alarms"]["alarmNames"].as_array();
-    let alarms: Vec<&str> = alarms
+    let names: Vec<&str> = alarms
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    if !alarms.is_empty() && configuration["alarms"]["enable"] == json!(true) {
-        draft.remark(format!(
-            "Its deployments watch the alarms {}.",
-            alarms.join(", ")
-        ));
+    if configuration["alarms"]["enable"] == json!(true) {
+        alarms::watched(draft, &names);
     }
 }
 
@@ -380,11 +377,9 @@ fn second(draft: &mut Draft, seen: &Seen) -> Value {
         return json!(only);
     }
     if names.is_empty() {
-        draft.todo(&at, "a second target group must exist; write its ARN here. This makes one and prints its ARN:");
-        draft.note(
-            &at,
-            second_group::command(&seen.group.name, &seen.group.settings),
-        );
+        draft.todo(&at, "a second target group must exist; write its ARN here");
+        let command = second_group::command(&seen.group.name, &seen.group.settings);
+        draft.note(&at, format!("this makes one and prints its ARN: {command}"));
         draft.note(&at, "(its attributes, such as deregistration_delay.timeout_seconds, are set by `aws elbv2 modify-target-group-attributes`)");
         draft.note(
             &at,
