@@ -13,6 +13,8 @@ import pathlib
 import botocore
 
 SERVED = {
+    "cloudwatch": """PutMetricAlarm DescribeAlarms DeleteAlarms SetAlarmState
+        PutMetricData GetMetricData ListMetrics""",
     "dynamodb": """CreateTable DescribeTable DeleteTable ListTables
         PutItem GetItem UpdateItem DeleteItem""",
     "ecs": """CreateCluster DescribeClusters ListClusters DeleteCluster
@@ -37,7 +39,10 @@ SERVED = {
     "sts": "GetCallerIdentity",
 }
 
-METADATA = {"apiVersion", "jsonVersion", "protocol", "targetPrefix", "xmlNamespace", "endpointPrefix", "signingName"}
+METADATA = {
+    "apiVersion", "awsQueryCompatible", "jsonVersion", "protocols", "targetPrefix", "xmlNamespace", "endpointPrefix",
+    "signingName",
+}
 SHAPE = {
     "type", "members", "required", "member", "key", "value", "enum", "min", "max", "pattern", "flattened",
     "document", "exception", "fault", "error", "timestampFormat", "locationName",

@@ -18,7 +18,7 @@ use crate::faults::journal::Entry;
 use crate::faults::{Effect, Faults};
 use crate::protocol::model;
 use crate::protocol::request::{self, Received};
-use crate::protocol::response::{self, Dialect, Envelope};
+use crate::protocol::response::{self, Envelope};
 use crate::world::{Millis, Settings, World};
 
 /// One emulated account. Clones share it.
@@ -120,7 +120,8 @@ impl Emulator {
             .input
             .as_ref()
             .map_or("", |input| input.shape.as_str());
-        request::check(service, shape, &input)?;
+        let protocol = model::of(service).protocol();
+        request::check(service, protocol, shape, &input)?;
         let call = Call {
             service,
             operation: operation.to_owned(),
@@ -233,7 +234,8 @@ impl Emulator {
         };
         let envelope = self.envelope();
         let encoded = seen.and_then(|output| {
-            response::success(service, received.operation, &output, &envelope).map_err(|bug| {
+            let (dialect, operation) = (received.dialect(), received.operation);
+            response::success(service, dialect, operation, &output, &envelope).map_err(|bug| {
                 tracing::error!(%bug, "wrong output");
                 AwsError::new("InternalFailure", bug.to_string())
             })
@@ -243,7 +245,7 @@ impl Emulator {
             .map_or_else(|error| error.code.clone(), |_| "ok".to_owned());
         self.record(received, call.input, effect, &outcome);
         encoded.unwrap_or_else(|error| {
-            response::failure(Some(service), Dialect::of(service), &error, &envelope)
+            response::failure(Some(service), received.dialect(), &error, &envelope)
         })
     }
 
@@ -279,7 +281,7 @@ impl Emulator {
         self.record(received, Value::Null, false, &error.code);
         response::failure(
             Some(received.service),
-            Dialect::of(received.service),
+            received.dialect(),
             &error,
             &self.envelope(),
         )
@@ -287,10 +289,7 @@ impl Emulator {
 
     fn access_denied(&self, received: &Received) -> AwsError {
         let account = self.with(|world| world.settings.account.clone());
-        let (prefix, operation) = (
-            model::of(received.service).signing_name(),
-            &received.operation.name,
-        );
+        let (prefix, operation) = (received.service.iam_prefix(), &received.operation.name);
         let message = format!(
             "User: arn:aws:iam::{account}:user/emulator is not authorized to perform: {prefix}:{operation} \
              because no identity-based policy allows the {prefix}:{operation} action"

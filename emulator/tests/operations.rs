@@ -36,9 +36,14 @@ async fn every_operation_answers_an_empty_and_a_senseless_input_as_the_model_all
                 .input
                 .as_ref()
                 .map_or("", |input| input.shape.as_str());
-            for input in [json!({}), senseless(model, shape)] {
+            let inputs = [json!({}), senseless(model, shape)];
+            let asked = inputs.iter().flat_map(|input| {
+                let protocols = model.metadata.protocols.iter();
+                protocols.map(move |protocol| (input, *protocol))
+            });
+            for (input, protocol) in asked {
                 let response = emulator
-                    .handle(request(service, &operation.name, &input))
+                    .handle(request(service, protocol, &operation.name, input))
                     .await;
                 let code = emulator
                     .faults()
@@ -50,9 +55,9 @@ async fn every_operation_answers_an_empty_and_a_senseless_input_as_the_model_all
                     _ => false,
                 };
                 if !allowed {
-                    let body = std::str::from_utf8(response.body()).unwrap();
+                    let body = String::from_utf8_lossy(response.body());
                     wrong.push(format!(
-                        "{service:?} {} {input}: {} {body}",
+                        "{service:?} {} {protocol:?} {input}: {} {body}",
                         operation.name,
                         response.status()
                     ));
@@ -87,10 +92,20 @@ fn senseless(model: &Model, shape: &str) -> Value {
     }
 }
 
-fn request(service: Service, operation: &str, input: &Value) -> Request<Bytes> {
+fn request(service: Service, protocol: Protocol, operation: &str, input: &Value) -> Request<Bytes> {
     let metadata = &model::of(service).metadata;
     let request = Request::post("/").header("authorization", "any");
-    match metadata.protocol {
+    match protocol {
+        Protocol::Cbor => {
+            let service = metadata.target_prefix.as_deref().unwrap();
+            let mut body = Vec::new();
+            ciborium::into_writer(input, &mut body).unwrap();
+            request
+                .uri(format!("/service/{service}/operation/{operation}"))
+                .header("smithy-protocol", "rpc-v2-cbor")
+                .body(Bytes::from(body))
+                .unwrap()
+        }
         Protocol::Json => {
             let target = format!("{}.{operation}", metadata.target_prefix.as_deref().unwrap());
             request

@@ -6,6 +6,7 @@
 //! a fraction; the codec renders them as the protocol of the service wants them. No member is `null`.
 
 pub mod autoscaling;
+pub mod cloudwatch;
 pub mod dynamodb;
 pub mod ecs;
 pub mod elbv2;
@@ -38,6 +39,24 @@ pub enum Service {
     DynamoDb,
     /// Security Token Service (Query, XML).
     Sts,
+    /// Amazon CloudWatch (Smithy RPC v2 CBOR, AWS JSON 1.0, Query).
+    CloudWatch,
+}
+
+impl Service {
+    /// What precedes the operation in an IAM action, for example `ecs`.
+    #[must_use]
+    pub fn iam_prefix(self) -> &'static str {
+        match self {
+            Self::Ecs => "ecs",
+            Self::Elbv2 => "elasticloadbalancing",
+            Self::Ssm => "ssm",
+            Self::AutoScaling => "application-autoscaling",
+            Self::DynamoDb => "dynamodb",
+            Self::Sts => "sts",
+            Self::CloudWatch => "cloudwatch",
+        }
+    }
 }
 
 /// One API call, decoded and validated.
@@ -93,6 +112,7 @@ pub fn call(world: &mut World, call: &Call) -> Result<Value, AwsError> {
         Service::AutoScaling => autoscaling::call(world, &call.operation, input),
         Service::DynamoDb => dynamodb::call(world, &call.operation, input),
         Service::Sts => sts::call(world, &call.operation, input),
+        Service::CloudWatch => cloudwatch::call(world, &call.operation, input),
     }
 }
 
@@ -100,7 +120,7 @@ pub fn call(world: &mut World, call: &Call) -> Result<Value, AwsError> {
 /// pages are cut by [`ssm`], which leaves some of them empty.
 fn paged<'a>(world: &World, input: &'a Value) -> Cow<'a, Value> {
     let mut input = Cow::Borrowed(input);
-    for size in ["PageSize", "maxResults"] {
+    for size in ["PageSize", "maxResults", "MaxRecords"] {
         if let Some(most) = input.get(size).and_then(Value::as_u64)
             && world.settings.short_pages
         {

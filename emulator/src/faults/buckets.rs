@@ -37,6 +37,7 @@ fn limits(service: Service, operation: &str) -> Vec<Limit> {
             "PutParameter" => vec![limit("ssm write", 10.0, 3.0)],
             _ => vec![],
         },
+        Service::CloudWatch => cloudwatch(operation).into_iter().collect(),
         // No numbers are published for these; a table on demand takes thousands a second.
         Service::AutoScaling | Service::DynamoDb | Service::Sts => vec![],
     }
@@ -61,6 +62,21 @@ fn ecs(operation: &str) -> Option<Limit> {
         "DescribeClusters" | "ListClusters" => limit("ecs cluster read", 50.0, 20.0),
         "TagResource" | "UntagResource" => limit("ecs tag modify", 20.0, 10.0),
         "ListTagsForResource" => limit("ecs tag read", 50.0, 20.0),
+        _ => return None,
+    };
+    Some(found)
+}
+
+/// "CloudWatch service quotas": calls a second of each operation. Nothing is said of bursts: one second's worth.
+fn cloudwatch(operation: &str) -> Option<Limit> {
+    let found = match operation {
+        "DescribeAlarms" => limit("cloudwatch describe alarms", 9.0, 9.0),
+        "PutMetricAlarm" => limit("cloudwatch put alarm", 3.0, 3.0),
+        "DeleteAlarms" => limit("cloudwatch delete alarms", 3.0, 3.0),
+        "SetAlarmState" => limit("cloudwatch set alarm", 3.0, 3.0),
+        "GetMetricData" => limit("cloudwatch get data", 50.0, 50.0),
+        "PutMetricData" => limit("cloudwatch put data", 500.0, 500.0),
+        "ListMetrics" => limit("cloudwatch list metrics", 25.0, 25.0),
         _ => return None,
     };
     Some(found)
@@ -158,5 +174,12 @@ mod tests {
                 .count(),
             100
         );
+        let mut describe = |now| {
+            (0..100)
+                .filter(|_| buckets.take(Service::CloudWatch, "DescribeAlarms", now))
+                .count()
+        };
+        assert_eq!((describe(0), describe(500), describe(1_000)), (9, 4, 5));
+        assert!(buckets.take(Service::CloudWatch, "GetMetricData", 1_000));
     }
 }

@@ -30,11 +30,13 @@ pub struct Metadata {
     pub endpoint_prefix: String,
     /// The service's name in a credential scope, where it differs from the endpoint prefix.
     pub signing_name: Option<String>,
-    /// JSON or Query.
-    pub protocol: Protocol,
+    /// The protocols it speaks, its own first.
+    pub protocols: Vec<Protocol>,
+    /// There when the service spoke Query before: its errors then carry the code they had there.
+    pub aws_query_compatible: Option<Map<String, Value>>,
     /// AWS JSON's version, `1.0` or `1.1`.
     pub json_version: Option<String>,
-    /// What precedes the operation in `X-Amz-Target`.
+    /// What precedes the operation in `X-Amz-Target`; with CBOR the service's name in the path.
     pub target_prefix: Option<String>,
     /// The namespace of Query responses.
     pub xml_namespace: Option<String>,
@@ -42,11 +44,15 @@ pub struct Metadata {
 
 /// The wire protocols that are emulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Protocol {
+    /// Smithy RPC v2 CBOR.
+    #[serde(rename = "smithy-rpc-v2-cbor")]
+    Cbor,
     /// AWS JSON 1.0 and 1.1.
+    #[serde(rename = "json")]
     Json,
     /// Query in, XML out.
+    #[serde(rename = "query")]
     Query,
 }
 
@@ -223,6 +229,19 @@ impl Model {
         }
     }
 
+    /// The service's own protocol.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        let own = self.metadata.protocols.first().copied();
+        own.unwrap_or(Protocol::Json)
+    }
+
+    /// Whether the service can be spoken to in `protocol`.
+    #[must_use]
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        self.metadata.protocols.contains(&protocol)
+    }
+
     /// The service's name in the scope of a signature.
     #[must_use]
     pub fn signing_name(&self) -> &str {
@@ -234,13 +253,14 @@ impl Model {
 }
 
 /// Every service, in the order of [`Service`].
-pub const SERVICES: [Service; 6] = [
+pub const SERVICES: [Service; 7] = [
     Service::Ecs,
     Service::Elbv2,
     Service::Ssm,
     Service::AutoScaling,
     Service::DynamoDb,
     Service::Sts,
+    Service::CloudWatch,
 ];
 
 /// The model of `service`.
@@ -254,6 +274,8 @@ pub fn of(service: Service) -> &'static Model {
     static DYNAMODB: LazyLock<Model> =
         LazyLock::new(|| load(include_str!("../../models/dynamodb.json")));
     static STS: LazyLock<Model> = LazyLock::new(|| load(include_str!("../../models/sts.json")));
+    static CLOUDWATCH: LazyLock<Model> =
+        LazyLock::new(|| load(include_str!("../../models/cloudwatch.json")));
     match service {
         Service::Ecs => &ECS,
         Service::Elbv2 => &ELBV2,
@@ -261,6 +283,7 @@ pub fn of(service: Service) -> &'static Model {
         Service::AutoScaling => &SCALING,
         Service::DynamoDb => &DYNAMODB,
         Service::Sts => &STS,
+        Service::CloudWatch => &CLOUDWATCH,
     }
 }
 
@@ -295,7 +318,7 @@ mod tests {
     fn every_model_loads_and_is_closed() {
         for service in SERVICES {
             let model = of(service);
-            assert!(!model.operations.is_empty());
+            assert!(!model.operations.is_empty() && !model.metadata.protocols.is_empty());
             for operation in model.operations.values() {
                 for side in [&operation.input, &operation.output].into_iter().flatten() {
                     assert!(model.shapes.contains_key(&side.shape), "{}", side.shape);

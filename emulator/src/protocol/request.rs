@@ -1,14 +1,17 @@
 //! An HTTP request becomes a service, an operation and a decoded, validated input.
 
+use std::io::Read;
+
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
+use flate2::read::GzDecoder;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use http::{HeaderMap, Request};
 use serde_json::{Map, Value};
 
-use super::model::{self, Model, Operation, Protocol};
-use super::query;
+use super::model::{self, Operation, Protocol};
 use super::response::Dialect;
 use super::validate::{self, Direction, Violation};
+use super::{cbor, query};
 use crate::api::{AwsError, Service};
 
 /// A request of which it is known what it asks for, but not yet whether it is well formed.
@@ -18,6 +21,8 @@ pub struct Received {
     pub service: Service,
     /// The operation, one that [`model`] has.
     pub operation: &'static Operation,
+    /// The protocol it came in, which is that of its answer.
+    pub protocol: Protocol,
     /// Access key of the caller, when the signature came in a header.
     pub caller: Option<String>,
     body: Body,
@@ -38,34 +43,63 @@ pub struct Refused {
 
 #[derive(Debug)]
 enum Body {
+    Cbor(Bytes),
     Json(Bytes),
     Form(Vec<(String, String)>),
 }
 
+/// The largest body that a compressed one may become, in bytes.
+const INFLATED_LIMIT: u64 = 8 << 20;
+
 /// Finds out which operation of which service a request asks for.
 ///
-/// JSON requests are known by `X-Amz-Target`, Query requests by `Version` and, failing that, by the scope of
-/// their signature.
+/// CBOR requests are known by their path (`/service/…/operation/…`), JSON requests by `X-Amz-Target`, Query requests
+/// by `Version` and, failing that, by the scope of their signature.
 ///
 /// # Errors
 /// The operation is not emulated (which is logged), or the request carries no credentials.
 pub fn recognise(request: &Request<Bytes>) -> Result<Received, Refused> {
+    if let Some((service, operation)) = rpc_path(request) {
+        return recognise_named(request, Protocol::Cbor, service, operation);
+    }
     let target = request
         .headers()
         .get("x-amz-target")
         .and_then(|target| target.to_str().ok());
     match target {
-        Some(target) => recognise_json(request, target),
+        Some(target) => {
+            let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
+            recognise_named(request, Protocol::Json, prefix, name)
+        }
         None => recognise_query(request),
     }
 }
 
-fn recognise_json(request: &Request<Bytes>, target: &str) -> Result<Received, Refused> {
-    let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
-    let service = model::SERVICES
-        .into_iter()
-        .find(|service| model::of(*service).metadata.target_prefix.as_deref() == Some(prefix));
-    let dialect = service.map_or(Dialect::Json { version: "1.1" }, Dialect::of);
+/// Service and operation of a Smithy RPC v2 CBOR request.
+fn rpc_path(request: &Request<Bytes>) -> Option<(&str, &str)> {
+    let protocol = request.headers().get("smithy-protocol")?;
+    if protocol != "rpc-v2-cbor" {
+        return None;
+    }
+    let (before, operation) = request.uri().path().rsplit_once("/operation/")?;
+    let (_, service) = before.rsplit_once("/service/")?;
+    Some((service, operation))
+}
+
+/// A request that names service and operation outside its body.
+fn recognise_named(
+    request: &Request<Bytes>,
+    protocol: Protocol,
+    prefix: &str,
+    name: &str,
+) -> Result<Received, Refused> {
+    let service = model::SERVICES.into_iter().find(|service| {
+        let model = model::of(*service);
+        model.speaks(protocol) && model.metadata.target_prefix.as_deref() == Some(prefix)
+    });
+    let dialect = service.map_or(Dialect::unknown(protocol), |service| {
+        Dialect::of(service, protocol)
+    });
     let refused = |error| Refused {
         service,
         operation: name.to_owned(),
@@ -80,15 +114,44 @@ fn recognise_json(request: &Request<Bytes>, target: &str) -> Result<Received, Re
     }
     let operation = service.and_then(|service| model::of(service).operations.get(name));
     match (service, operation) {
-        (Some(service), Some(operation)) => Ok(Received {
-            service,
-            operation,
-            caller: access_key(request.headers()),
-            body: Body::Json(request.body().clone()),
-        }),
+        (Some(service), Some(operation)) => {
+            let body = inflated(request).map_err(refused)?;
+            Ok(Received {
+                service,
+                operation,
+                protocol,
+                caller: access_key(request.headers()),
+                body: match protocol {
+                    Protocol::Cbor => Body::Cbor(body),
+                    Protocol::Json | Protocol::Query => Body::Json(body),
+                },
+            })
+        }
         (Some(_), None) | (None, _) => {
-            tracing::warn!(target, "not emulated");
-            Err(refused(AwsError::not_emulated(target)))
+            tracing::warn!(prefix, name, "not emulated");
+            Err(refused(AwsError::not_emulated(name)))
+        }
+    }
+}
+
+/// The body, unpacked: SDKs pack large ones of the operations whose model allows it.
+fn inflated(request: &Request<Bytes>) -> Result<Bytes, AwsError> {
+    if request
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_none_or(|encoding| encoding != "gzip")
+    {
+        return Ok(request.body().clone());
+    }
+    let mut body = Vec::new();
+    let read = GzDecoder::new(&request.body()[..])
+        .take(INFLATED_LIMIT)
+        .read_to_end(&mut body);
+    match read {
+        Ok(_) => Ok(body.into()),
+        Err(error) => {
+            let text = format!("The body is not gzip: {error}");
+            Err(AwsError::new("SerializationException", text))
         }
     }
 }
@@ -98,7 +161,10 @@ fn recognise_query(request: &Request<Bytes>) -> Result<Received, Refused> {
     let mut pairs: Vec<(String, String)> = form_urlencoded::parse(in_url.as_bytes())
         .into_owned()
         .collect();
-    pairs.extend(form_urlencoded::parse(request.body()).into_owned());
+    let inflated = inflated(request);
+    if let Ok(body) = &inflated {
+        pairs.extend(form_urlencoded::parse(body).into_owned());
+    }
     let mut take = |name: &str| {
         let at = pairs.iter().position(|(key, _)| key == name)?;
         Some(pairs.remove(at).1)
@@ -107,16 +173,17 @@ fn recognise_query(request: &Request<Bytes>) -> Result<Received, Refused> {
     pairs.retain(|(name, _)| !name.starts_with("X-Amz-"));
 
     let scope = signature_scope(request.headers());
-    let speaks = |model: &Model| model.metadata.protocol == Protocol::Query;
     let service = model::SERVICES.into_iter().find(|service| {
         let model = model::of(*service);
         let by_version = version
             .as_ref()
             .is_some_and(|version| *version == model.metadata.api_version);
         let by_scope = version.is_none() && scope == Some(model.signing_name());
-        speaks(model) && (by_version || by_scope)
+        model.speaks(Protocol::Query) && (by_version || by_scope)
     });
-    let dialect = service.map_or(Dialect::Query { namespace: "" }, Dialect::of);
+    let dialect = service.map_or(Dialect::unknown(Protocol::Query), |service| {
+        Dialect::of(service, Protocol::Query)
+    });
     let refused = |error| Refused {
         service,
         operation: action.clone(),
@@ -129,11 +196,15 @@ fn recognise_query(request: &Request<Bytes>) -> Result<Received, Refused> {
             "Request is missing Authentication Token",
         )));
     }
+    if let Err(error) = inflated {
+        return Err(refused(error));
+    }
     let operation = service.and_then(|service| model::of(service).operations.get(&action));
     match (service, operation) {
         (Some(service), Some(operation)) => Ok(Received {
             service,
             operation,
+            protocol: Protocol::Query,
             caller: access_key(request.headers()),
             body: Body::Form(pairs),
         }),
@@ -145,10 +216,16 @@ fn recognise_query(request: &Request<Bytes>) -> Result<Received, Refused> {
 }
 
 impl Received {
+    /// How it is answered.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        Dialect::of(self.service, self.protocol)
+    }
+
     /// The input, checked against the model, without `null` members.
     ///
     /// # Errors
-    /// `SerializationException` when the JSON or a type is wrong, else the service's validation error.
+    /// `SerializationException` when the CBOR, the JSON or a type is wrong, else the service's validation error.
     pub fn decode(&self) -> Result<Value, AwsError> {
         let model = model::of(self.service);
         let shape = self
@@ -157,7 +234,9 @@ impl Received {
             .as_ref()
             .map_or("", |input| input.shape.as_str());
         let mut input = match &self.body {
-            Body::Json(bytes) if bytes.is_empty() => Value::Object(Map::new()),
+            Body::Cbor(bytes) | Body::Json(bytes) if bytes.is_empty() => Value::Object(Map::new()),
+            Body::Cbor(bytes) => cbor::decode(bytes)
+                .map_err(|error| AwsError::new("SerializationException", error.to_string()))?,
             Body::Json(bytes) => serde_json::from_slice(bytes).map_err(|error| {
                 AwsError::new(
                     "SerializationException",
@@ -167,25 +246,29 @@ impl Received {
             Body::Form(pairs) => query::decode(model, shape, pairs),
         };
         validate::drop_nulls(&mut input);
-        check(self.service, shape, &input)?;
+        check(self.service, self.protocol, shape, &input)?;
         Ok(input)
     }
 }
 
-/// Checks an input against the structure `shape` of a service.
+/// Checks an input that came in `protocol` against the structure `shape` of a service.
 ///
 /// # Errors
 /// As [`Received::decode`].
-pub fn check(service: Service, shape: &str, input: &Value) -> Result<(), AwsError> {
+pub fn check(
+    service: Service,
+    protocol: Protocol,
+    shape: &str,
+    input: &Value,
+) -> Result<(), AwsError> {
     let found = validate::violations(model::of(service), shape, input, Direction::Input);
     if found.is_empty() {
         return Ok(());
     }
-    let json = model::of(service).metadata.protocol == Protocol::Json;
     if let Some(mistyped) = found
         .iter()
         .find(|violation| matches!(violation, Violation::Type { .. }))
-        && json
+        && protocol != Protocol::Query
     {
         return Err(AwsError::new(
             "SerializationException",
@@ -195,7 +278,7 @@ pub fn check(service: Service, shape: &str, input: &Value) -> Result<(), AwsErro
     let code = match service {
         Service::Ecs => "InvalidParameterException",
         Service::Ssm | Service::AutoScaling | Service::DynamoDb => "ValidationException",
-        Service::Elbv2 | Service::Sts => "ValidationError",
+        Service::Elbv2 | Service::Sts | Service::CloudWatch => "ValidationError",
     };
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
     let plural = if texts.len() == 1 { "" } else { "s" };
@@ -305,6 +388,94 @@ mod tests {
             (refused.service, refused.error.code.as_str()),
             (None, "UnknownOperationException")
         );
+    }
+
+    fn alarms(path: &str, body: Vec<u8>) -> Request<Bytes> {
+        let request = Request::post(path)
+            .header("smithy-protocol", "rpc-v2-cbor")
+            .header("authorization", SIGNATURE);
+        request.body(Bytes::from(body)).unwrap()
+    }
+
+    const ALARMS: &str = "/service/GraniteServiceVersion20100801/operation/DescribeAlarms";
+
+    #[test]
+    fn one_service_is_understood_in_all_its_protocols() {
+        let mut body = Vec::new();
+        ciborium::into_writer(&json!({"MaxRecords": 7}), &mut body).unwrap();
+        for (request, protocol) in [
+            (alarms(ALARMS, body), Protocol::Cbor),
+            (
+                json_request(
+                    "GraniteServiceVersion20100801.DescribeAlarms",
+                    r#"{"MaxRecords":7}"#,
+                ),
+                Protocol::Json,
+            ),
+            (
+                form("Action=DescribeAlarms&Version=2010-08-01&MaxRecords=7"),
+                Protocol::Query,
+            ),
+        ] {
+            let received = recognise(&request).unwrap();
+            assert_eq!(
+                (
+                    received.service,
+                    received.protocol,
+                    received.operation.name.as_str()
+                ),
+                (Service::CloudWatch, protocol, "DescribeAlarms")
+            );
+            assert_eq!(received.decode().unwrap(), json!({"MaxRecords": 7}));
+        }
+        assert_eq!(
+            recognise(&alarms(ALARMS, Vec::new()))
+                .unwrap()
+                .decode()
+                .unwrap(),
+            json!({})
+        );
+    }
+
+    #[test]
+    fn a_protocol_that_a_service_does_not_speak_is_not_understood() {
+        for path in [
+            "/service/AmazonSSM/operation/GetParameter",
+            "/service/GraniteServiceVersion20100801/operation/PutCompositeAlarm",
+            "/service//operation/",
+        ] {
+            let refused = recognise(&alarms(path, Vec::new())).unwrap_err();
+            assert_eq!(refused.error.code, "UnknownOperationException", "{path}");
+            assert_eq!(refused.dialect, Dialect::Cbor, "{path}");
+        }
+        let refused = recognise(&alarms(ALARMS, b"\xff".into()))
+            .unwrap()
+            .decode()
+            .unwrap_err();
+        assert_eq!(refused.code, "SerializationException");
+    }
+
+    #[test]
+    fn a_packed_body_is_unpacked() {
+        use std::io::Write;
+
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(br#"{"Namespace":"Shop"}"#).unwrap();
+        let packed = packed.finish().unwrap();
+        let request = |body: Vec<u8>| {
+            let request = Request::post("/")
+                .header(
+                    "x-amz-target",
+                    "GraniteServiceVersion20100801.PutMetricData",
+                )
+                .header("content-encoding", "gzip")
+                .header("authorization", SIGNATURE);
+            request.body(Bytes::from(body)).unwrap()
+        };
+        let read = recognise(&request(packed)).unwrap().decode().unwrap();
+        assert_eq!(read, json!({"Namespace": "Shop"}));
+        let refused = recognise(&request(b"no gzip".into())).unwrap_err();
+        assert_eq!(refused.error.code, "SerializationException");
     }
 
     #[test]

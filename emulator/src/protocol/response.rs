@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::model::{self, Operation, Protocol};
 use super::validate::{self, Direction};
-use super::xml;
+use super::{cbor, xml};
 use crate::api::{AwsError, Service};
 
 /// How a caller is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
+    /// Smithy RPC v2 CBOR.
+    Cbor,
     /// AWS JSON.
     Json {
         /// `1.0` or `1.1`.
@@ -26,17 +28,28 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The dialect of `service`.
+    /// How `service` speaks `protocol`.
     #[must_use]
-    pub fn of(service: Service) -> Self {
+    pub fn of(service: Service, protocol: Protocol) -> Self {
         let metadata = &model::of(service).metadata;
-        match metadata.protocol {
+        match protocol {
+            Protocol::Cbor => Self::Cbor,
             Protocol::Json => Self::Json {
                 version: metadata.json_version.as_deref().unwrap_or("1.1"),
             },
             Protocol::Query => Self::Query {
                 namespace: metadata.xml_namespace.as_deref().unwrap_or_default(),
             },
+        }
+    }
+
+    /// How a caller is answered who reached no service.
+    #[must_use]
+    pub fn unknown(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Cbor => Self::Cbor,
+            Protocol::Json => Self::Json { version: "1.1" },
+            Protocol::Query => Self::Query { namespace: "" },
         }
     }
 }
@@ -64,6 +77,7 @@ pub struct OutputError {
 /// The output is not what the model says.
 pub fn success(
     service: Service,
+    dialect: Dialect,
     operation: &Operation,
     output: &Value,
     envelope: &Envelope,
@@ -80,9 +94,12 @@ pub fn success(
             });
         }
     }
-    let dialect = Dialect::of(service);
     let body = match dialect {
-        Dialect::Json { .. } => output.to_string(),
+        // What is no structure is written as no bytes.
+        Dialect::Cbor => {
+            side.map_or_else(Vec::new, |side| cbor::encode(model, &side.shape, output))
+        }
+        Dialect::Json { .. } => output.to_string().into_bytes(),
         Dialect::Query { namespace } => {
             let outer = format!("{}Response", operation.name);
             let mut body = format!("<{outer} xmlns=\"{namespace}\">");
@@ -99,7 +116,7 @@ pub fn success(
             xml::text("RequestId", &envelope.request_id, &mut body);
             xml::close("ResponseMetadata", &mut body);
             xml::close(&outer, &mut body);
-            body
+            body.into_bytes()
         }
     };
     Ok(respond(StatusCode::OK, dialect, body, envelope))
@@ -114,10 +131,14 @@ pub fn failure(
     envelope: &Envelope,
 ) -> Response<Bytes> {
     let (code, status) = on_the_wire(service, dialect, &error.code);
-    match dialect {
+    let mut response = match dialect {
+        Dialect::Cbor => {
+            let body = cbor::error(&code, &error.message);
+            respond(status, dialect, body, envelope)
+        }
         Dialect::Json { .. } => {
             let body = json!({"__type": code, "message": error.message}).to_string();
-            let mut response = respond(status, dialect, body, envelope);
+            let mut response = respond(status, dialect, body.into_bytes(), envelope);
             if let Ok(code) = HeaderValue::from_str(&code) {
                 response.headers_mut().insert("x-amzn-errortype", code);
             }
@@ -129,22 +150,43 @@ pub fn failure(
                 namespace => format!("<ErrorResponse xmlns=\"{namespace}\">"),
             };
             xml::open("Error", &mut body);
-            xml::text(
-                "Type",
-                if status.is_server_error() {
-                    "Receiver"
-                } else {
-                    "Sender"
-                },
-                &mut body,
-            );
+            xml::text("Type", whose(status), &mut body);
             xml::text("Code", &code, &mut body);
             xml::text("Message", &error.message, &mut body);
             xml::close("Error", &mut body);
             xml::text("RequestId", &envelope.request_id, &mut body);
             xml::close("ErrorResponse", &mut body);
-            respond(status, dialect, body, envelope)
+            respond(status, dialect, body.into_bytes(), envelope)
         }
+    };
+    if let Some(code) = query_code(service, dialect, &error.code)
+        && let Ok(value) = HeaderValue::from_str(&format!("{code};{}", whose(status)))
+    {
+        response.headers_mut().insert("x-amzn-query-error", value);
+    }
+    response
+}
+
+/// Whose fault an error is.
+fn whose(status: StatusCode) -> &'static str {
+    if status.is_server_error() {
+        "Receiver"
+    } else {
+        "Sender"
+    }
+}
+
+/// The code that an error had when its service spoke Query alone, where SDKs go by that
+/// (<https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait>).
+fn query_code(service: Option<Service>, dialect: Dialect, code: &str) -> Option<String> {
+    let service = service?;
+    model::of(service).metadata.aws_query_compatible.as_ref()?;
+    match dialect {
+        Dialect::Cbor | Dialect::Json { .. } => {
+            let query = Dialect::of(service, Protocol::Query);
+            Some(on_the_wire(Some(service), query, code).0)
+        }
+        Dialect::Query { .. } => None,
     }
 }
 
@@ -152,8 +194,16 @@ pub fn failure(
 fn on_the_wire(service: Option<Service>, dialect: Dialect, code: &str) -> (String, StatusCode) {
     if let Some(shape) = service.and_then(|service| model::of(service).error(code)) {
         let traits = shape.error.as_ref();
+        let by_shape = match dialect {
+            Dialect::Cbor => true,
+            // JSON of a service that spoke Query before: the older code is in a header of its own.
+            Dialect::Json { .. } => service
+                .is_some_and(|service| model::of(service).metadata.aws_query_compatible.is_some()),
+            Dialect::Query { .. } => false,
+        };
         let wire = traits
             .and_then(|traits| traits.code.as_deref())
+            .filter(|_| !by_shape)
             .unwrap_or(code);
         let status = traits.and_then(|traits| traits.http_status_code);
         let status = status.unwrap_or(if shape.fault { 500 } else { 400 });
@@ -182,18 +232,26 @@ fn on_the_wire(service: Option<Service>, dialect: Dialect, code: &str) -> (Strin
 fn respond(
     status: StatusCode,
     dialect: Dialect,
-    body: String,
+    body: Vec<u8>,
     envelope: &Envelope,
 ) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
+    let empty = response.body().is_empty();
     let headers = response.headers_mut();
+    if dialect == Dialect::Cbor {
+        let protocol = HeaderValue::from_static("rpc-v2-cbor");
+        headers.insert("smithy-protocol", protocol);
+    }
     let content_type = match dialect {
+        Dialect::Cbor => HeaderValue::from_static("application/cbor"),
         Dialect::Json { version: "1.0" } => HeaderValue::from_static("application/x-amz-json-1.0"),
         Dialect::Json { .. } => HeaderValue::from_static("application/x-amz-json-1.1"),
         Dialect::Query { .. } => HeaderValue::from_static("text/xml"),
     };
-    headers.insert(CONTENT_TYPE, content_type);
+    if !empty {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
     if let Ok(request_id) = HeaderValue::from_str(&envelope.request_id) {
         headers.insert("x-amzn-requestid", request_id);
     }
@@ -232,6 +290,7 @@ mod tests {
         let operation = &model::of(Service::Ssm).operations["PutParameter"];
         let response = success(
             Service::Ssm,
+            Dialect::of(Service::Ssm, Protocol::Json),
             operation,
             &json!({"Version": 1, "Tier": "Standard"}),
             &envelope(),
@@ -249,7 +308,14 @@ mod tests {
     #[test]
     fn query_outputs_are_wrapped() {
         let operation = &model::of(Service::Elbv2).operations["DeleteRule"];
-        let response = success(Service::Elbv2, operation, &json!({}), &envelope()).unwrap();
+        let response = success(
+            Service::Elbv2,
+            Dialect::of(Service::Elbv2, Protocol::Query),
+            operation,
+            &json!({}),
+            &envelope(),
+        )
+        .unwrap();
         assert_eq!(
             text(&response),
             "<DeleteRuleResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\"><DeleteRuleResult>\
@@ -263,6 +329,7 @@ mod tests {
         let operation = &model::of(Service::Ssm).operations["PutParameter"];
         let error = success(
             Service::Ssm,
+            Dialect::of(Service::Ssm, Protocol::Json),
             operation,
             &json!({"Version": "1", "Colour": 1}),
             &envelope(),
@@ -277,43 +344,106 @@ mod tests {
     #[test]
     fn every_error_of_every_operation_has_the_status_and_code_of_the_model() {
         for service in model::SERVICES {
-            for operation in model::of(service).operations.values() {
-                for shape in &operation.errors {
+            let model = model::of(service);
+            let compatible = model.metadata.aws_query_compatible.is_some();
+            for operation in model.operations.values() {
+                for (shape, protocol) in operation.errors.iter().flat_map(|shape| {
+                    let protocols = model.metadata.protocols.iter();
+                    protocols.map(move |protocol| (shape, *protocol))
+                }) {
                     let response = failure(
                         Some(service),
-                        Dialect::of(service),
+                        Dialect::of(service, protocol),
                         &AwsError::new(shape, "why"),
                         &envelope(),
                     );
                     let expected = match shape.as_str() {
                         "ServerException"
                         | "InternalServerError"
-                        | "HealthUnavailableException" => 500,
+                        | "HealthUnavailableException"
+                        | "InternalServiceFault" => 500,
                         "PriorRequestNotCompleteException" => 429,
+                        "ResourceNotFound" => 404,
+                        "ResourceConflict" => 409,
                         _ => 400,
                     };
                     assert_eq!(response.status(), expected, "{shape}");
-                    match service {
-                        Service::Ecs | Service::Ssm | Service::AutoScaling | Service::DynamoDb => {
-                            assert_eq!(response.headers()["x-amzn-errortype"], shape.as_str());
-                            assert_eq!(
-                                text(&response),
-                                json!({"__type": shape, "message": "why"}).to_string()
-                            );
+                    let error = json!({"__type": shape, "message": "why"});
+                    match protocol {
+                        Protocol::Cbor => {
+                            assert_eq!(cbor::decode(response.body()).unwrap(), error);
                         }
-                        Service::Elbv2 | Service::Sts => {
+                        Protocol::Json => {
+                            assert_eq!(response.headers()["x-amzn-errortype"], shape.as_str());
+                            assert_eq!(text(&response), error.to_string());
+                        }
+                        Protocol::Query => {
                             assert!(!text(&response).contains("Exception</Code>"), "{shape}")
                         }
                     }
+                    let carries = response.headers().contains_key("x-amzn-query-error");
+                    assert_eq!(
+                        carries,
+                        compatible && protocol != Protocol::Query,
+                        "{shape}"
+                    );
                 }
             }
         }
     }
 
     #[test]
+    fn a_service_that_spoke_query_says_what_the_error_was_called_there() {
+        let said = |code: &str, protocol| {
+            let dialect = Dialect::of(Service::CloudWatch, protocol);
+            let error = AwsError::new(code, "why");
+            let response = failure(Some(Service::CloudWatch), dialect, &error, &envelope());
+            response.headers()["x-amzn-query-error"].clone()
+        };
+        assert_eq!(
+            said("InvalidFormatFault", Protocol::Cbor),
+            "InvalidFormat;Sender"
+        );
+        assert_eq!(
+            said("InternalServiceFault", Protocol::Json),
+            "InternalServiceError;Receiver"
+        );
+        assert_eq!(
+            said("ThrottlingException", Protocol::Cbor),
+            "Throttling;Sender"
+        );
+    }
+
+    #[test]
+    fn cbor_outputs_name_their_protocol_and_nothing_is_written_as_nothing() {
+        let answer = |operation: &str, output: Value| {
+            let operation = &model::of(Service::CloudWatch).operations[operation];
+            success(
+                Service::CloudWatch,
+                Dialect::Cbor,
+                operation,
+                &output,
+                &envelope(),
+            )
+            .unwrap()
+        };
+        let metrics = answer("ListMetrics", json!({"Metrics": []}));
+        assert_eq!(metrics.headers()["content-type"], "application/cbor");
+        assert_eq!(metrics.headers()["smithy-protocol"], "rpc-v2-cbor");
+        assert_eq!(
+            cbor::decode(metrics.body()).unwrap(),
+            json!({"Metrics": []})
+        );
+        let nothing = answer("DeleteAlarms", json!({}));
+        assert!(nothing.body().is_empty() && !nothing.headers().contains_key("content-type"));
+        assert_eq!(nothing.headers()["smithy-protocol"], "rpc-v2-cbor");
+    }
+
+    #[test]
     fn common_errors_are_named_as_each_protocol_has_them() {
         let wire = |service, code: &str| {
-            let (code, status) = on_the_wire(Some(service), Dialect::of(service), code);
+            let dialect = Dialect::of(service, model::of(service).protocol());
+            let (code, status) = on_the_wire(Some(service), dialect, code);
             (code, status.as_u16())
         };
         assert_eq!(

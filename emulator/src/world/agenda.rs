@@ -26,6 +26,8 @@ pub enum Event {
     Check(String, SocketAddrV4),
     /// A target (group ARN, target) has drained.
     Drained(String, SocketAddrV4),
+    /// An alarm (name, number of its creation) is evaluated.
+    Alarm(String, u64),
     /// A stream of modelled requests (by index) sends its next request.
     Request(usize),
     /// A modelled request (by number) ends.

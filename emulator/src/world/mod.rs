@@ -6,6 +6,7 @@
 pub mod agenda;
 pub mod autoscaling;
 pub mod behaviour;
+pub mod cloudwatch;
 pub mod dynamodb;
 pub mod ecs;
 pub mod elb;
@@ -50,6 +51,8 @@ pub struct World {
     pub autoscaling: autoscaling::AutoScaling,
     /// Amazon DynamoDB.
     pub dynamodb: dynamodb::DynamoDb,
+    /// Amazon CloudWatch.
+    pub cloudwatch: cloudwatch::CloudWatch,
     /// Modelled users.
     pub traffic: traffic::Traffic,
 }
@@ -70,6 +73,7 @@ impl World {
             ssm: ssm::Ssm::default(),
             autoscaling: autoscaling::AutoScaling::default(),
             dynamodb: dynamodb::DynamoDb::default(),
+            cloudwatch: cloudwatch::CloudWatch::default(),
             traffic: traffic::Traffic::default(),
         }
     }
@@ -95,6 +99,7 @@ impl World {
             }
             Event::Check(group, target) => elb::health::check(self, &group, target),
             Event::Drained(group, target) => elb::target_group::drained(self, &group, target),
+            Event::Alarm(name, id) => cloudwatch::alarm::evaluate(self, &name, id),
             Event::Request(stream) => traffic::send(self, stream),
             Event::RequestEnds(number) => traffic::end(self, number),
         }

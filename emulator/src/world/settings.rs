@@ -37,7 +37,12 @@ pub struct Settings {
     /// Seed of everything that varies: propagation delays, modelled errors.
     pub seed: u64,
     /// Durations that come through the API (health check interval, deregistration delay, grace period, stop
-    /// time-out) last 1/`time_scale` of what they say.
+    /// time-out, a metric's or alarm's period) last 1/`time_scale` of what they say.
+    ///
+    /// Clocks do not run faster: all timestamps, CloudWatch's too, are those of one clock at wall speed. At a scale of
+    /// 10 a period of 60 seconds lasts 6: GetMetricData with `Period` 60 answers with a data point every 6 seconds, at
+    /// timestamps 6 seconds apart, and an alarm is evaluated every 6 seconds. A client at the same pace goes on to ask
+    /// for a `Period` of 60, and divides its own windows (`StartTime` is now minus five minutes divided by 10).
     pub time_scale: f64,
 
     /// PROVISIONING: the network interface is made.
@@ -80,6 +85,9 @@ pub struct Settings {
     pub rule_propagation_max_ms: Option<u64>,
     /// How long a target is `Elb.RegistrationInProgress` before it is checked.
     pub target_registration_ms: u64,
+    /// How long after the end of its minute a load balancer's metric can be read: what happened is seen one to two
+    /// minutes later, as at AWS.
+    pub metric_delay_ms: u64,
     /// Whether a forward whose weights sum to 0 is accepted (and answers 503) or refused. Not known of AWS.
     pub accept_zero_weights: bool,
     /// Pages of lists come short with a token for more, Parameter Store's also empty, as AWS reserves the right to.
@@ -107,6 +115,8 @@ pub struct Quotas {
     pub targets_per_target_group: usize,
     /// Target groups of the Region.
     pub target_groups: usize,
+    /// CloudWatch alarms of the Region.
+    pub alarms: usize,
 }
 
 impl Default for Quotas {
@@ -117,6 +127,7 @@ impl Default for Quotas {
             listeners_per_load_balancer: 50,
             targets_per_target_group: 1000,
             target_groups: 3000,
+            alarms: 5000,
         }
     }
 }
@@ -153,6 +164,7 @@ impl Default for Settings {
             propagation_max_ms: 1_000,
             rule_propagation_max_ms: None,
             target_registration_ms: 1_000,
+            metric_delay_ms: 60_000,
             accept_zero_weights: true,
             short_pages: false,
             quotas: Quotas::default(),
@@ -183,6 +195,7 @@ impl Settings {
             &mut self.propagation_min_ms,
             &mut self.propagation_max_ms,
             &mut self.target_registration_ms,
+            &mut self.metric_delay_ms,
         ] {
             *duration = divided(*duration, factor);
         }

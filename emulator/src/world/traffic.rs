@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::agenda::Event;
 use super::ecs::conduct;
 use super::elb::routing::{RequestHead, Route, route};
+use super::view::Answer;
 use super::{Millis, World, hash, view};
 
 /// A stream of equal requests at an even rate.
@@ -214,22 +215,21 @@ pub(super) fn send(world: &mut World, index: usize) {
                         .at(now + latency_ms, Event::RequestEnds(number));
                 }
                 None => {
-                    view::count_request(world, &target_group_arn, 502, 0);
+                    count(world, index, Some(&target_group_arn), Answer::NoAnswer);
                     failed(world, index, "502: the target does not listen");
                 }
             }
         }
         Route::Unavailable {
-            target_group_arn: Some(group),
-            ..
+            target_group_arn, ..
         } => {
-            view::count_request(world, &group, 503, 0);
-            failed(world, index, "503: the target group is empty");
+            count(world, index, None, Answer::NoTarget);
+            let reason = match target_group_arn {
+                Some(_) => "503: the target group is empty",
+                None => "503: every weight is 0",
+            };
+            failed(world, index, reason);
         }
-        Route::Unavailable {
-            target_group_arn: None,
-            ..
-        } => failed(world, index, "503: every weight is 0"),
         Route::Fixed { status, .. } if status >= 500 => {
             failed(world, index, &format!("{status}: fixed response"))
         }
@@ -252,8 +252,19 @@ pub(super) fn end(world: &mut World, number: u64) {
         .tasks
         .get(&request.task)
         .is_none_or(|task| task.exited_at.is_some());
-    let status = if killed { 502 } else { request.status };
-    view::count_request(world, &request.target_group_arn, status, request.latency_ms);
+    let InFlight {
+        status, latency_ms, ..
+    } = request;
+    let answer = match killed {
+        true => Answer::NoAnswer,
+        false => Answer::Target { status, latency_ms },
+    };
+    count(
+        world,
+        request.stream,
+        Some(&request.target_group_arn),
+        answer,
+    );
     if killed {
         failed(world, request.stream, "502: the container ended in flight");
         return;
@@ -283,6 +294,18 @@ pub(super) fn end(world: &mut World, number: u64) {
         });
     served.requests += 1;
     served.last = now;
+}
+
+/// Notes a request for CloudWatch.
+fn count(world: &mut World, index: usize, target_group_arn: Option<&str>, answer: Answer) {
+    let listener = world
+        .traffic
+        .streams
+        .get(index)
+        .and_then(|running| world.elb.listeners.get(&running.stream.listener_arn));
+    if let Some(load_balancer_arn) = listener.map(|listener| listener.load_balancer_arn.clone()) {
+        view::count_request(world, &load_balancer_arn, target_group_arn, answer);
+    }
 }
 
 fn failed(world: &mut World, index: usize, reason: &str) {

@@ -4,9 +4,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::ecs::life;
 use super::ecs::task::Status;
-use super::elb::health;
+use super::elb::{health, metrics};
 use super::{Millis, TaskMode, World};
 
+pub use super::elb::metrics::Answer;
 pub use super::elb::routing::{RequestHead, Route, route};
 
 /// A port to listen on.
@@ -106,12 +107,14 @@ pub fn node_count(world: &World) -> usize {
     world.settings.load_balancer_nodes.max(1)
 }
 
-/// Notes a request that was answered, for CloudWatch's per-group counts.
-pub fn count_request(world: &mut World, target_group_arn: &str, status: u16, latency_ms: u64) {
-    let minute = (world.epoch_unix_ms + world.now) / 60_000;
-    if let Some(group) = world.elb.target_groups.get_mut(target_group_arn) {
-        group.count(minute, status, latency_ms);
-    }
+/// Notes a request that a load balancer forwarded, or had nowhere to forward to, for CloudWatch.
+pub fn count_request(
+    world: &mut World,
+    load_balancer_arn: &str,
+    target_group_arn: Option<&str>,
+    answer: Answer,
+) {
+    metrics::count(world, load_balancer_arn, target_group_arn, answer);
 }
 
 /// The checks that are due: each is handed out once, the next one an interval later. Empty when tasks are modelled.

@@ -1,6 +1,8 @@
 //! A whole release under load.
 
+use emulator::api::Service;
 use emulator::dataplane::load::Load;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::stage::{Stage, sample, until};
@@ -88,11 +90,16 @@ async fn killing_every_task_under_load_is_counted_as_failure() {
         world.settings.default_behaviour.exits = Some(exit);
     });
     until("requests fail", async || load.statistics().failed > 10).await;
-    let counted: u64 = stage.emulator.with(|world| {
-        let minutes = world.elb.target_groups[&group].requests.values();
-        minutes.map(|counts| counts.by_class[4]).sum()
-    });
-    assert!(counted > 0, "answers 5xx are counted for the group");
+    for metric in ["HTTPCode_ELB_5XX_Count", "HTTPCode_Target_2XX_Count"] {
+        until("CloudWatch tells of it", async || {
+            let listed = json!({"Namespace": "AWS/ApplicationELB", "MetricName": metric});
+            let listed = stage
+                .emulator
+                .call(Service::CloudWatch, "ListMetrics", listed);
+            listed.unwrap()["Metrics"] != json!([])
+        })
+        .await;
+    }
     let reasons = load.finish().await.reasons;
     assert!(
         reasons

@@ -6,6 +6,7 @@ use arbitrary::Unstructured;
 use aws::{AwsCloud, CallMetrics, Connection, Names};
 use bytes::Bytes;
 use emulator::Emulator;
+use emulator::protocol::cbor;
 use emulator::protocol::model::{self, Protocol};
 use emulator::protocol::request::{self, Received};
 use emulator::protocol::validate::{self, Direction, Violation};
@@ -217,7 +218,7 @@ async fn answer(
             // object that does not end is the least that none may take.
             let read = serde_json::from_slice::<Value>(&body);
             let ends = read.is_ok() || read.is_err_and(|error| !error.is_eof());
-            if protocol(&received) == Protocol::Json && !body.is_empty() && !ends {
+            if received.protocol == Protocol::Json && !body.is_empty() && !ends {
                 output = Value::String("garbage".to_owned());
             }
         }
@@ -229,7 +230,7 @@ async fn answer(
             }
             body = encode(&received, &output);
             // XML has no types: a number where a text belongs is a text, which the oracle does not follow.
-            if protocol(&received) == Protocol::Query && mistyped(&received, &output) {
+            if received.protocol == Protocol::Query && mistyped(&received, &output) {
                 output = Value::Null;
             }
         }
@@ -265,10 +266,6 @@ fn edit_record(output: &mut Value, choices: &mut Unstructured<'_>) {
     }
 }
 
-fn protocol(received: &Received) -> Protocol {
-    model::of(received.service).metadata.protocol
-}
-
 fn mistyped(received: &Received, output: &Value) -> bool {
     let shape = received.operation.output.as_ref();
     let shape = shape.map_or("", |side| side.shape.as_str());
@@ -281,14 +278,12 @@ fn mistyped(received: &Received, output: &Value) -> bool {
 /// The output as its service would write it, right or wrong.
 fn encode(received: &Received, output: &Value) -> Vec<u8> {
     let name = &received.operation.name;
-    match protocol(received) {
+    let shape = received.operation.output.as_ref();
+    let shape = shape.map_or("", |side| side.shape.as_str());
+    match received.protocol {
+        Protocol::Cbor => cbor::encode(model::of(received.service), shape, output),
         Protocol::Json => output.to_string().into_bytes(),
         Protocol::Query => {
-            let shape = received
-                .operation
-                .output
-                .as_ref()
-                .map_or("", |side| side.shape.as_str());
             let mut members = String::new();
             xml::members(model::of(received.service), shape, output, &mut members);
             format!("<{name}Response><{name}Result>{members}</{name}Result></{name}Response>")

@@ -27,6 +27,7 @@ mod outcomes;
 mod releases;
 mod requests;
 
+use emulator::protocol::cbor;
 use emulator::protocol::model::Protocol;
 
 /// Takes any bytes; panics where a promise is broken.
@@ -50,6 +51,10 @@ pub const TARGETS: [(&str, Target); 11] = [
 /// Whether a body is JSON, or XML with every element closed, as the protocol wants.
 fn well_formed(protocol: Protocol, body: &[u8]) -> bool {
     match protocol {
+        // An operation without an output answers with nothing.
+        Protocol::Cbor => {
+            body.is_empty() || cbor::decode(body).is_ok_and(|value| value.is_object())
+        }
         Protocol::Json => {
             serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|value| value.is_object())
         }

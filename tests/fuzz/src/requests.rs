@@ -106,7 +106,14 @@ async fn one_call(emulator: &Emulator, choices: &mut Unstructured<'_>) {
         "AWS4-HMAC-SHA256 Credential=key/20260801/eu-west-1/any/aws4_request",
     );
     let metadata = &model.metadata;
-    let (request, mut body) = match metadata.protocol {
+    let protocol = metadata.protocols[below(choices, metadata.protocols.len())];
+    let (request, mut body) = match protocol {
+        Protocol::Cbor => (
+            request
+                .uri(rpc_path(model, operation))
+                .header("smithy-protocol", "rpc-v2-cbor"),
+            cbor(&input),
+        ),
         Protocol::Json => {
             let target = format!(
                 "{}.{}",
@@ -139,7 +146,7 @@ async fn one_call(emulator: &Emulator, choices: &mut Unstructured<'_>) {
         String::from_utf8_lossy(request.body())
     );
     let response = emulator.handle(request).await;
-    check(&what, metadata.protocol, &response);
+    check(&what, protocol, &response);
     if !response.status().is_success() {
         assert_eq!(before, state(emulator), "refused and yet done: {what}");
     }
@@ -243,7 +250,14 @@ pub(crate) fn a_body_for_the_emulator(data: &[u8]) {
         return;
     };
     let request = Request::post("/").header("authorization", "any");
-    let (request, body) = match model.metadata.protocol {
+    let protocol = model.protocol();
+    let (request, body) = match protocol {
+        Protocol::Cbor => (
+            request
+                .uri(rpc_path(model, operation))
+                .header("smithy-protocol", "rpc-v2-cbor"),
+            body.to_vec(),
+        ),
         Protocol::Json => {
             let prefix = model.metadata.target_prefix.as_deref().unwrap_or_default();
             (
@@ -268,8 +282,20 @@ pub(crate) fn a_body_for_the_emulator(data: &[u8]) {
                     .expect("the parts are right"),
             )
             .await;
-        check(&operation.name, model.metadata.protocol, &response);
+        check(&operation.name, protocol, &response);
     });
+}
+
+/// Where a CBOR request goes.
+fn rpc_path(model: &Model, operation: &model::Operation) -> String {
+    let service = model.metadata.target_prefix.as_deref().unwrap_or_default();
+    format!("/service/{service}/operation/{}", operation.name)
+}
+
+fn cbor(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).expect("memory takes everything");
+    bytes
 }
 
 fn flatten(path: &str, value: &Value, form: &mut form_urlencoded::Serializer<'_, String>) {

@@ -100,7 +100,7 @@ pub(super) fn create(world: &mut World, input: &Value) -> Result<Value, AwsError
         tags,
         targets: BTreeMap::new(),
         used_by: BTreeSet::new(),
-        requests: BTreeMap::new(),
+        hosts_published_until: 0,
     };
     let answer = json!({ "TargetGroups": [render(world, &group)] });
     world.elb.target_groups.insert(group.arn.clone(), group);

@@ -130,22 +130,3 @@ fn a_real_task_that_cannot_start_fails_to_start() {
     );
     assert!(task["containers"][0].get("exitCode").is_none());
 }
-
-#[test]
-fn requests_are_counted_by_minute_and_class() {
-    let mut stage = stage();
-    let blue = stage.blue.clone();
-    for status in [200, 302, 404, 503, 503] {
-        view::count_request(&mut stage.world, &blue, status, 7);
-    }
-    let counts = stage.world.elb.target_groups[&blue]
-        .requests
-        .values()
-        .next()
-        .unwrap()
-        .clone();
-    assert_eq!(
-        (counts.requests, counts.by_class, counts.latency_ms),
-        (5, [0, 1, 1, 1, 2], 35)
-    );
-}

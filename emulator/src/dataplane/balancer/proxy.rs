@@ -18,7 +18,7 @@ use super::pool::{Backend, Download, Pool};
 use super::upload::Upload;
 use crate::dataplane::wire::SendFailure;
 use crate::emulator::Emulator;
-use crate::world::view::{self, ListenerView, RequestHead, Route};
+use crate::world::view::{self, Answer as Counted, ListenerView, RequestHead, Route};
 
 /// How long an Application Load Balancer waits for a connection to a target.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,20 +103,27 @@ impl Proxy {
                 cookies,
                 rule_arn: _,
             } => {
-                let answer = match targets.first() {
-                    Some(target) => self.forward(entry, *target, request).await,
-                    None => refusal(StatusCode::SERVICE_UNAVAILABLE),
+                let Some(target) = targets.first() else {
+                    self.count(entry, None, Counted::NoTarget);
+                    return refusal(StatusCode::SERVICE_UNAVAILABLE);
                 };
-                self.count(&target_group_arn, answer.status(), received);
-                with_cookies(answer, &cookies)
+                let answer = self.forward(entry, *target, request).await;
+                let counted = match &answer {
+                    Ok(answer) => Counted::Target {
+                        status: answer.status().as_u16(),
+                        latency_ms: u64::try_from(received.elapsed().as_millis())
+                            .unwrap_or(u64::MAX),
+                    },
+                    Err(_) => Counted::NoAnswer,
+                };
+                self.count(entry, Some(&target_group_arn), counted);
+                with_cookies(answer.unwrap_or_else(refusal), &cookies)
             }
             Route::Unavailable {
-                target_group_arn,
+                target_group_arn: _,
                 rule_arn: _,
             } => {
-                if let Some(target_group_arn) = target_group_arn {
-                    self.count(&target_group_arn, StatusCode::SERVICE_UNAVAILABLE, received);
-                }
+                self.count(entry, None, Counted::NoTarget);
                 refusal(StatusCode::SERVICE_UNAVAILABLE)
             }
             Route::Fixed {
@@ -153,19 +160,20 @@ impl Proxy {
         )
     }
 
-    fn count(&self, target_group_arn: &str, status: StatusCode, received: Instant) {
-        let latency_ms = u64::try_from(received.elapsed().as_millis()).unwrap_or(u64::MAX);
+    fn count(&self, entry: &Entry, target_group_arn: Option<&str>, answer: Counted) {
+        let load_balancer_arn = &entry.listener.load_balancer_arn;
         self.emulator.with(|world| {
-            view::count_request(world, target_group_arn, status.as_u16(), latency_ms)
+            view::count_request(world, load_balancer_arn, target_group_arn, answer);
         });
     }
 
+    /// The target's answer, else the status of the load balancer's own.
     async fn forward(
         &self,
         entry: &Entry,
         target: SocketAddrV4,
         request: Request<Incoming>,
-    ) -> Response<Answer> {
+    ) -> Result<Response<Answer>, StatusCode> {
         let (mut head, body) = request.into_parts();
         remove_hop_by_hop(&mut head.headers);
         add_forwarded(&mut head.headers, entry.client, &entry.listener);
@@ -179,15 +187,15 @@ impl Proxy {
                 let (mut head, body) = answer.into_parts();
                 remove_hop_by_hop(&mut head.headers);
                 head.version = Version::HTTP_11;
-                Response::from_parts(head, Either::Left(body))
+                Ok(Response::from_parts(head, Either::Left(body)))
             }
             Err(NoAnswer::Broken(error)) => {
                 tracing::debug!(%target, error = &*error as &dyn Error, "502: a target gave no answer");
-                refusal(StatusCode::BAD_GATEWAY)
+                Err(StatusCode::BAD_GATEWAY)
             }
             Err(NoAnswer::TimedOut) => {
                 tracing::debug!(%target, "504: a target was silent");
-                refusal(StatusCode::GATEWAY_TIMEOUT)
+                Err(StatusCode::GATEWAY_TIMEOUT)
             }
         }
     }

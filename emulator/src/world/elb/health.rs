@@ -4,6 +4,7 @@ use std::net::SocketAddrV4;
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics;
 use super::target_group::{Target, TargetGroup};
 use crate::world::agenda::Event;
 use crate::world::view::CheckResult;
@@ -200,6 +201,7 @@ pub fn check_port(group: &TargetGroup, target: SocketAddrV4) -> u16 {
 
 /// Takes a result into account: one passed check makes a new target healthy, otherwise the thresholds decide.
 pub fn record(world: &mut World, group_arn: &str, target: SocketAddrV4, result: CheckResult) {
+    metrics::publish_hosts(world, group_arn);
     let Some(group) = world.elb.target_groups.get_mut(group_arn) else {
         return;
     };

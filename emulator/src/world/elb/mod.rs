@@ -4,6 +4,7 @@ pub mod condition;
 pub mod health;
 pub mod listener;
 pub mod load_balancer;
+pub mod metrics;
 pub mod routing;
 pub mod rule;
 pub mod target_group;
@@ -19,7 +20,7 @@ pub use load_balancer::LoadBalancer;
 pub use rule::Rule;
 pub use target_group::{Target, TargetGroup};
 
-/// Load balancers, target groups, listeners and rules, each by ARN.
+/// Load balancers, target groups, listeners and rules, each by ARN; and their metrics.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Elb {
     /// Load balancers.
@@ -30,6 +31,8 @@ pub struct Elb {
     pub listeners: BTreeMap<String, Listener>,
     /// Rules, default rules too.
     pub rules: BTreeMap<String, Rule>,
+    /// What is not published yet.
+    pub open: metrics::Open,
 }
 
 /// How long after a change of configuration a node adopts it.

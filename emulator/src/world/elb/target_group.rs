@@ -6,6 +6,7 @@ use std::net::SocketAddrV4;
 use serde::{Deserialize, Serialize};
 
 use super::health::{self, Failure, Health};
+use super::metrics;
 use crate::world::agenda::Event;
 use crate::world::{Millis, World};
 
@@ -36,8 +37,8 @@ pub struct TargetGroup {
     pub targets: BTreeMap<SocketAddrV4, Target>,
     /// The rules (default rules too) that forward to it, at whatever weight.
     pub used_by: BTreeSet<String>,
-    /// Requests by minute (Unix time in minutes), the last three hours.
-    pub requests: BTreeMap<u64, Counts>,
+    /// Up to when the counts of its hosts are published: the beginning of a minute, Unix time in milliseconds.
+    pub hosts_published_until: u64,
 }
 
 /// How targets are checked. Seconds are as declared, not scaled.
@@ -111,19 +112,6 @@ pub struct Draining {
     pub change: u64,
 }
 
-/// Requests of one minute.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// All of them.
-    pub requests: u64,
-    /// By first digit of the status: 1xx at 0 to 5xx at 4.
-    pub by_class: [u64; 5],
-    /// Sum of their durations.
-    pub latency_ms: u64,
-}
-
-const KEPT_MINUTES: u64 = 180;
-
 impl TargetGroup {
     /// An attribute as a number; 0 if it is none.
     #[must_use]
@@ -140,22 +128,6 @@ impl TargetGroup {
         self.attributes
             .get("stickiness.enabled")
             .is_some_and(|value| value == "true")
-    }
-
-    /// Adds a request to the minute `unix_minute`.
-    pub fn count(&mut self, unix_minute: u64, status: u16, latency_ms: u64) {
-        let counts = self.requests.entry(unix_minute).or_default();
-        counts.requests += 1;
-        counts.latency_ms += latency_ms;
-        let class = usize::from(status / 100).clamp(1, 5) - 1;
-        counts.by_class[class] += 1;
-        while self
-            .requests
-            .first_key_value()
-            .is_some_and(|(minute, _)| minute + KEPT_MINUTES < unix_minute)
-        {
-            self.requests.pop_first();
-        }
     }
 }
 
@@ -232,6 +204,7 @@ pub fn register(world: &mut World, group_arn: &str, target: SocketAddrV4) {
 pub fn deregister(world: &mut World, group_arn: &str, target: SocketAddrV4) -> Millis {
     let change = world.fresh_number();
     let now = world.now;
+    metrics::publish_hosts(world, group_arn);
     let Some(group) = world.elb.target_groups.get_mut(group_arn) else {
         return now;
     };
@@ -282,6 +255,7 @@ pub fn drained(world: &mut World, group_arn: &str, target: SocketAddrV4) {
 /// its checks; one that falls out of use ends them.
 pub fn set_uses(world: &mut World, rule_arn: &str, before: &[String], after: &[String]) {
     for arn in before.iter().filter(|arn| !after.contains(arn)) {
+        metrics::publish_hosts(world, arn);
         let Some(group) = world.elb.target_groups.get_mut(arn) else {
             continue;
         };
@@ -297,6 +271,7 @@ pub fn set_uses(world: &mut World, rule_arn: &str, before: &[String], after: &[S
         }
     }
     for arn in after {
+        metrics::publish_hosts(world, arn);
         let Some(group) = world.elb.target_groups.get_mut(arn) else {
             continue;
         };
