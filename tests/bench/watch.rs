@@ -207,5 +207,6 @@ fn name(service: Service) -> &'static str {
         Service::AutoScaling => "application-autoscaling",
         Service::DynamoDb => "dynamodb",
         Service::Sts => "sts",
+        Service::CloudWatch => "cloudwatch",
     }
 }
