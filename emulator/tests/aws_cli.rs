@@ -508,3 +508,107 @@ async fn a_service_behind_a_weighted_listener() {
     assert!(wrong.is_empty(), "{wrong:?}");
     stage.stop.cancel();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alarms_and_metrics() {
+    let Some(stage) = Stage::set().await else {
+        return;
+    };
+    let words = |line: &'static str| line.split(' ').collect::<Vec<_>>();
+    let put = "cloudwatch put-metric-alarm --alarm-name errors --namespace Shop --metric-name Errors \
+               --dimensions Name=App,Value=blog --statistic Sum --period 60 --evaluation-periods 3 \
+               --datapoints-to-alarm 2 --threshold 1.5 --comparison-operator GreaterThanThreshold \
+               --treat-missing-data notBreaching --alarm-actions arn:aws:sns:eu-west-1:123456789012:people";
+    assert_eq!(stage.aws(&words(put)).await, Value::Null);
+    let set =
+        "cloudwatch set-alarm-state --alarm-name errors --state-value ALARM --state-reason drill";
+    stage.aws(&words(set)).await;
+    let described = words("cloudwatch describe-alarms --alarm-names errors none");
+    let seen = stage.aws(&described).await["MetricAlarms"].clone();
+    assert_eq!(seen.as_array().unwrap().len(), 1);
+    assert_eq!(
+        [
+            &seen[0]["StateValue"],
+            &seen[0]["StateReason"],
+            &seen[0]["Threshold"]
+        ],
+        [&json!("ALARM"), &json!("drill"), &json!(1.5)]
+    );
+    let unknown = set.replace("errors", "none");
+    let unknown = stage.try_aws(&unknown.split(' ').collect::<Vec<_>>()).await;
+    assert!(
+        unknown
+            .errors
+            .contains("(ResourceNotFound) when calling the SetAlarmState operation"),
+        "{}",
+        unknown.errors
+    );
+
+    let data = "cloudwatch put-metric-data --namespace Shop --metric-name Errors --dimensions App=blog --unit Count";
+    stage
+        .aws(&[&words(data)[..], &["--value", "4"]].concat())
+        .await;
+    stage
+        .aws(
+            &[
+                &words(data)[..],
+                &[
+                    "--statistic-values",
+                    "Sum=2,Minimum=1,Maximum=1,SampleCount=2",
+                ],
+            ]
+            .concat(),
+        )
+        .await;
+    let now = jiff::Timestamp::now();
+    let [from, to] =
+        [-1, 1].map(|hours| (now + jiff::SignedDuration::from_hours(hours)).to_string());
+    let metric = json!({"Namespace": "Shop", "MetricName": "Errors", "Dimensions": [{"Name": "App", "Value": "blog"}]});
+    let query = |stat: &str| json!({"Id": stat.to_lowercase(), "MetricStat": {"Metric": metric, "Period": 3600, "Stat": stat}});
+    let queries = json!([query("Sum"), query("p50")]).to_string();
+    let get = [
+        "cloudwatch",
+        "get-metric-data",
+        "--start-time",
+        &from,
+        "--end-time",
+        &to,
+        "--metric-data-queries",
+        &queries,
+    ];
+    let got = stage.aws(&get).await["MetricDataResults"].clone();
+    let sum = |result: &Value| -> f64 {
+        let values = result["Values"].as_array().unwrap().iter();
+        values.map(|value| value.as_f64().unwrap()).sum()
+    };
+    assert_eq!(
+        (sum(&got[0]), got[0]["Label"].as_str()),
+        (6.0, Some("Errors"))
+    );
+    let listed = stage
+        .aws(&words(
+            "cloudwatch list-metrics --namespace Shop --recently-active PT3H",
+        ))
+        .await;
+    assert_eq!(listed["Metrics"], json!([metric]));
+    let math = json!([{"Id": "rate", "Expression": "errors / requests"}]).to_string();
+    let refused = stage.try_aws(&[&get[..7], &[&math]].concat()).await;
+    assert!(
+        refused.errors.contains("(ValidationError)") && refused.errors.contains("not emulated"),
+        "{}",
+        refused.errors
+    );
+    let composite = "cloudwatch put-composite-alarm --alarm-name all --alarm-rule TRUE";
+    let refused = stage.try_aws(&words(composite)).await;
+    assert!(
+        refused.errors.contains("PutCompositeAlarm is not emulated"),
+        "{}",
+        refused.errors
+    );
+
+    stage
+        .aws(&words("cloudwatch delete-alarms --alarm-names errors"))
+        .await;
+    assert_eq!(stage.aws(&described).await["MetricAlarms"], json!([]));
+    stage.stop.cancel();
+}

@@ -4,9 +4,12 @@
 gets is checked, and what is wrong with it is kept in `Checker.complaints`.
 """
 
+import datetime
 import json
 import re
 import xml.etree.ElementTree as xml
+
+from botocore.parsers import ResponseParserError, RpcV2CBORParser
 
 # Errors that every service may give, declared or not (AWS: "Common Errors").
 COMMON = {
@@ -42,25 +45,52 @@ def watch(session):
 
 def check(operation, status, headers, body):
     """What is wrong with one raw answer."""
-    query = operation.service_model.protocol == "query"
+    protocol = operation.service_model.resolved_protocol
     wrong = [f"no {name} header" for name in ("date", "x-amzn-requestid") if not headers.get(name)]
-    json_type = f"application/x-amz-json-{operation.metadata.get('jsonVersion')}"
-    if headers.get("content-type") != ("text/xml" if query else json_type):
-        wrong.append(f"content type {headers.get('content-type')}")
+    wrong += check_headers(operation, status, headers, body)
     try:
-        return wrong + (check_query if query else check_json)(operation, status, body)
-    except (ValueError, xml.ParseError) as error:
+        if protocol == "query":
+            return wrong + check_query(operation, status, body)
+        if protocol == "json":
+            return wrong + check_value(operation, status, json.loads(body), from_json)
+        if operation.output_shape is None and status == 200:
+            return wrong + (["an answer where none is modelled"] if body else [])
+        return wrong + check_value(operation, status, cbor(body), from_cbor)
+    except (ValueError, xml.ParseError, ResponseParserError) as error:
         return wrong + [f"cannot be parsed: {error}"]
 
 
-def check_json(operation, status, body):
-    value = json.loads(body)
+def cbor(body):
+    return RpcV2CBORParser()._initial_body_parse(body)
+
+
+def check_headers(operation, status, headers, body):
+    """Content type and, of a service that spoke Query before, the code that an error had there."""
+    metadata, protocol = operation.metadata, operation.service_model.resolved_protocol
+    types = {"query": "text/xml", "json": f"application/x-amz-json-{metadata.get('jsonVersion')}", "smithy-rpc-v2-cbor": "application/cbor"}
+    wrong = []
+    if headers.get("content-type") != (types[protocol] if body else None):
+        wrong.append(f"content type {headers.get('content-type')}")
+    if protocol == "smithy-rpc-v2-cbor" and headers.get("smithy-protocol") != "rpc-v2-cbor":
+        wrong.append(f"smithy-protocol {headers.get('smithy-protocol')}")
+    told = headers.get("x-amzn-query-error")
+    if status < 300 or protocol == "query" or "awsQueryCompatible" not in metadata:
+        return wrong + ([f"x-amzn-query-error {told}"] if told else [])
+    shape = declared(operation, code_of(operation, body))
+    code = shape.metadata.get("error", {}).get("code", shape.name) if shape else None
+    whose = "Sender" if status < 500 else "Receiver"
+    if told is None or (told != f"{code};{whose}" if shape else not told.endswith(f";{whose}")):
+        wrong.append(f"x-amzn-query-error {told}")
+    return wrong
+
+
+def check_value(operation, status, value, form):
     if status < 300:
         if status != 200:
             return [f"status {status}"]
         if operation.output_shape is None:
             return [] if value == {} else ["an answer where none is modelled"]
-        return list(violations(operation.output_shape, value, "", from_json))
+        return list(violations(operation.output_shape, value, "", form))
     kind = value.pop("__type", None)
     if not isinstance(kind, str):
         return ["no __type"]
@@ -105,18 +135,21 @@ def check_query(operation, status, body):
 
 
 def code_of(operation, body):
-    if operation.service_model.protocol == "query":
+    protocol = operation.service_model.resolved_protocol
+    if protocol == "query":
         return re.search(r"<Code>([^<]*)", body.decode())[1]
-    return json.loads(body).get("__type", "").rsplit("#")[-1]
+    value = json.loads(body) if protocol == "json" else cbor(body)
+    return value.get("__type", "").rsplit("#")[-1]
 
 
 def declared(operation, code):
     """The shape of an error that the operation may give."""
+    # On the wire of the Query protocol the code is the one in `error`, where there is one. A service that spoke Query
+    # before names the shape, and the code in a header.
+    by_name = operation.service_model.resolved_protocol != "query" and "awsQueryCompatible" in operation.metadata
     for shape in operation.error_shapes:
-        if code in (shape.name, shape.metadata.get("error", {}).get("code")):
-            # On the wire of the Query protocol the code is the one in `error`, where there is one.
-            if code == shape.metadata.get("error", {}).get("code", shape.name):
-                return shape
+        if code == (shape.name if by_name else shape.metadata.get("error", {}).get("code", shape.name)):
+            return shape
     return None
 
 
@@ -205,6 +238,17 @@ class from_json:
         wanted = kinds[shape.type_name]
         right = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
         return value if right else None
+
+
+class from_cbor(from_json):
+    """Values as CBOR has them: a time has a tag of its own, and a number is whole or not."""
+
+    @staticmethod
+    def plain(shape, value):
+        wanted = {"timestamp": datetime.datetime, "float": float, "double": float, "blob": bytes}.get(shape.type_name)
+        if wanted is None:
+            return from_json.plain(shape, value)
+        return value if isinstance(value, wanted) else None
 
 
 class from_xml:

@@ -2,7 +2,8 @@
 
 Usage: operations.py ENDPOINT   (an empty account in which time passes about 100 times as fast as at AWS)
 
-1. A stage is set and cleared by every operation of emulator/models; botocore's waiters follow it.
+1. A stage is set and cleared by every operation of emulator/models, those of CloudWatch in each of its protocols;
+   botocore's waiters follow it.
 2. Every operation is called without each of its required members, and with values of wrong types.
 3. What clients read is there, though the models require it of nobody.
 4. The checker itself is checked: answers that were made wrong must not pass.
@@ -11,13 +12,15 @@ Usage: operations.py ENDPOINT   (an empty account in which time passes about 100
 import copy
 import json
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import botocore.session
 from botocore.exceptions import ClientError
 
 import answers
-from clients import clients
+from clients import clients, speaking
 
 MODELS = Path(__file__).resolve().parent.parent.parent / "emulator/models"
 SUBNETS = ["subnet-0a0a0a0a0a0a0a0a0", "subnet-0b0b0b0b0b0b0b0b0"]
@@ -239,6 +242,57 @@ def table(dynamodb):
     dynamodb.delete_table(**here)
 
 
+def alarms(cloudwatch):
+    """An alarm that follows its metric, in one of the protocols of CloudWatch."""
+    protocol = cloudwatch.meta.service_model.resolved_protocol
+    space, name = f"Shop/{protocol}", f"errors-{protocol}"
+    metric = dict(Namespace=space, MetricName="Errors", Dimensions=[{"Name": "App", "Value": "é & <b>"}])
+    watch = dict(AlarmName=name, **metric, Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1.5, ComparisonOperator="GreaterThanThreshold")
+    cloudwatch.put_metric_alarm(**watch, TreatMissingData="notBreaching", Tags=[{"Key": "a", "Value": "b"}])
+    cloudwatch.get_waiter("alarm_exists").wait(AlarmNames=[name], WaiterConfig=HURRY)
+    has(cloudwatch.describe_alarms(), *[f"MetricAlarms.{member}" for member in "AlarmArn StateValue StateReason StateUpdatedTimestamp StateTransitionedTimestamp Dimensions.Name Threshold Period".split()])
+    refused("ValidationError", cloudwatch.put_metric_alarm, **watch | {"Period": 61})
+    refused("ResourceNotFound", cloudwatch.set_alarm_state, AlarmName="none", StateValue="OK", StateReason="drill")
+    refused("InvalidFormat", cloudwatch.set_alarm_state, AlarmName=name, StateValue="OK", StateReason="drill", StateReasonData="{")
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="drill")
+    poll(lambda: state(cloudwatch, name) == "OK")
+    # More than botocore sends unpacked.
+    many = [dict(MetricName="Errors", Dimensions=metric["Dimensions"], Values=[0.5, 3.0], Counts=[1.0, 2.0])] * 300
+    cloudwatch.put_metric_data(Namespace=space, MetricData=many)
+    poll(lambda: state(cloudwatch, name) == "ALARM")
+    described = cloudwatch.describe_alarms(AlarmNames=[name, "none"])["MetricAlarms"]
+    assert len(described) == 1 and json.loads(described[0]["StateReasonData"])["threshold"] == 1.5, described
+    refused("InvalidParameterValue", cloudwatch.put_metric_data, Namespace="AWS/ECS", MetricData=many[:1])
+    refused("InvalidParameterCombination", cloudwatch.put_metric_data, Namespace=space, MetricData=[many[0] | {"Value": 1.0}])
+    refused("MissingParameter", cloudwatch.put_metric_data, Namespace=space, MetricData=[{"MetricName": "Errors"}])
+    now = described[0]["StateUpdatedTimestamp"]
+    query = [{"Id": stat.lower(), "MetricStat": {"Metric": metric, "Period": 60, "Stat": stat}} for stat in ("Sum", "SampleCount", "Average", "p50")]
+    asked = dict(MetricDataQueries=query, StartTime=now - timedelta(hours=1), EndTime=now + timedelta(hours=1))
+    pages = list(cloudwatch.get_paginator("get_metric_data").paginate(**asked, PaginationConfig={"PageSize": 3}))
+    values = {}
+    for result in (result for page in pages for result in page["MetricDataResults"]):
+        assert len(result["Timestamps"]) == len(result["Values"]) and result["Label"] == "Errors", result
+        values.setdefault(result["Id"], []).extend(result["Values"])
+    assert sum(values["sum"]) == 1950.0 and sum(values["samplecount"]) == 900.0 and set(values["p50"]) == {3.0}, values
+    refused("ValidationError", cloudwatch.get_metric_data, **asked | {"MetricDataQueries": [{"Id": "e1", "Expression": "sum / 2"}]})
+    refused("InvalidNextToken", cloudwatch.get_metric_data, **asked, NextToken="more")
+    listed = cloudwatch.list_metrics(Namespace=space, Dimensions=[{"Name": "App"}])["Metrics"]
+    assert listed == [metric], listed
+    cloudwatch.delete_alarms(AlarmNames=[name, "none"])
+    assert cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"] == []
+
+
+def state(cloudwatch, name):
+    return cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"]
+
+
+def poll(holds):
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.05)
+
+
 def clear(ecs, elb, balancer, groups, listener, rules):
     for rule in rules:
         elb.delete_rule(RuleArn=rule)
@@ -262,7 +316,7 @@ def ill_formed(endpoint, session, served):
         for name in shape.required_members:
             calls += 1
             must_refuse(client, operation, {key: value for key, value in full.items() if key != name})
-        if client.meta.service_model.protocol == "json":
+        if client.meta.service_model.resolved_protocol == "json":
             for name, member in shape.members.items():
                 calls += 1
                 other = 1 if member.type_name in ("string", "list", "structure", "map") else "other"
@@ -305,18 +359,18 @@ def example(shape):
 
 
 def checker_is_checked(checker):
-    """Each answer in JSON, made wrong in each of three ways, is complained about."""
+    """Each answer in JSON and CBOR, made wrong in each of three ways, is complained about."""
     caught = 0
     for operation, status, headers, body in checker.raw:
-        if operation.service_model.protocol != "json" or status != 200:
+        protocol = operation.service_model.resolved_protocol
+        if protocol == "query" or status != 200 or operation.output_shape is None:
             continue
-        value = json.loads(body)
-        if operation.output_shape is None or not value:
-            continue
-        for made_wrong in wrong_versions(value):
-            assert answers.check(operation, status, headers, json.dumps(made_wrong).encode()), f"{operation.name}: {made_wrong} passes"
+        form = answers.from_json if protocol == "json" else answers.from_cbor
+        value = json.loads(body) if protocol == "json" else answers.cbor(body)
+        for made_wrong in wrong_versions(value) if value else ():
+            assert answers.check_value(operation, status, made_wrong, form), f"{operation.name}: {made_wrong} passes"
             caught += 1
-    xml = [(operation, status, headers, body) for operation, status, headers, body in checker.raw if operation.service_model.protocol == "query"]
+    xml = [(operation, status, headers, body) for operation, status, headers, body in checker.raw if operation.service_model.resolved_protocol == "query"]
     for operation, status, headers, body in xml:
         for old, new in ((b"<RequestId>", b"<Request>"), (b"</Error>", b"<Odd/></Error>"), (b"<member>", b"<item>"), (b"Result>", b"Outcome>")):
             if old in body and status == (200 if new != b"<Odd/></Error>" else status):
@@ -353,6 +407,8 @@ def main(endpoint):
     service(ecs, elb, groups)
     scaling(ecs, aws["application-autoscaling"])
     table(aws["dynamodb"])
+    for protocol in aws["cloudwatch"].meta.service_model.protocols:
+        alarms(speaking(protocol, "cloudwatch", endpoint, session))
     clear(ecs, elb, balancer, groups, listener, rules)
     well = {operation for operation, ends in checker.seen.items() if "ok" in ends}
     ill = ill_formed(endpoint, session, served)

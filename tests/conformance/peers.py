@@ -10,6 +10,7 @@ row without its difference or without an explanation.
 
 import re
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import boto3
@@ -160,6 +161,40 @@ def play(aws, vpc, subnets, security_group):
     call("application-autoscaling", "DescribeScalingPolicies", ServiceNamespace="ecs")
     call("application-autoscaling", "DeleteScalingPolicy", **scaled, PolicyName="cpu")
     call("application-autoscaling", "DeregisterScalableTarget", **scaled)
+
+    metric = dict(Namespace="Shop", MetricName="Errors", Dimensions=[{"Name": "App", "Value": "blog"}])
+    # Nothing is ever put into the metric that the alarm watches, so that it stays as it is set.
+    watch = dict(
+        AlarmName="blog-errors", **metric | {"MetricName": "Silent"}, Statistic="Sum", Period=60, EvaluationPeriods=3, DatapointsToAlarm=2,
+        Threshold=1.0, ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
+    )
+    call("cloudwatch", "PutMetricAlarm", **watch)
+    call("cloudwatch", "DescribeAlarms", AlarmNames=["blog-errors", "none"])
+    call("cloudwatch", "SetAlarmState", AlarmName="blog-errors", StateValue="ALARM", StateReason="drill", StateReasonData="{}")
+    call("cloudwatch", "SetAlarmState", AlarmName="none", StateValue="ALARM", StateReason="drill")
+    call("cloudwatch", "SetAlarmState", AlarmName="blog-errors", StateValue="OK", StateReason="drill", StateReasonData="{")
+    call("cloudwatch", "PutMetricAlarm", **watch | {"Threshold": 2.0, "AlarmDescription": "too many"})
+    call("cloudwatch", "DescribeAlarms", AlarmNamePrefix="blog-", StateValue="ALARM")
+    for mistake in ({"Period": 61}, {"EvaluationPeriods": 1}, {"EvaluationPeriods": 1441}, {"TreatMissingData": "fine"}, {"ComparisonOperator": "LessThanLowerThreshold"}):
+        call("cloudwatch", "PutMetricAlarm", **watch | mistake | {"AlarmName": "odd"})
+    call("cloudwatch", "DeleteAlarms", AlarmNames=["blog-errors", "none"])
+    item = dict(MetricName="Errors", Dimensions=metric["Dimensions"])
+    call("cloudwatch", "PutMetricData", Namespace="Shop", MetricData=[item | {"Values": [1.0, 3.0], "Counts": [3.0, 1.0]}, item | {"Value": 9.0}])
+    call("cloudwatch", "PutMetricData", Namespace="Shop", MetricData=[item | {"MetricName": "Time", "StatisticValues": {"SampleCount": 4.0, "Sum": 10.0, "Minimum": 1.0, "Maximum": 5.0}}])
+    call("cloudwatch", "PutMetricData", Namespace="AWS/ECS", MetricData=[item | {"Value": 1.0}])
+    call("cloudwatch", "PutMetricData", Namespace="Shop", MetricData=[item])
+    call("cloudwatch", "PutMetricData", Namespace="Shop", MetricData=[item | {"Value": 1.0, "Values": [1.0]}])
+    call("cloudwatch", "PutMetricData", Namespace="Shop", MetricData=[item | {"Value": 1.0, "Timestamp": datetime(2020, 1, 1)}])
+    now = datetime.now(timezone.utc)
+    span = dict(StartTime=now - timedelta(days=1), EndTime=now + timedelta(days=1))
+    for stat in ("Sum", "SampleCount", "Average", "Minimum", "Maximum"):  # percentiles break moto
+        query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": 60, "Stat": stat}}
+        call("cloudwatch", "GetMetricData", MetricDataQueries=[query], **span)
+    call("cloudwatch", "GetMetricData", MetricDataQueries=[query | {"Id": "M1"}], **span)
+    call("cloudwatch", "GetMetricData", MetricDataQueries=[query, query], **span)
+    call("cloudwatch", "GetMetricData", MetricDataQueries=[{"Id": "e1", "Expression": "1 / 2"}], **span)
+    call("cloudwatch", "GetMetricData", MetricDataQueries=[query], StartTime=now, EndTime=now)
+    call("cloudwatch", "ListMetrics", Namespace="Shop", MetricName="Errors")
 
     call("ecs", "DeleteService", cluster="prod", service="blog-1")  # it is not scaled to 0
     call("ecs", "UpdateService", cluster="prod", service="blog-1", desiredCount=0)

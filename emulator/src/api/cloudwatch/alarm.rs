@@ -289,17 +289,12 @@ fn described(world: &World, name: &str, alarm: &Alarm) -> Value {
     members
 }
 
-/// `DeleteAlarms`: all of them, or none if one is not there.
-pub(super) fn delete(world: &mut World, input: &Value) -> Result<Value, AwsError> {
-    let names = texts(input, "AlarmNames");
-    let alarms = &mut world.cloudwatch.alarms;
-    if let Some(unknown) = names.iter().find(|name| !alarms.contains_key(**name)) {
-        return Err(no_alarm(unknown));
+/// `DeleteAlarms`. Names that are not known do no harm.
+pub(super) fn delete(world: &mut World, input: &Value) -> Value {
+    for name in texts(input, "AlarmNames") {
+        world.cloudwatch.alarms.remove(name);
     }
-    for name in names {
-        alarms.remove(name);
-    }
-    Ok(json!({}))
+    json!({})
 }
 
 /// `SetAlarmState`, until an evaluation comes to another state.

@@ -188,28 +188,28 @@ fn wanted(world: &World, query: &Query) -> Result<Wanted, AwsError> {
     })
 }
 
-/// The data points of a query, each with the beginning of its period, in the order asked for.
+/// The data points of a query, each with the beginning of its period, in the order asked for. Beginning and end are
+/// rounded down to the whole minute (where periods are shorter, to the whole period), and periods are counted from the
+/// beginning: <https://github.com/boto/boto3/issues/3457>.
 fn find(world: &World, wanted: &Wanted, asked: &GetData) -> Vec<(u64, f64)> {
-    // AWS rounds a beginning down to the whole minute; where periods are shorter, to the whole period.
     let step = wanted.period_ms.min(cloudwatch::minute_ms(&world.settings));
-    let from = cloudwatch::floor(unix_ms(asked.start_time), step);
-    let range = from..unix_ms(asked.end_time);
+    let rounded = |seconds| cloudwatch::floor(unix_ms(seconds), step);
+    let (from, to) = (rounded(asked.start_time), rounded(asked.end_time));
     let mut periods: BTreeMap<u64, Datum> = BTreeMap::new();
-    for (start, datum) in metric::visible(world, &wanted.metric, wanted.unit.as_deref(), range) {
+    for (start, datum) in metric::visible(world, &wanted.metric, wanted.unit.as_deref(), from..to) {
         periods
-            .entry(cloudwatch::floor(start, wanted.period_ms))
+            .entry((start - from) / wanted.period_ms)
             .and_modify(|found| found.merge(datum))
             .or_insert_with(|| datum.clone());
     }
-    let mut points: Vec<(u64, f64)> = periods
-        .iter()
-        .filter(|(start, _)| **start >= from)
-        .filter_map(|(start, datum)| Some((*start, wanted.statistic.of(datum)?)))
-        .collect();
-    if asked.scan_by == ScanBy::TimestampDescending {
-        points.reverse();
+    let points = periods.iter().filter_map(|(period, datum)| {
+        let value = wanted.statistic.of(datum)?;
+        Some((from + period * wanted.period_ms, value))
+    });
+    match asked.scan_by {
+        ScanBy::TimestampAscending => points.collect(),
+        ScanBy::TimestampDescending => points.rev().collect(),
     }
-    points
 }
 
 fn unix_ms(seconds: f64) -> u64 {

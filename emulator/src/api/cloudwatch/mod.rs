@@ -18,7 +18,7 @@ pub fn call(world: &mut World, operation: &str, input: &Value) -> Result<Value, 
     match operation {
         "PutMetricAlarm" => alarm::put(world, input),
         "DescribeAlarms" => alarm::describe(world, input),
-        "DeleteAlarms" => alarm::delete(world, input),
+        "DeleteAlarms" => Ok(alarm::delete(world, input)),
         "SetAlarmState" => alarm::set_state(world, input),
         "PutMetricData" => put_data::put(world, input),
         "GetMetricData" => data::get(world, input),

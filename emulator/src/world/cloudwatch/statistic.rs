@@ -153,7 +153,7 @@ impl fmt::Display for Statistic {
 }
 
 impl Statistic {
-    /// The statistic of a period; none where its values are not known.
+    /// The statistic of a period; none where it cannot be told.
     #[must_use]
     pub fn of(&self, datum: &Datum) -> Option<f64> {
         match self {
@@ -162,6 +162,8 @@ impl Statistic {
             Self::Sum => Some(datum.sum),
             Self::Minimum => Some(datum.minimum),
             Self::Maximum => Some(datum.maximum),
+            // "Percentile statistics are not available for metrics when any of the metric values are negative numbers."
+            Self::Percentile(_) if datum.minimum < 0.0 => None,
             Self::Percentile(rank) => {
                 let wanted = (rank / 100.0 * datum.samples).ceil().max(1.0);
                 let mut seen = 0.0;
@@ -226,6 +228,7 @@ mod tests {
         assert_eq!(value("p90", &set), None);
         assert_eq!(value("Sum", &set), Some(25.0));
         assert_eq!(value("Maximum", &set), Some(4.0));
+        assert_eq!(value("p90", &datum([-1.0, 1.0, 1.0])), None);
     }
 
     #[test]
