@@ -1,7 +1,7 @@
 //! The program `teal`: a command line over the rooms; it decides nothing about releases.
 //!
 //! - [`cli`]: what can be typed. [`failure`]: how a command fails, and its exit code. [`output`], [`logging`].
-//! - [`connect`]: AWS by the environment. [`waiting`]: what a status says of one wish.
+//! - [`connect`]: AWS by the environment. [`waiting`]: what a status says of one wish. [`live`]: how it looks meanwhile.
 //! - [`commands`]: one file a command. [`operator`]: `teal run`.
 //! - `emulate`, `demo`: the emulated AWS, and a whole release in it.
 
@@ -13,6 +13,7 @@ mod demo;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod failure;
+mod live;
 mod logging;
 mod operator;
 mod output;

@@ -13,7 +13,10 @@ use crate::cli::{self, Global};
 use crate::commands::status;
 use crate::connect::{Aws, name};
 use crate::failure::{Exit, Failure};
+use crate::live::rollout::Live;
+use crate::live::screen;
 use crate::output::Style;
+use crate::signals;
 use crate::waiting::{Verdict, Wish};
 
 /// How often the status is read while waiting.
@@ -53,7 +56,10 @@ pub(crate) async fn release(
         desired: &desired,
         style,
     };
-    waiting.for_verdict(wish, arguments.timeout).await
+    let title = format!("teal release {application} {}", desired.version);
+    let spec = status::spec(&parameters, &application, style).await;
+    let live = Live::open(style, title, &application, spec);
+    waiting.for_verdict(wish, arguments.timeout, live).await
 }
 
 /// What to write, checked before anything is written.
@@ -103,23 +109,41 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    async fn for_verdict(&self, wish: Wish, patience: Duration) -> Result<(), Failure> {
+    async fn for_verdict(
+        &self,
+        wish: Wish,
+        patience: Duration,
+        mut live: Option<Live>,
+    ) -> Result<(), Failure> {
+        let stop = signals::stop("", screen::restore);
         let start = Instant::now();
         let mut told = String::new();
         let mut since = start;
         let mut seen: Option<Status> = None;
         loop {
-            match self.read().await {
+            let mut unread = None;
+            let read = tokio::select! {
+                () = stop.cancelled() => return Err(self.left()),
+                read = self.read() => read,
+            };
+            match read {
                 Ok(status) => seen = status,
                 // The release goes on whether it can be watched or not.
-                Err(error) if is_passing(error.kind) => {
-                    tracing::warn!(%error, "the status could not be read")
-                }
+                Err(error) if is_passing(error.kind) => unread = Some(error.to_string()),
                 Err(error) => return Err(error.into()),
             }
-            let line = self.progress(wish, seen.as_ref(), start.elapsed());
+            let observed = seen.as_ref().filter(|status| wish.is_observed(status));
+            let line = self.progress(observed, start.elapsed());
+            if let Some(live) = &mut live {
+                let note = unread.or_else(|| observed.is_none().then(|| line.clone()));
+                live.show(observed, note.as_deref());
+            } else if let Some(error) = unread {
+                tracing::warn!(%error, "the status could not be read");
+            }
             if line != told {
-                self.tell(&line, seen.as_ref(), start.elapsed());
+                if live.is_none() {
+                    self.tell(&line, seen.as_ref(), start.elapsed());
+                }
                 told = line;
                 since = Instant::now();
             }
@@ -127,7 +151,10 @@ impl Waiting<'_> {
                 wish.judge(status, since.elapsed())
             }) {
                 Verdict::Pending => {}
-                Verdict::Converged => return self.converged(start.elapsed()),
+                Verdict::Converged => {
+                    drop(live);
+                    return self.converged(start.elapsed());
+                }
                 Verdict::Failed { exit, why } => {
                     let next = format!("`teal status {}` shows how it is now.", self.application);
                     return Err(
@@ -145,8 +172,20 @@ impl Waiting<'_> {
                 )
                 .next("The release goes on; only the waiting ended."));
             }
-            tokio::time::sleep(POLL).await;
+            tokio::select! {
+                () = stop.cancelled() => return Err(self.left()),
+                () = tokio::time::sleep(POLL) => {}
+            }
         }
+    }
+
+    /// Nobody waits any more.
+    fn left(&self) -> Failure {
+        let (application, version) = (self.application, &self.desired.version);
+        let message = format!("{application}: the waiting ended; the release of {version} goes on");
+        Failure::new(Exit::Interrupted, message).next(format!(
+            "`teal status {application} --watch` shows it, `teal abort {application}` ends it."
+        ))
     }
 
     async fn read(&self) -> Result<Option<Status>, aws::Error> {
@@ -154,8 +193,8 @@ impl Waiting<'_> {
         Ok(found.and_then(|found| serde_json::from_str(&found.text).ok()))
     }
 
-    fn progress(&self, wish: Wish, status: Option<&Status>, elapsed: Duration) -> String {
-        match status.filter(|status| wish.is_observed(status)) {
+    fn progress(&self, observed: Option<&Status>, elapsed: Duration) -> String {
+        match observed {
             Some(status) => status::one_line(status),
             None if elapsed >= SILENCE => "no operator has taken it up yet: does one run (`teal run`) for this prefix and Region?".to_owned(),
             None => "waiting for the operator to take it up".to_owned(),

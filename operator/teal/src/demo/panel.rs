@@ -2,37 +2,21 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use crd_schema::Status;
 use crd_schema::application::RuleTarget;
-use crd_schema::record::Stage;
-use crd_schema::status::Split;
 use crd_schema::strategy::Share;
 use emulator::dataplane::load::Statistics;
 
 use super::seen::Tasks;
 use super::summary::{StageTook, grouped};
+use crate::live::draw;
+use crate::live::screen::Screen;
 
-/// Stages of a release that goes well.
-const STAGES: [Stage; 5] = [
-    Stage::ScaleUp,
-    Stage::Validate,
-    Stage::Shift,
-    Stage::Bake,
-    Stage::CleanUp,
-];
 /// Rates are taken over this long.
 const RATE_OVER: Duration = Duration::from_secs(1);
-/// Cells of the traffic bar.
-const BAR: usize = 30;
-/// Hides the cursor, and cuts long lines off instead of breaking them.
-const BEGIN: &str = "\x1b[?25l\x1b[?7l";
-/// The same the other way round.
-const END: &str = "\x1b[?25h\x1b[?7h";
-
 /// Everything that is shown at one moment.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
@@ -59,7 +43,7 @@ pub(crate) enum Panel {
     /// Drawn again in place.
     Terminal {
         title: String,
-        lines: usize,
+        screen: Screen,
         rates: Rates,
     },
     /// A line for each change, to standard output or, with `--json`, to standard error.
@@ -69,17 +53,16 @@ pub(crate) enum Panel {
 impl Panel {
     /// A panel on a terminal, else lines.
     pub(crate) fn open(title: String, json: bool) -> Self {
-        if json || !std::io::stdout().is_terminal() {
-            return Self::Lines {
+        match if json { None } else { Screen::open() } {
+            None => Self::Lines {
                 told: String::new(),
                 to_stderr: json,
-            };
-        }
-        anstream::print!("{BEGIN}");
-        Self::Terminal {
-            title,
-            lines: 0,
-            rates: Rates::default(),
+            },
+            Some(screen) => Self::Terminal {
+                title,
+                screen,
+                rates: Rates::default(),
+            },
         }
     }
 
@@ -88,20 +71,12 @@ impl Panel {
         match self {
             Self::Terminal {
                 title,
-                lines,
+                screen,
                 rates,
             } => {
                 rates.note(frame.load);
-                let text = panel(title, frame, rates);
-                let up = if *lines > 0 {
-                    format!("\x1b[{lines}F")
-                } else {
-                    String::new()
-                };
-                *lines = text.lines().count();
-                let cleared = text.replace('\n', "\x1b[K\n");
-                anstream::print!("{up}{cleared}\x1b[J");
-                let _ = std::io::stdout().flush();
+                let columns = screen.size().columns;
+                screen.draw(&panel(title, frame, rates, columns));
             }
             Self::Lines { told, to_stderr } => {
                 let line = line(frame);
@@ -125,23 +100,6 @@ impl Panel {
             Self::Terminal { .. } => say(false, text),
             Self::Lines { to_stderr, .. } => say(*to_stderr, text),
         }
-    }
-}
-
-impl Drop for Panel {
-    fn drop(&mut self) {
-        match self {
-            Self::Terminal { .. } => restore(),
-            Self::Lines { .. } => {}
-        }
-    }
-}
-
-/// Gives the terminal back as it was; harmless where nothing was changed.
-pub(crate) fn restore() {
-    if std::io::stdout().is_terminal() {
-        anstream::print!("{END}");
-        let _ = std::io::stdout().flush();
     }
 }
 
@@ -188,21 +146,14 @@ fn split(frame: &Frame<'_>, green: Share) -> String {
     format!("{old} {} {new} {green}", green.rest())
 }
 
-fn panel(title: &str, frame: &Frame<'_>, rates: &Rates) -> String {
-    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
-    let [blue, green] = colours();
+fn panel(title: &str, frame: &Frame<'_>, rates: &Rates, columns: usize) -> String {
+    let [blue, green] = draw::colours();
     let [old, new] = frame.versions;
-    let elapsed = frame.elapsed.as_secs();
-    let mut text = format!(
-        "{bold}{title}{bold:#}  {dim}{}:{:02}{dim:#}\n\n",
-        elapsed / 60,
-        elapsed % 60
-    );
-    let mut row = |name: &str, value: String| {
-        let _ = writeln!(text, "  {dim}{name:<9}{dim:#} {value}");
-    };
-    row("stage", stages(frame));
-    row("now", waiting(frame));
+    let mut text = String::new();
+    draw::title(&mut text, title, frame.elapsed.as_secs());
+    stages(&mut text, frame, columns);
+    draw::rows(&mut text, "now", &waiting(frame), columns);
+    let mut row = |name: &str, value: String| draw::row(&mut text, name, &value);
     if let Some(kills) = frame.kills {
         row(
             "operator",
@@ -217,21 +168,25 @@ fn panel(title: &str, frame: &Frame<'_>, rates: &Rates) -> String {
         "traffic",
         format!(
             "asked for   {}",
-            shares.asked.map_or_else(|| "no change".to_owned(), bar)
+            shares
+                .asked
+                .map_or_else(|| "no change".to_owned(), draw::bar)
         ),
     );
     row(
         "",
         format!(
             "read        {}",
-            shares.production.map_or_else(|| "not yet".to_owned(), bar)
+            shares
+                .production
+                .map_or_else(|| "not yet".to_owned(), draw::bar)
         ),
     );
     row(
         "",
         format!(
             "test rule   {}",
-            shares.test.map_or_else(|| "not yet".to_owned(), bar)
+            shares.test.map_or_else(|| "not yet".to_owned(), draw::bar)
         ),
     );
     for (version, colour) in [(old, blue), (new, green)] {
@@ -278,33 +233,18 @@ fn panel(title: &str, frame: &Frame<'_>, rates: &Rates) -> String {
     text
 }
 
-fn stages(frame: &Frame<'_>) -> String {
-    let (done, now, dim) = (
-        Style::new().fg_color(Some(AnsiColor::Green.into())),
-        Style::new().bold(),
-        Style::new().dimmed(),
-    );
-    let took = |stage: Stage| {
-        frame
-            .stages
-            .iter()
-            .position(|took| took.stage == stage.as_str())
-    };
-    let shown = STAGES.iter().copied().chain(
-        [Stage::RollBack]
-            .into_iter()
-            .filter(|stage| took(*stage).is_some()),
-    );
-    let shown = shown.map(
-        |stage| match took(stage).map(|at| (at, frame.stages.get(at))) {
-            Some((at, Some(took))) if at + 1 < frame.stages.len() || frame.over => {
-                format!("{done}✓ {} {:.1} s{done:#}", took.stage, took.seconds)
-            }
-            Some((_, Some(took))) => format!("{now}▶ {} {:.0} s{now:#}", took.stage, took.seconds),
-            Some((_, None)) | None => format!("{dim}{}{dim:#}", stage.as_str()),
-        },
-    );
-    shown.collect::<Vec<_>>().join("  ")
+fn stages(text: &mut String, frame: &Frame<'_>, columns: usize) {
+    let is_done = |index: usize| index + 1 < frame.stages.len() || frame.over;
+    let took = frame.stages.iter().enumerate().map(|(index, took)| {
+        let seconds = took.seconds;
+        let seconds = if is_done(index) {
+            format!("{seconds:.1} s")
+        } else {
+            format!("{seconds:.0} s")
+        };
+        (took.stage, seconds)
+    });
+    draw::stages(text, &took.collect::<Vec<_>>(), frame.over, columns);
 }
 
 fn waiting(frame: &Frame<'_>) -> String {
@@ -322,7 +262,7 @@ fn waiting(frame: &Frame<'_>) -> String {
     }
 }
 
-/// The new version's share. Once the old one is gone, "blue" in the status is what serves.
+/// The new version's share.
 #[derive(Debug, Default)]
 struct Shares {
     asked: Option<Share>,
@@ -335,12 +275,7 @@ impl Shares {
         let Some(status) = frame.status else {
             return Self::default();
         };
-        let serves = status
-            .serving
-            .as_ref()
-            .is_some_and(|serving| serving.version == frame.versions[1]);
-        let new_is_blue = status.rollout.is_none() && serves;
-        let new = |split: Split| if new_is_blue { split.blue } else { split.green };
+        let new = draw::part_of(status, frame.versions[1]);
         let read = |rule: Option<&RuleTarget>| {
             let arn = match rule? {
                 RuleTarget::Listener(arn) => arn.as_str(),
@@ -352,27 +287,15 @@ impl Shares {
                 .iter()
                 .find(|read| read.rule.starts_with(arn))?
                 .weights
-                .map(new)
+                .map(&new)
         };
         let [production, test] = frame.rules;
         Self {
-            asked: status.weights.asked.map(new),
+            asked: status.weights.asked.map(&new),
             production: read(production),
             test: read(test),
         }
     }
-}
-
-fn bar(green: Share) -> String {
-    let [blue_style, green_style] = colours();
-    let whole = u32::try_from(BAR).unwrap_or_default();
-    let filled = usize::try_from(green.get() * whole / Share::ALL.get()).unwrap_or_default();
-    let (old, new) = ("━".repeat(BAR - filled), "━".repeat(filled));
-    let blue = green.rest().to_string();
-    format!(
-        "{blue_style}{blue:>5} {old}{blue_style:#}{green_style}{new} {:>5}{green_style:#}",
-        green.to_string()
-    )
 }
 
 fn describe(tasks: &Tasks) -> String {
@@ -381,10 +304,6 @@ fn describe(tasks: &Tasks) -> String {
         "{} of {} run, {} healthy{draining}",
         tasks.running, tasks.desired, tasks.healthy
     )
-}
-
-fn colours() -> [Style; 2] {
-    [AnsiColor::Blue, AnsiColor::Green].map(|colour| Style::new().fg_color(Some(colour.into())))
 }
 
 /// Answers a second, by version.

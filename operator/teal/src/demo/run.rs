@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::host::{Host, Place};
-use super::panel::{self, Frame, Panel};
+use super::panel::{Frame, Panel};
 use super::seen::{self, Timeline};
 use super::summary::{Answers, Summary};
 use crate::cli::{self, Global};
 use crate::emulate::Local;
 use crate::failure::{Exit, Failure};
+use crate::live::screen;
 use crate::output::Style;
 use crate::signals;
 use crate::stage::{self, Ports};
@@ -54,7 +55,7 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Demo) -> Result<(), Fa
     } else {
         PACE
     } * arguments.speed;
-    let stop = signals::stop("", panel::restore);
+    let stop = signals::stop("", screen::restore);
     let settings = Settings {
         tasks: TaskMode::Real,
         ..Settings::default()

@@ -9,13 +9,15 @@ use std::time::Duration;
 use aws::Parameters;
 use aws::error::Kind;
 use aws::names::Leaf;
-use crd_schema::{ApplicationName, Status};
+use crd_schema::{Application, ApplicationName, Status};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::{self, Global};
 use crate::connect::{Aws, name};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
+use crate::live::rollout::Live;
+use crate::live::screen::{self, Screen};
 use crate::output::Style;
 use crate::signals;
 
@@ -50,20 +52,107 @@ pub(crate) async fn status(
         );
         return Ok(());
     }
-    let stop = signals::stop("", || {});
-    let mut before = Vec::new();
-    while !stop.is_cancelled() {
-        let now = look(&aws, &parameters, one.as_ref()).await?;
-        if now != before {
-            print(&now, one.is_some(), style);
-            before = now;
-        }
+    let stop = signals::stop("", screen::restore);
+    let mut seen = look(&aws, &parameters, one.as_ref()).await?;
+    let mut watch = Watch::open(&parameters, one.as_ref(), style).await;
+    let mut note = None;
+    loop {
+        watch.show(&seen, note.as_deref());
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(POLL) => {}
         }
+        // What was seen once is looked for again: a watch outlasts a bad minute.
+        let look = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            look = look(&aws, &parameters, one.as_ref()) => look,
+        };
+        match look {
+            Ok(now) => (seen, note) = (now, None),
+            Err(failure) if matches!(failure.exit, Exit::Refused | Exit::TimedOut) => {
+                note = Some(failure.to_string());
+            }
+            Err(failure) => return Err(failure),
+        }
     }
-    Ok(())
+}
+
+/// Where changes are shown.
+enum Watch {
+    /// One application, drawn again in place.
+    One(Box<Live>),
+    /// All of them, drawn again in place.
+    All { screen: Screen, wide: bool },
+    /// Printed again when something changed.
+    Lines {
+        one: bool,
+        style: Style,
+        before: (Vec<Shown>, Option<String>),
+    },
+}
+
+impl Watch {
+    async fn open(parameters: &Parameters, one: Option<&ApplicationName>, style: Style) -> Self {
+        let drawn = match (one, style) {
+            (Some(name), Style::Text { .. }) => {
+                let spec = spec(parameters, name, style).await;
+                Live::open(style, format!("teal status {name}"), name, spec)
+                    .map(|live| Self::One(Box::new(live)))
+            }
+            (None, Style::Text { wide }) => Screen::open().map(|screen| Self::All { screen, wide }),
+            (_, Style::Json | Style::Yaml) => None,
+        };
+        drawn.unwrap_or_else(|| Self::Lines {
+            one: one.is_some(),
+            style,
+            before: (Vec::new(), None),
+        })
+    }
+
+    /// Shows what was seen last, and why there is nothing newer.
+    fn show(&mut self, seen: &[Shown], note: Option<&str>) {
+        match self {
+            Self::One(live) => {
+                let shown = seen.first();
+                let status = shown.and_then(|shown| shown.status.as_ref());
+                live.show(
+                    status,
+                    note.or(shown.and_then(|shown| shown.note.as_deref())),
+                );
+            }
+            Self::All { screen, wide } => {
+                let note = note.map(|note| format!("\n{note}")).unwrap_or_default();
+                screen.draw(&format!("{}{note}", text::list(seen, *wide)));
+            }
+            Self::Lines { one, style, before } => {
+                let note = note.map(str::to_owned);
+                if before.1 != note
+                    && let Some(error) = &note
+                {
+                    tracing::warn!(%error, "nothing new could be read");
+                }
+                if before.0 != seen {
+                    print(seen, *one, *style);
+                }
+                *before = (seen.to_vec(), note);
+            }
+        }
+    }
+}
+
+/// The application's spec, for whoever may read it; nobody needs to where nothing is drawn.
+pub(crate) async fn spec(
+    parameters: &Parameters,
+    application: &ApplicationName,
+    style: Style,
+) -> Option<Application> {
+    match style {
+        Style::Text { .. } => {
+            let spec = parameters.get(application, Leaf::Spec).await.ok()??;
+            crd_schema::spec::load(&spec.text, "spec").ok()
+        }
+        Style::Json | Style::Yaml => None,
+    }
 }
 
 async fn look(

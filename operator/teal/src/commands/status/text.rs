@@ -247,7 +247,8 @@ fn step(step: &StepStatus) -> String {
     )
 }
 
-fn history(ended: &Ended, now: Timestamp) -> String {
+/// A release that ended.
+pub(crate) fn history(ended: &Ended, now: Timestamp) -> String {
     let took = ended.ended.duration_since(ended.began).unsigned_abs();
     format!(
         "{} {:?} after {}, {} ago",
@@ -258,7 +259,8 @@ fn history(ended: &Ended, now: Timestamp) -> String {
     )
 }
 
-fn count(tasks: &Tasks) -> String {
+/// How tasks fare.
+pub(crate) fn count(tasks: &Tasks) -> String {
     format!(
         "{} of {} tasks run, {} healthy",
         tasks.running, tasks.desired, tasks.healthy
@@ -273,7 +275,7 @@ fn split(split: Option<Split>) -> String {
 }
 
 /// The part of an ARN that names the resource.
-fn resource(arn: &str) -> &str {
+pub(crate) fn resource(arn: &str) -> &str {
     arn.rsplit_once(':').map_or(arn, |(_, resource)| resource)
 }
 
@@ -289,7 +291,8 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-fn clock(at: Timestamp) -> String {
+/// An instant.
+pub(crate) fn clock(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
