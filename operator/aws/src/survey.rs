@@ -42,6 +42,8 @@ pub struct Group {
 pub struct Place {
     /// As an Application names it.
     pub target: RuleTarget,
+    /// Where it belongs.
+    pub listener: ListenerArn,
     /// The rule's ARN; a default action has one too.
     pub rule: String,
     /// For people: `HTTP:8080, default action`, `HTTPS:443, rule 10: path-pattern /blog/*`.
@@ -121,6 +123,14 @@ impl Survey {
         })
     }
 
+    /// The ARN of a target group of this name.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not exist (`NotFound`).
+    pub async fn group_named(&self, name: &str) -> Result<TargetGroupArn, Error> {
+        groups::named(&self.clients, name).await
+    }
+
     /// The places of a load balancer that name one of the groups, by port and in the order in which ELB looks at them.
     ///
     /// # Errors
@@ -155,6 +165,7 @@ impl Survey {
                     } else {
                         RuleTarget::Rule(RuleArn::new(own))
                     },
+                    listener: ListenerArn::new(arn),
                     rule: own.to_owned(),
                     label: label(&listener, &rule),
                     action: balancers::action(rule.actions(), groups),

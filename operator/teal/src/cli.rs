@@ -223,8 +223,8 @@ pub(crate) struct Init {
     /// The ECS service
     #[arg(long, requires = "cluster", required_unless_present = "from_appspec")]
     pub(crate) service: Option<String>,
-    /// Instead: CodeDeploy's appspec for Amazon ECS, YAML or JSON, `-` for standard input; no AWS is asked
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["cluster", "service"])]
+    /// Instead or beside: CodeDeploy's appspec for Amazon ECS, YAML or JSON, `-` for standard input; alone it asks no AWS
+    #[arg(long, value_name = "FILE")]
     pub(crate) from_appspec: Option<PathBuf>,
     /// With --from-appspec: what `aws deploy get-deployment-group` printed
     #[arg(long, value_name = "JSON", requires = "from_appspec")]
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn help_says_what_there_is() {
         insta::assert_snapshot!("help", Cli::command().render_help());
-        for command in ["run", "release", "status", "demo", "emulator"] {
+        for command in ["run", "init", "release", "status", "demo", "emulator"] {
             let mut whole = Cli::command();
             whole.build();
             let command = whole.find_subcommand_mut(command).unwrap();

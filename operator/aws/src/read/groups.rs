@@ -132,6 +132,22 @@ pub(crate) async fn one(clients: &Clients, arn: &TargetGroupArn) -> Result<Targe
     pick(arn, &call(clients, std::slice::from_ref(arn)).await).1
 }
 
+/// The group of a name, which is unique in an account and Region.
+pub(crate) async fn named(clients: &Clients, name: &str) -> Result<TargetGroupArn, Error> {
+    let send = clients.elb.describe_target_groups().names(name).send();
+    let answer = clients.call(Class::ElbAny, GROUPS, name, send).await?;
+    let group = answer.target_groups().first();
+    let arn = group.and_then(TargetGroup::target_group_arn);
+    arn.map(TargetGroupArn::new).ok_or_else(|| {
+        Error::own(
+            Kind::NotFound,
+            GROUPS,
+            name,
+            "AWS's answer does not have it",
+        )
+    })
+}
+
 /// The load balancer that a group belongs to, read now; the outer `None`: there is no such group.
 pub(crate) async fn load_balancer(
     clients: &Clients,

@@ -52,10 +52,13 @@ impl Screen {
         }
     }
 
-    /// Takes the place of what was drawn before. What does not fit is left out at the end.
+    /// Takes the place of what was drawn before. What does not fit is left out at the end, and the last line says so.
     pub(crate) fn draw(&mut self, text: &str) {
         let room = self.size().rows.saturating_sub(1).max(1);
-        let kept: Vec<&str> = text.lines().take(room).collect();
+        let more = text.lines().count().saturating_sub(room);
+        let more = (more > 0).then(|| format!("and {} lines more", more + 1));
+        let room = room - usize::from(more.is_some());
+        let kept: Vec<&str> = text.lines().take(room).chain(more.as_deref()).collect();
         let drawn = redraw(self.lines, &kept, self.colours);
         self.lines = kept.len();
         put(&drawn);

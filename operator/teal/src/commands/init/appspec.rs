@@ -122,61 +122,82 @@ impl Hook {
     }
 }
 
-/// Reads both, and drafts.
-pub(super) fn draft(
-    application: &ApplicationName,
-    appspec: &Source,
-    group: Option<&Source>,
-) -> Result<Draft, Failure> {
-    let read: AppSpec = appspec.parse()?;
-    let group = group.map(DeploymentGroup::read).transpose()?;
-    let properties = properties(&read, appspec)?;
-    let info = &properties.load_balancer_info;
-    let port = port(info, appspec)?;
-    let head = format!(
-        "From CodeDeploy's {}, by `teal init`. `teal validate` checks it, `teal apply -f` puts it in force.",
-        appspec.name
-    );
-    let mut draft = Draft::new(application.as_str(), &head);
-    draft.remark("CodeDeploy must have stopped releasing before Teal starts: docs/coming-from.md.");
-    let group = group.unwrap_or_default();
-    cluster(&mut draft, application, &group);
-    template(&mut draft, properties);
-    traffic(&mut draft, &info.container_name, port, &group);
-    group.strategy(&mut draft);
-    let gates = group.gates();
-    let hooks: Vec<(&Hook, &String)> = read.hooks.iter().flatten().collect();
-    if !gates.is_empty() || !hooks.is_empty() {
-        draft.set("gates", gates.into());
+/// Everything that CodeDeploy was told.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The appspec, as messages name it.
+    source: String,
+    properties: Properties,
+    port: u16,
+    hooks: Vec<(Hook, String)>,
+    pub(super) group: DeploymentGroup,
+}
+
+impl Told {
+    /// Reads both.
+    pub(super) fn read(appspec: &Source, group: Option<&Source>) -> Result<Self, Failure> {
+        let read: AppSpec = appspec.parse()?;
+        let group = group.map(DeploymentGroup::read).transpose()?;
+        let hooks = read.hooks.into_iter().flatten().collect();
+        let properties = properties(read.resources, appspec)?;
+        Ok(Self {
+            source: appspec.name.clone(),
+            port: port(&properties.load_balancer_info, appspec)?,
+            properties,
+            hooks,
+            group: group.unwrap_or_default(),
+        })
     }
-    for (hook, function) in hooks {
-        draft.todo(
-            "/spec/gates",
-            format!(
-                "{} calls {function}; write that test as a gate with `before: {}` (docs/decisions/gates.md)",
-                hook.name(),
-                hook.before()
-            ),
+
+    /// The Application as far as these two know it.
+    pub(super) fn draft(&self, application: &ApplicationName) -> Draft {
+        let head = format!(
+            "From CodeDeploy's {}, by `teal init`. `teal validate` checks it, `teal apply -f` puts it in force.",
+            self.source
         );
+        let mut draft = Draft::new(application.as_str(), &head);
+        draft.remark(
+            "CodeDeploy must have stopped releasing before Teal starts: docs/coming-from.md.",
+        );
+        cluster(&mut draft, &self.group);
+        template(&mut draft, &self.properties);
+        let container = &self.properties.load_balancer_info.container_name;
+        traffic(&mut draft, container, self.port, &self.group);
+        self.way(&mut draft);
+        draft
     }
-    group.times(&mut draft);
-    group.on_failure(&mut draft);
-    Ok(draft)
+
+    /// How a release goes: strategy, tests, times, failure.
+    pub(super) fn way(&self, draft: &mut Draft) {
+        self.group.strategy(draft);
+        let gates = self.group.gates();
+        if !gates.is_empty() || !self.hooks.is_empty() {
+            draft.set("gates", gates.into());
+        }
+        for (hook, function) in &self.hooks {
+            let (name, before) = (hook.name(), hook.before());
+            draft.todo(
+                "/spec/gates",
+                format!("{name} calls {function}; write that test as a gate with `before: {before}` (docs/decisions/gates.md)"),
+            );
+        }
+        self.group.times(draft);
+        self.group.on_failure(draft);
+    }
 }
 
 /// The one service.
-fn properties<'a>(read: &'a AppSpec, source: &Source) -> Result<&'a Properties, Failure> {
-    let mut all = read.resources.value.iter().flat_map(BTreeMap::values);
+fn properties(
+    resources: Spanned<Vec<BTreeMap<String, Resource>>>,
+    source: &Source,
+) -> Result<Properties, Failure> {
+    let place = resources.referenced;
+    let count = resources.value.iter().map(BTreeMap::len).sum::<usize>();
+    let mut all = resources.value.into_iter().flat_map(BTreeMap::into_values);
     let (Some(only), None) = (all.next(), all.next()) else {
-        let count = read
-            .resources
-            .value
-            .iter()
-            .map(BTreeMap::len)
-            .sum::<usize>();
         let message =
             format!("{count} resources, and an appspec for Amazon ECS has one, its TargetService");
-        return Err(source.wrong(read.resources.referenced, &message));
+        return Err(source.wrong(place, &message));
     };
     if only.r#type.value != "AWS::ECS::Service" {
         let message = format!(
@@ -185,7 +206,7 @@ fn properties<'a>(read: &'a AppSpec, source: &Source) -> Result<&'a Properties, 
         );
         return Err(source.wrong(only.r#type.referenced, &message));
     }
-    Ok(&only.properties)
+    Ok(only.properties)
 }
 
 /// The container's port; a template may have it in quotes.
@@ -201,19 +222,22 @@ fn port(info: &LoadBalancerInfo, source: &Source) -> Result<u16, Failure> {
     })
 }
 
-fn cluster(draft: &mut Draft, application: &ApplicationName, group: &DeploymentGroup) {
+fn cluster(draft: &mut Draft, group: &DeploymentGroup) {
     let service = group.service();
     draft.set(
         "cluster",
         json!(service.map(|service| &service.cluster_name)),
     );
-    match service {
-        None => draft.todo("/spec/cluster", "the ECS cluster of the service"),
-        Some(service) => draft.remark(format!(
-            "`teal init {application} --cluster {} --service {}` knows what CodeDeploy was not told: image, count, rules.",
-            service.cluster_name, service.service_name
-        )),
-    }
+    let [cluster, name] = match service {
+        None => {
+            draft.todo("/spec/cluster", "the ECS cluster of the service");
+            ["C", "S"]
+        }
+        Some(service) => [&service.cluster_name, &service.service_name].map(String::as_str),
+    };
+    draft.remark(format!(
+        "With `--cluster {cluster} --service {name}` too, AWS is asked for what CodeDeploy was not told: image, count, rules, ARNs."
+    ));
 }
 
 fn template(draft: &mut Draft, properties: &Properties) {
@@ -379,8 +403,8 @@ mod tests {
         let group = group.map(|text| source("group.json", text));
         let appspec = source("appspec.yaml", appspec);
         let name = ApplicationName::new("blog");
-        let mut draft =
-            draft(&name, &appspec, group.as_ref()).map_err(|failure| failure.to_string())?;
+        let told = Told::read(&appspec, group.as_ref()).map_err(|failure| failure.to_string())?;
+        let mut draft = told.draft(&name);
         Ok((draft.finish(), draft.open().to_vec()))
     }
 

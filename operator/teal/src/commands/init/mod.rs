@@ -20,6 +20,7 @@ mod tests;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use appspec::Told;
 use aws::Survey;
 use serde_json::json;
 use source::Source;
@@ -36,20 +37,13 @@ pub(crate) async fn init(
     style: Style,
 ) -> Result<(), Failure> {
     let application = name(&arguments.application)?;
-    let mut draft = match (
-        &arguments.cluster,
-        &arguments.service,
-        &arguments.from_appspec,
-    ) {
-        (Some(cluster), Some(service), None) => {
+    let told = told(arguments)?;
+    let mut draft = match (&arguments.cluster, &arguments.service, &told) {
+        (Some(cluster), Some(service), told) => {
             let survey = Survey::new(&Aws::connect(global).await?.connection);
-            service::draft(&survey, &application, cluster, service).await?
+            service::draft(&survey, &application, cluster, service, told.as_ref()).await?
         }
-        (_, _, Some(appspec)) => {
-            let appspec = Source::read(appspec)?;
-            let group = arguments.deployment_group.as_deref().map(Source::read);
-            appspec::draft(&application, &appspec, group.transpose()?.as_ref())?
-        }
+        (_, _, Some(told)) => told.draft(&application),
         (_, _, None) => {
             let message = "name --cluster and --service, or --from-appspec";
             return Err(Failure::new(Exit::Invalid, message));
@@ -76,6 +70,15 @@ pub(crate) async fn init(
             ),
         )),
     }
+}
+
+/// What CodeDeploy was told, where that is given.
+fn told(arguments: &cli::Init) -> Result<Option<Told>, Failure> {
+    let Some(appspec) = &arguments.from_appspec else {
+        return Ok(None);
+    };
+    let group = arguments.deployment_group.as_deref().map(Source::read);
+    Told::read(&Source::read(appspec)?, group.transpose()?.as_ref()).map(Some)
 }
 
 /// Writes a file that was not there.

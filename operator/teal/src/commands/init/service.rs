@@ -11,6 +11,7 @@ use planner::release::{TAG_APPLICATION, TAG_MANAGED_BY};
 use planner::world::Action;
 use serde_json::{Map, Value, json};
 
+use super::appspec::Told;
 use super::draft::Draft;
 use super::members::{self, Described};
 use super::{alarms, images, second_group, strategy};
@@ -27,6 +28,8 @@ pub(super) struct Seen {
     pub(super) service: Map<String, Value>,
     pub(super) binding: Binding,
     pub(super) group: Group,
+    /// The other group of the pair, where it is known.
+    pub(super) other: Option<TargetGroupArn>,
     pub(super) places: Vec<Place>,
     /// `family:revision`.
     pub(super) revision: String,
@@ -39,22 +42,30 @@ pub(super) struct Binding {
     pub(super) group: TargetGroupArn,
     pub(super) container: String,
     pub(super) port: u64,
-    /// Where Amazon ECS moves traffic itself: the other group, and the production and test rule.
-    pub(super) own: Option<(TargetGroupArn, [Option<String>; 2])>,
+    /// Where Amazon ECS moves traffic itself: the other group.
+    pub(super) alternate: Option<TargetGroupArn>,
+    /// The same: the test rule.
+    pub(super) test_rule: Option<String>,
 }
 
-/// Looks, and drafts.
+/// Looks, and drafts. `told` is what CodeDeploy was told of the same service.
 pub(super) async fn draft(
     survey: &Survey,
     application: &ApplicationName,
     cluster: &str,
     name: &str,
+    told: Option<&Told>,
 ) -> Result<Draft, Failure> {
-    let seen = look(survey, cluster, name).await?;
-    Ok(compose(application, &seen))
+    let seen = look(survey, cluster, name, told).await?;
+    Ok(compose(application, &seen, told))
 }
 
-async fn look(survey: &Survey, cluster: &str, name: &str) -> Result<Seen, Failure> {
+async fn look(
+    survey: &Survey,
+    cluster: &str,
+    name: &str,
+    told: Option<&Told>,
+) -> Result<Seen, Failure> {
     let service = survey.service(cluster, name).await.map_err(|error| {
         if error.kind == Kind::NotFound {
             Failure::new(Exit::NotFound, format!("there is no cluster {cluster}"))
@@ -89,8 +100,16 @@ async fn look(survey: &Survey, cluster: &str, name: &str) -> Result<Seen, Failur
     let binding = binding(described, name)?;
     let group = survey.group(&binding.group).await?;
     let balancer = balancer(&group, name)?;
-    let other = binding.own.as_ref().map(|(other, _)| other.clone());
-    let groups = [Some(binding.group.clone()), other];
+    let names = told
+        .map(|told| told.group.group_names())
+        .unwrap_or_default();
+    let other = match (&binding.alternate, names.as_slice()) {
+        (Some(alternate), _) => Some(alternate.clone()),
+        (None, [one, other]) if *one == group.name => Some(survey.group_named(other).await?),
+        (None, [other, one]) if *one == group.name => Some(survey.group_named(other).await?),
+        (None, _) => None,
+    };
+    let groups = [Some(binding.group.clone()), other.clone()];
     let places = survey.places(&balancer, &groups).await?;
     let definition = described.text("taskDefinition").unwrap_or_default();
     let (revision, definition) = survey.definition(definition).await?;
@@ -99,6 +118,7 @@ async fn look(survey: &Survey, cluster: &str, name: &str) -> Result<Seen, Failur
         name: name.to_owned(),
         binding,
         group,
+        other,
         places,
         revision,
         definition,
@@ -149,10 +169,8 @@ pub(super) fn binding(service: Described<'_>, name: &str) -> Result<Binding, Fai
             .unwrap_or_default()
             .to_owned(),
         port: binding["containerPort"].as_u64().unwrap_or_default(),
-        own: text("alternateTargetGroupArn").map(|other| {
-            let rules = ["productionListenerRule", "testListenerRule"].map(text);
-            (TargetGroupArn::new(other), rules)
-        }),
+        alternate: text("alternateTargetGroupArn").map(TargetGroupArn::new),
+        test_rule: text("testListenerRule"),
     })
 }
 
@@ -194,7 +212,7 @@ pub(super) fn balancer(group: &Group, name: &str) -> Result<String, Failure> {
 }
 
 /// The Application that says what was seen.
-pub(super) fn compose(application: &ApplicationName, seen: &Seen) -> Draft {
+pub(super) fn compose(application: &ApplicationName, seen: &Seen, told: Option<&Told>) -> Draft {
     let service = Described(&seen.service);
     let head = format!(
         "From service {} of cluster {}, by `teal init`. `teal validate` checks it, `teal apply -f` puts it in force.",
@@ -211,7 +229,11 @@ pub(super) fn compose(application: &ApplicationName, seen: &Seen) -> Draft {
         draft.set("tags", tags.into());
     }
     template(&mut draft, seen);
-    traffic(&mut draft, seen);
+    traffic(&mut draft, seen, told);
+    if let Some(told) = told {
+        told.way(&mut draft);
+        return draft;
+    }
     let configuration = service.member("deploymentConfiguration");
     let way = configuration.and_then(strategy::of);
     if way.is_none() {
@@ -313,14 +335,14 @@ fn template(draft: &mut Draft, seen: &Seen) {
     }
 }
 
-fn traffic(draft: &mut Draft, seen: &Seen) {
+fn traffic(draft: &mut Draft, seen: &Seen, told: Option<&Told>) {
     let group = &seen.binding.group;
-    let test_rule = seen
-        .binding
-        .own
-        .as_ref()
-        .and_then(|(_, [_, test])| test.as_deref());
-    let is_test = |place: &&Place| test_rule == Some(place.rule.as_str());
+    let test_rule = seen.binding.test_rule.as_deref();
+    let [_, listeners] = told.map(|told| told.group.listeners()).unwrap_or_default();
+    let is_test = |place: &&Place| {
+        let told = listeners.iter().any(|arn| arn == place.listener.as_str());
+        told || test_rule == Some(place.rule.as_str())
+    };
     let (test, production): (Vec<&Place>, Vec<&Place>) = seen.places.iter().partition(is_test);
     let target = |place: &&Place| match &place.target {
         RuleTarget::Listener(arn) => json!({"listener": arn}),
@@ -353,14 +375,14 @@ fn traffic(draft: &mut Draft, seen: &Seen) {
             &at,
             format!("no rule forwards to {name}: name the one that brings users"),
         );
-    } else if production.len() > 1 {
+    } else if production.len() > 1 && test.is_empty() {
         draft.note(&at, "all that name the group; move those that only tests use to `test`, a list beside this one");
     }
 }
 
 /// The other group of the pair; null when a person must say.
 fn second(draft: &mut Draft, seen: &Seen) -> Value {
-    if let Some((other, _)) = &seen.binding.own {
+    if let Some(other) = &seen.other {
         return json!(other);
     }
     let at = format!("{ROUTE}/targetGroups/pair/1");

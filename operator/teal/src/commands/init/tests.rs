@@ -14,9 +14,11 @@ use planner::world::Action;
 use prometheus::Registry;
 use serde_json::{Map, Value, json};
 
+use super::appspec::Told;
 use super::draft::Draft;
 use super::members::Described;
 use super::service::{Binding, Seen, balancer, binding, compose, draft};
+use super::source::Source;
 use crate::emulate::Local;
 use crate::failure::{Exit, Failure};
 
@@ -80,7 +82,14 @@ impl World {
     }
 
     async fn draft(&self, cluster: &str, name: &str) -> Result<Draft, Failure> {
-        draft(&self.survey, &ApplicationName::new("blog"), cluster, name).await
+        draft(
+            &self.survey,
+            &ApplicationName::new("blog"),
+            cluster,
+            name,
+            None,
+        )
+        .await
     }
 
     async fn fails(&self, cluster: &str, name: &str) -> (Exit, String) {
@@ -187,6 +196,65 @@ async fn without_a_second_group_a_person_makes_one() {
     world.local.stop().await;
 }
 
+/// AWS knows what CodeDeploy was not told, and the other way round.
+#[tokio::test]
+async fn beside_an_appspec_nothing_but_its_hooks_is_left() {
+    let world = World::new().await;
+    let [a, b] = world.groups();
+    let balancer = &a["LoadBalancerArns"][0];
+    let listeners = world.call(
+        Service::Elbv2,
+        "DescribeListeners",
+        json!({"LoadBalancerArn": balancer}),
+    );
+    let listener = |port: u16| {
+        let mut all = listeners["Listeners"].as_array().unwrap().iter();
+        all.find(|one| one["Port"] == port).unwrap()["ListenerArn"].clone()
+    };
+    let forward = json!([{"Type": "forward", "TargetGroupArn": b["TargetGroupArn"]}]);
+    for port in [8080, 9080] {
+        let input = json!({"ListenerArn": listener(port), "DefaultActions": forward});
+        world.call(Service::Elbv2, "ModifyListener", input);
+    }
+    world.create("blog", json!({}), &[&b]);
+    let appspec = json!({
+        "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": {
+            "TaskDefinition": "blog:1", "LoadBalancerInfo": {"ContainerName": "web", "ContainerPort": 8080},
+        }}}],
+        "Hooks": [{"AfterInstall": "smoke"}],
+    });
+    let group = json!({"deploymentGroupInfo": {
+        "deploymentConfigName": "CodeDeployDefault.ECSLinear10PercentEvery1Minutes",
+        "ecsServices": [{"clusterName": "prod", "serviceName": "blog"}],
+        "loadBalancerInfo": {"targetGroupPairInfoList": [{
+            "targetGroups": [{"name": "blog-a"}, {"name": "blog-b"}],
+            "prodTrafficRoute": {"listenerArns": [listener(8080)]}, "testTrafficRoute": {"listenerArns": [listener(9080)]},
+        }]},
+        "blueGreenDeploymentConfiguration": {"terminateBlueInstancesOnDeploymentSuccess": {"terminationWaitTimeInMinutes": 5}},
+    }});
+    let source = |value: Value| Source {
+        name: "given".into(),
+        text: value.to_string(),
+    };
+    let told = Told::read(&source(appspec), Some(&source(group))).unwrap();
+    let name = ApplicationName::new("blog");
+    let drafted = draft(&world.survey, &name, "prod", "blog", Some(&told)).await;
+    let mut drafted = drafted.unwrap();
+    let text = drafted.finish();
+    assert_eq!(drafted.open().len(), 1, "{text}");
+    assert!(drafted.open()[0].contains("before: Validate"), "{text}");
+    let application =
+        crd_schema::spec::load(&text, "drafted").unwrap_or_else(|invalid| panic!("{invalid}"));
+    let pair = [&b, &a].map(|group| TargetGroupArn::new(group["TargetGroupArn"].as_str().unwrap()));
+    assert_eq!(application.route.groups, TargetGroups::Pair(pair));
+    let target = |port| RuleTarget::Listener(ListenerArn::new(listener(port).as_str().unwrap()));
+    assert_eq!(application.route.production, [target(8080)]);
+    assert_eq!(application.route.test, [target(9080)]);
+    assert_eq!(application.strategy.steps.len(), 18);
+    assert_eq!(application.bake_time, std::time::Duration::from_secs(300));
+    world.local.stop().await;
+}
+
 #[tokio::test]
 async fn what_cannot_be_released_is_told_with_its_reason() {
     let world = World::new().await;
@@ -287,6 +355,9 @@ fn place(number: u32, action: Action) -> Place {
     );
     Place {
         target: RuleTarget::Rule(RuleArn::new(rule.as_str())),
+        listener: ListenerArn::new(format!(
+            "{REGION}:listener/app/prod/0000000000000003/0000000000000004"
+        )),
         rule,
         label: format!("HTTPS:443, rule {number}: path-pattern /{number}"),
         action,
@@ -300,6 +371,7 @@ fn seen(service: Value, places: Vec<Place>) -> Seen {
         cluster: "prod".into(),
         name: "blog".into(),
         service,
+        other: binding.alternate.clone(),
         binding,
         group: group(),
         places,
@@ -311,7 +383,7 @@ fn seen(service: Value, places: Vec<Place>) -> Seen {
 }
 
 fn composed(seen: &Seen) -> (String, Vec<String>) {
-    let mut draft = compose(&ApplicationName::new("blog"), seen);
+    let mut draft = compose(&ApplicationName::new("blog"), seen, None);
     let text = draft.finish();
     (text, draft.open().to_vec())
 }
@@ -416,7 +488,8 @@ fn a_binding_is_read_whole() {
         group: arn("blog-a"),
         container: "web".into(),
         port: 8080,
-        own: None,
+        alternate: None,
+        test_rule: None,
     };
     assert_eq!(binding(Described(&service), "blog").unwrap(), expected);
 }
