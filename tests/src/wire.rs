@@ -196,16 +196,21 @@ impl Wire {
     }
 }
 
-/// The same answer without the token that leads to another page.
+/// The same answer without the token that leads to another page. Names keep their length: in CBOR that counts.
 fn first_page(body: &Bytes) -> Bytes {
     let text = String::from_utf8_lossy(body);
-    match (text.find("<NextMarker>"), text.find("</NextMarker>")) {
-        (Some(from), Some(to)) => (text[..from].to_owned() + &text[to + 13..]).into(),
-        _ => text
-            .replace("\"nextToken\"", "\"seen\"")
-            .replace("\"NextToken\"", "\"Seen\"")
-            .into(),
+    if let (Some(from), Some(to)) = (text.find("<NextMarker>"), text.find("</NextMarker>")) {
+        return (text[..from].to_owned() + &text[to + 13..]).into();
     }
+    let mut body = body.to_vec();
+    for at in 0..body.len() {
+        if let Some(name) = body.get_mut(at..at + 9)
+            && name.eq_ignore_ascii_case(b"NextToken")
+        {
+            name[..4].copy_from_slice(b"seen");
+        }
+    }
+    body.into()
 }
 
 /// Over the head, every header but the signature, and the body. The SDK writes a DynamoDB item's members in any order,

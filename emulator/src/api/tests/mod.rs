@@ -4,6 +4,7 @@ mod actions;
 mod alarms;
 mod creation;
 mod health;
+mod metric_data;
 mod metrics;
 mod real;
 mod release;
