@@ -518,6 +518,17 @@ mod tests {
         }
         let group = drafted(&appspec, Some("{\"deploymentConfigName\": [1]}")).unwrap_err();
         assert!(group.contains("group.json:1:"), "{group}");
+        let lambda = "{\"deploymentGroupInfo\":\n {\"computePlatform\": \"Lambda\"}}";
+        let group = drafted(&appspec, Some(lambda)).unwrap_err();
+        assert!(
+            group.contains("group.json:2:22: a deployment group for Lambda"),
+            "{group}"
+        );
+        let bare = drafted(&appspec, Some("{\"computePlatform\": \"Server\"}")).unwrap_err();
+        assert!(
+            bare.contains("group.json:1:21: a deployment group for Server"),
+            "{bare}"
+        );
         let group = drafted(&appspec, Some(&appspec)).unwrap_err();
         assert!(group.contains("group.json: "), "{group}");
     }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use serde_saphyr::Spanned;
 
 use super::alarms;
 use super::draft::Draft;
@@ -18,20 +19,19 @@ const PRESETS: [&str; 5] = [
     "CodeDeployDefault.ECSLinear10PercentEvery3Minutes",
 ];
 
-/// The answer of `get-deployment-group`, or what was given to `create-deployment-group`.
+/// The answer of `get-deployment-group`. What was given to `create-deployment-group` has the same members, bare.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
     #[serde(default)]
     deployment_group_info: Option<DeploymentGroup>,
-    #[serde(flatten)]
-    given: DeploymentGroup,
 }
 
 /// What of it matters. All members may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct DeploymentGroup {
+    compute_platform: Option<Spanned<String>>,
     deployment_config_name: Option<String>,
     ecs_services: Vec<EcsService>,
     load_balancer_info: Option<LoadBalancers>,
@@ -108,7 +108,18 @@ struct Enabled {
 impl DeploymentGroup {
     pub(super) fn read(source: &Source) -> Result<Self, Failure> {
         let answer: Answer = source.parse()?;
-        let group = answer.deployment_group_info.unwrap_or(answer.given);
+        let group = match answer.deployment_group_info {
+            Some(group) => group,
+            None => source.parse()?,
+        };
+        if let Some(platform) = group
+            .compute_platform
+            .as_ref()
+            .filter(|one| one.value != "ECS")
+        {
+            let message = format!("a deployment group for {}, not for ECS", platform.value);
+            return Err(source.wrong(platform.referenced, &message));
+        }
         if group.says_nothing() {
             let message =
                 "no deployment group: write here what `aws deploy get-deployment-group` prints";
