@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +58,7 @@ pub fn put(
     visible_at: Millis,
     datum: &Datum,
 ) {
-    let series = cloudwatch
-        .metrics
+    let series = Arc::make_mut(&mut cloudwatch.metrics)
         .entry(key(metric, unit))
         .or_insert_with(|| Series {
             metric: metric.clone(),
@@ -81,7 +81,14 @@ pub fn put(
 pub fn expire(world: &mut World) {
     let kept = KEPT_MINUTES * super::minute_ms(&world.settings);
     let horizon = super::unix_ms(world).saturating_sub(kept);
-    world.cloudwatch.metrics.retain(|_, series| {
+    let is_old = |series: &Series| {
+        let oldest = series.data.first_key_value();
+        oldest.is_some_and(|(start, _)| *start < horizon)
+    };
+    if !world.cloudwatch.metrics.values().any(is_old) {
+        return;
+    }
+    Arc::make_mut(&mut world.cloudwatch.metrics).retain(|_, series| {
         while series
             .data
             .first_key_value()

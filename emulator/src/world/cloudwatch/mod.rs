@@ -9,6 +9,7 @@ pub mod reason;
 pub mod statistic;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +27,8 @@ pub const KEPT_MINUTES: u64 = 360;
 pub struct CloudWatch {
     /// Metric alarms by name.
     pub alarms: BTreeMap<String, Alarm>,
-    /// Metrics by [`metric::key`].
-    pub metrics: BTreeMap<String, Series>,
+    /// Metrics by the text of their name. Worlds that are remembered share them until the next minute.
+    pub metrics: Arc<BTreeMap<String, Series>>,
 }
 
 /// Unix time in milliseconds of the emulated clock.
