@@ -4,7 +4,7 @@
 //!
 //! - [`world`]: pure state and rules in time; no sockets, no clock, no randomness of its own.
 //! - [`api`]: one file a service: which operations exist and what each does to the world.
-//! - [`protocol`]: the wire: AWS JSON and Query/XML, driven by the official service models.
+//! - [`protocol`]: the wire: AWS JSON, Query/XML and CBOR, driven by the official service models.
 //! - [`faults`]: throttling, errors before and after effect, read lag.
 //! - [`emulator`]: the handle that holds them together: world, clock, faults.
 //! - [`server`], [`admin`]: AWS's API and the emulator's own on one port; [`seed`]: the stage, set from a file.

@@ -1,6 +1,6 @@
 //! Application Auto Scaling: scalable targets and their policies, as they were registered.
 //!
-//! Policies are kept and described; nothing scales by them, as there are no metrics to scale by.
+//! Policies are kept and described; nothing scales by them.
 
 use std::collections::BTreeMap;
 

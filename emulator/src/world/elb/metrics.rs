@@ -68,25 +68,16 @@ pub fn count(
     answer: Answer,
 ) {
     let start = this_minute(world);
-    let behind = |open: &Open| {
-        let open = open.balancers.get(load_balancer_arn);
-        open.is_some_and(|balancer| balancer.start != start)
-    };
-    if behind(&world.elb.open) {
+    let open = world.elb.open.balancers.get(load_balancer_arn);
+    if open.is_some_and(|balancer| balancer.start != start) {
         publish(world);
     }
-    let balancer = match world.elb.open.balancers.get_mut(load_balancer_arn) {
-        Some(balancer) => balancer,
-        None => {
-            let balancers = &mut world.elb.open.balancers;
-            balancers
-                .entry(load_balancer_arn.to_owned())
-                .or_insert_with(|| Balancer {
-                    start,
-                    ..Balancer::default()
-                })
-        }
-    };
+    let balancers = &mut world.elb.open.balancers;
+    let balancer = balancers.entry(load_balancer_arn.to_owned());
+    let balancer = balancer.or_insert_with(|| Balancer {
+        start,
+        ..Balancer::default()
+    });
     match answer {
         Answer::NoTarget => balancer.errors += 1,
         Answer::NoAnswer => {
@@ -117,9 +108,6 @@ pub fn count(
 
 impl Balancer {
     fn group(&mut self, arn: &str) -> &mut Counts {
-        if !self.groups.contains_key(arn) {
-            self.groups.insert(arn.to_owned(), Counts::default());
-        }
         self.groups.entry(arn.to_owned()).or_default()
     }
 }
