@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::analysis::{Alarms, Analyses};
 use crate::gate::Gates;
 use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
 use crate::strategy::Strategy;
@@ -28,6 +29,10 @@ pub struct Application {
     pub strategy: Strategy,
     /// Tests that a release must pass.
     pub gates: Gates,
+    /// Alarms that must be quiet.
+    pub alarms: Option<Alarms>,
+    /// Metrics that are measured while green has traffic.
+    pub analyses: Analyses,
     /// How long green serves everything before blue is removed.
     pub bake_time: Duration,
     /// Waits while blue is removed.

@@ -45,6 +45,11 @@ text_newtype!(
     GateName
 );
 text_newtype!(
+    /// An analysis's name: `[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?`.
+    #[schemars(extend("format" = "gate-name", "pattern" = r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"))]
+    AnalysisName
+);
+text_newtype!(
     /// ARN of an ELBv2 target group.
     #[schemars(extend("format" = "target-group-arn", "pattern" = r"^arn:[a-z0-9-]+:elasticloadbalancing:[a-z0-9-]+:[0-9]{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-z]+$"))]
     TargetGroupArn

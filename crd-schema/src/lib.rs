@@ -3,6 +3,7 @@
 //! - [`spec`]: the Application as people write it: reading, checking, explaining what is wrong, JSON Schema.
 //! - [`application`]: the Application after validation: what the rest of the house works with.
 //! - [`gate`]: tests that a release must pass.
+//! - [`analysis`]: what is watched while a release is on its way.
 //! - [`strategy`]: how traffic moves, as steps.
 //! - [`desired`]: the version that a release pipeline wishes for.
 //! - [`intent`]: what a person asks of a rollout.
@@ -13,6 +14,7 @@
 //! This room knows documents: no AWS client, no clock, no decision. Everything that is read is somebody else's data:
 //! it is bounded, read totally, and ends in a value or an error.
 
+pub mod analysis;
 pub mod application;
 pub mod desired;
 pub mod gate;
@@ -27,6 +29,6 @@ mod text;
 
 pub use application::Application;
 pub use desired::{Desired, DesiredError};
-pub use identity::{ApplicationName, GateName, ListenerArn, RuleArn, TargetGroupArn};
+pub use identity::{AnalysisName, ApplicationName, GateName, ListenerArn, RuleArn, TargetGroupArn};
 pub use record::Record;
 pub use status::Status;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use crate::identity::GateName;
+use crate::identity::{AnalysisName, GateName};
 
 /// The way from the first weight to the last, which is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Step {
     Pause(Option<Duration>),
     /// This gate must pass.
     Gate(GateName),
+    /// This analysis must have gone well.
+    Analysis(AnalysisName),
 }
 
 /// A share of requests in tenths of a percent, 0 to 1000. AWS's weights go to 999 each
@@ -90,7 +92,7 @@ impl Strategy {
         so_far
             .filter_map(|step| match step {
                 Step::SetWeight(share) => Some(*share),
-                Step::Pause(_) | Step::Gate(_) => None,
+                Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => None,
             })
             .next()
             .unwrap_or_default()
@@ -103,7 +105,7 @@ impl Strategy {
         }
         let reached = |step: &Step| match step {
             Step::SetWeight(share) => *share <= live,
-            Step::Pause(_) | Step::Gate(_) => false,
+            Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => false,
         };
         self.steps.iter().rposition(reached).unwrap_or(0)
     }
@@ -206,6 +208,7 @@ impl fmt::Display for Step {
             }
             Self::Pause(None) => f.write_str("pause until promoted"),
             Self::Gate(name) => write!(f, "gate {name}"),
+            Self::Analysis(name) => write!(f, "analysis {name}"),
         }
     }
 }

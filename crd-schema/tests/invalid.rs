@@ -269,7 +269,7 @@ fn steps() {
         (
             "steps that are not there yet",
             &strategy(
-                "{canary: {steps: [{gate: smoke}, {analysis: {}}, {setScale: 1}, {setWeigth: 10}]}}",
+                "{canary: {steps: [{gate: Smoke}, {analysis: {}}, {setScale: 1}, {setWeigth: 10}]}}",
             ),
         ),
         (
@@ -355,11 +355,8 @@ fn refused_by_name() {
         ("no strategy", &[(strategy, "{}")]),
         ("a strategy as text", &[(strategy, "blueGreen")]),
         (
-            "alarms, analysis, a schedule",
-            &[(
-                "  drift: heal",
-                "  alarms: {names: [blog-5xx]}\n  analysis: []\n  schedule: never\n  drift: heal",
-            )],
+            "a schedule",
+            &[("  drift: heal", "  schedule: never\n  drift: heal")],
         ),
         (
             "another region or role",
@@ -491,6 +488,74 @@ fn long_lines_are_cut_around_the_caret() {
     let json: serde_json::Value =
         serde_saphyr::from_str(&edited(&[("port: 8080", "port: http")])).unwrap();
     insta::assert_snapshot!(refused(&json.to_string()));
+}
+
+#[test]
+fn alarms_and_analyses() {
+    let spec = |text: &'static str| [("  drift: heal", text)];
+    let step = |step: &'static str| [("{blueGreen: {}}", step)];
+    let gallery = gallery(&[
+        (
+            "alarms",
+            &spec("  alarms: {names: ['', blog-5xx], onAlreadyInAlarm: panic}"),
+        ),
+        ("no alarms", &spec("  alarms: {names: []}")),
+        (
+            "none and two",
+            &spec(
+                "  analysis: {one: {}, two: {latency: {atMost: 500ms}, successRate: {atLeast: 99}}}",
+            ),
+        ),
+        (
+            "a query without a condition",
+            &spec(
+                "  analysis: {one: {prometheus: {address: prometheus:9090, query: up}, minRequests: 100}}",
+            ),
+        ),
+        (
+            "a query whose condition is missing",
+            &spec(
+                "  analysis: {one: {prometheus: {address: 'http://prometheus:9090', query: up}, minRequests: 100}}",
+            ),
+        ),
+        (
+            "conditions that are none",
+            &spec(
+                "  analysis: {one: {prometheus: {address: 'http://prometheus:9090', query: up}, successWhen: result is small, failWhen: result > many}}",
+            ),
+        ),
+        (
+            "conditions of what has its own",
+            &spec("  analysis: {one: {successRate: {atLeast: 99}, successWhen: result > 1}}"),
+        ),
+        (
+            "numbers",
+            &spec(
+                "  analysis: {one: {successRate: {atLeast: 101}, count: 0, failureLimit: -1, interval: 0s, onError: ignore}, two: {latency: {percentile: 0, atMost: fast}}}",
+            ),
+        ),
+        (
+            "queries of CloudWatch",
+            &spec(
+                "  analysis: {one: {cloudWatch: {queries: [{id: Errors, expression: a, metricStat: {metric: {namespace: x, metricName: y}, period: 45, stat: Sum}}, {id: b}]}, successWhen: result < 1}}",
+            ),
+        ),
+        (
+            "two values",
+            &spec(
+                "  analysis: {one: {cloudWatch: {queries: [{id: a, expression: b}, {id: b, metricStat: {metric: {namespace: x, metricName: y}, stat: Sum}}]}, successWhen: result < 1}}",
+            ),
+        ),
+        (
+            "a comparison with what is gone at once",
+            &spec("  analysis: {one: {comparison: {}}}"),
+        ),
+        (
+            "a step that names nobody",
+            &step("{canary: {steps: [{setWeight: 10}, {analysis: errors}]}}"),
+        ),
+    ]);
+    insta::assert_snapshot!(gallery);
 }
 
 /// The schema alone refuses what the reader refuses, contradictions between fields and formats apart.

@@ -433,6 +433,14 @@ pub fn asked(
             let table = arn("dynamodb", &format!("table/{}", text("TableName")));
             vec![one("dynamodb", table, BTreeMap::new())]
         }
+        (Service::CloudWatch, "DescribeAlarms") => list("AlarmNames")
+            .iter()
+            .map(|name| {
+                let alarm = arn("cloudwatch", &format!("alarm:{name}"));
+                one("cloudwatch", alarm, BTreeMap::new())
+            })
+            .collect(),
+        (Service::CloudWatch, "GetMetricData") => any("cloudwatch"),
         (Service::AutoScaling, "DescribeScalableTargets") => any("application-autoscaling"),
         (service, operation) => {
             return Err(format!(

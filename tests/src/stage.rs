@@ -309,6 +309,12 @@ impl Stage {
         self.users = Some(self.emulator.with(|world| traffic::start(world, stream)));
     }
 
+    /// The users go.
+    pub fn close(&mut self) {
+        let users = self.users.expect("open() was called");
+        self.emulator.with(|world| traffic::stop(world, users));
+    }
+
     /// What the users saw: requests and failures.
     pub fn users(&self) -> traffic::Report {
         let users = self.users.expect("open() was called");

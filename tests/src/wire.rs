@@ -12,7 +12,7 @@ use emulator::faults::history::is_read;
 use emulator::protocol::request;
 use emulator::world::{World, traffic};
 use http::{HeaderMap, Request, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::iam::{self, Asked, Policy};
@@ -43,6 +43,8 @@ struct Kept {
     exchanges: Vec<Exchange>,
     asked: BTreeSet<Asked>,
     visits: Vec<String>,
+    /// What the Prometheus server at prometheus.example answers; none: nothing listens.
+    prometheus: Option<String>,
     /// Reads that were held against the policy already: nothing about them depends on the account's state.
     judged: HashSet<[u8; 32]>,
     denied: Vec<String>,
@@ -112,7 +114,14 @@ impl Wire {
         let host = uri.host().unwrap_or_default();
         kept.visits.push(format!("{} {uri}", request.method()));
         let dice = kept.visits.len() as u64;
+        let answer = kept.prometheus.clone();
         drop(kept);
+        if let (Some("prometheus.example"), Some(value)) = (uri.host(), answer) {
+            let result = json!([{"metric": {}, "value": [0, value]}]);
+            let body =
+                json!({"status": "success", "data": {"resultType": "vector", "result": result}});
+            return Ok(Response::new(Bytes::from(body.to_string())));
+        }
         let port = uri.port_u16().filter(|_| host == "blog.example");
         let port = port.ok_or(NoAnswer::NotConnected)?;
         let ask = |world: &mut World| traffic::ask(world, port, host, uri.path(), dice);
@@ -124,6 +133,11 @@ impl Wire {
     /// Requests that went elsewhere than to AWS, in order: method and address.
     pub fn visits(&self) -> Vec<String> {
         self.lock().visits.clone()
+    }
+
+    /// The Prometheus server at `prometheus.example` answers every query with this from here on.
+    pub fn prometheus(&self, value: &str) {
+        self.lock().prometheus = Some(value.to_owned());
     }
 
     /// Carries one request. Once it is on the wire it arrives, even when the caller goes away.

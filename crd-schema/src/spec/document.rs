@@ -7,9 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::analysis::{Alarms, Analysis};
 use super::{format, refused};
 use crate::application::{Drift, DuringBake, OnFailure};
-use crate::identity::{ApplicationName, GateName, ListenerArn, RuleArn, TargetGroupArn};
+use crate::identity::{
+    AnalysisName, ApplicationName, GateName, ListenerArn, RuleArn, TargetGroupArn,
+};
 use crate::strategy::{self, Share};
 
 /// An application that Teal releases blue/green on Amazon ECS.
@@ -69,6 +72,13 @@ pub(super) struct Spec {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Gate>", extend("maxProperties" = 10, "propertyNames" = { "format": "gate-name", "pattern": "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$" }))]
     pub(super) gates: BTreeMap<GateName, Gate>,
+    /// CloudWatch alarms that stop a release.
+    #[serde(default)]
+    pub(super) alarms: Option<Alarms>,
+    /// Metrics that are measured again and again while green has traffic, by name. One that no step of the strategy names is measured from the first traffic to the end of the bake time.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Analysis>", extend("maxProperties" = 10, "propertyNames" = { "format": "gate-name", "pattern": "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$" }))]
+    pub(super) analysis: BTreeMap<AnalysisName, Analysis>,
     /// How long green serves everything, with blue standing by at full size, before blue is removed.
     #[serde(default = "Spec::bake_time")]
     pub(super) bake_time: Period,
@@ -227,6 +237,7 @@ pub(super) enum Step {
     SetWeight(Percent),
     Pause(Pause),
     Gate(GateName),
+    Analysis(AnalysisName),
 }
 
 /// One test that a release must pass: exactly one of `http`, `ecsTask` and `approval`, and when it is tried.
@@ -395,6 +406,7 @@ impl Strategy {
                         Step::Pause(Pause::Timed(time)) => strategy::Step::Pause(Some(time.0.0)),
                         Step::Pause(Pause::UntilPromoted {}) => strategy::Step::Pause(None),
                         Step::Gate(name) => strategy::Step::Gate(name.clone()),
+                        Step::Analysis(name) => strategy::Step::Analysis(name.clone()),
                     })
                     .collect(),
             },
@@ -444,7 +456,7 @@ impl From<Period> for String {
 #[schemars(extend("format" = "deadline"))]
 pub(super) struct Deadline(pub(super) Period);
 
-const fn seconds(seconds: u64) -> Period {
+pub(super) const fn seconds(seconds: u64) -> Period {
     Period(Duration::from_secs(seconds))
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::fmt::friendly::SpanParser;
 
+use crate::analysis::Condition;
 use crate::image;
 
 /// The longest length of time that may be written.
@@ -14,6 +15,8 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
     match format {
         "application-name" => name(text, 40),
         "gate-name" => name(text, 20),
+        "condition" => text.parse::<Condition>().map(drop).map_err(str::to_owned),
+        "metric-id" => metric_id(text),
         "url" => url(text),
         "header-name" => header_name(text),
         "header-value" if text.chars().any(char::is_control) => {
@@ -76,6 +79,16 @@ fn url(text: &str) -> Result<(), String> {
         Some(authority) if !authority.is_empty() && http::Uri::try_from(text).is_ok() => Ok(()),
         Some(_) | None => Err(right.into()),
     }
+}
+
+/// An id of a query of GetMetricData.
+fn metric_id(text: &str) -> Result<(), String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let right = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(word)
+        && text.len() <= 255;
+    let words = "write a small letter, then letters, digits and `_`";
+    right.then_some(()).ok_or_else(|| words.to_owned())
 }
 
 fn header_name(text: &str) -> Result<(), String> {

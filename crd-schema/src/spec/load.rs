@@ -88,6 +88,7 @@ pub fn load(text: &str, source: &str) -> Result<Application, Invalid> {
 fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
     let mut findings = falling_weights(&document.spec.strategy, node);
     findings.extend(super::gates::contradictions(&document.spec, node));
+    findings.extend(super::analysis::contradictions(&document.spec, node));
     for (index, route) in document.spec.traffic.routes.iter().enumerate() {
         let path = Path::default()
             .key("spec")
@@ -142,7 +143,7 @@ fn falling_weights(strategy: &Strategy, node: &Node) -> Vec<Finding> {
         .enumerate()
         .filter_map(|(index, step)| match step {
             Step::SetWeight(percent) => Some((index, percent.0)),
-            Step::Pause(_) | Step::Gate(_) => None,
+            Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => None,
         });
     let weights: Vec<_> = weights.collect();
     let pairs = weights.windows(2).filter(|pair| pair[1].1 <= pair[0].1);
@@ -168,6 +169,8 @@ fn application(document: Document) -> Application {
         traffic,
         strategy,
         gates,
+        alarms,
+        analysis,
         bake_time,
         clean_up,
         deadlines,
@@ -215,6 +218,8 @@ fn application(document: Document) -> Application {
             test: test.iter().map(rule_target).collect(),
         },
         gates: super::gates::mean(gates, &strategy),
+        alarms: alarms.map(super::analysis::Alarms::mean),
+        analyses: super::analysis::mean(analysis, &strategy),
         strategy: strategy.mean(),
         bake_time: bake_time.0,
         clean_up: application::CleanUp {

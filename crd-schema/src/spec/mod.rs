@@ -9,6 +9,7 @@
 //! What is known but not supported yet stands in the schema too, as a field that nothing satisfies, with the reason
 //! as its text: it is refused by name and never ignored.
 
+mod analysis;
 mod check;
 mod document;
 mod format;

@@ -7,8 +7,6 @@ use serde_json::{Map, Value, json};
 
 pub(super) fn in_spec(schema: &mut Schema) {
     let unsupported = |what: &str| format!("{what} is not supported yet; leave it out");
-    refuse(schema, "alarms", &unsupported("watching CloudWatch alarms"));
-    refuse(schema, "analysis", &unsupported("analysis of metrics"));
     refuse(schema, "schedule", &unsupported("a schedule for releases"));
     refuse(
         schema,
@@ -31,13 +29,11 @@ pub(super) fn in_strategy(schema: &mut Schema) {
 }
 
 pub(super) fn in_step(schema: &mut Schema) {
-    for (name, what) in [
-        ("analysis", "analysis between steps"),
-        ("setScale", "a smaller green early on"),
-    ] {
-        let text = format!("`{name}` ({what}) is not supported yet; leave the step out");
-        refuse(schema, name, &text);
-    }
+    refuse(
+        schema,
+        "setScale",
+        "`setScale` (a smaller green early on) is not supported yet; leave the step out",
+    );
 }
 
 pub(super) fn in_gate(schema: &mut Schema) {

@@ -11,7 +11,7 @@ use super::document::{
     TargetGroups, TaskDefinition,
 };
 use super::refused;
-use crate::identity::{GateName, ListenerArn, RuleArn, TargetGroupArn};
+use crate::identity::{AnalysisName, GateName, ListenerArn, RuleArn, TargetGroupArn};
 
 /// The JSON Schema (draft 2020-12) of the Application document, without references.
 ///
@@ -183,11 +183,12 @@ impl JsonSchema for Step {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = json_schema!({
-            "description": "One step: `{setWeight: 10}`, `{pause: 5m}`, `{pause: {}}` until a person promotes, or `{gate: NAME}` until that gate has passed.",
+            "description": "One step: `{setWeight: 10}`, `{pause: 5m}`, `{pause: {}}` until a person promotes, `{gate: NAME}` until that gate has passed, or `{analysis: NAME}` until that analysis has gone well.",
             "type": "object",
             "properties": {
                 "setWeight": generator.subschema_for::<Percent>(),
                 "gate": generator.subschema_for::<GateName>(),
+                "analysis": generator.subschema_for::<AnalysisName>(),
                 "pause": {
                     "description": "How long nothing happens; `{}` until a person promotes.",
                     "type": ["string", "object"],
@@ -199,7 +200,7 @@ impl JsonSchema for Step {
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": false,
-            "errorMessage": "write exactly one of `setWeight: PERCENT`, `pause: TIME` and `gate: NAME` in each step"
+            "errorMessage": "write exactly one of `setWeight: PERCENT`, `pause: TIME`, `gate: NAME` and `analysis: NAME` in each step"
         });
         refused::in_step(&mut schema);
         schema

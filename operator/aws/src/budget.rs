@@ -36,10 +36,14 @@ pub enum Class {
     ParameterWrite,
     /// Application Auto Scaling: describe.
     ScalingRead,
+    /// CloudWatch: describe alarms. ECS's own look at alarms draws on the same quota.
+    AlarmRead,
+    /// CloudWatch: get metric data.
+    MetricRead,
 }
 
 impl Class {
-    const COUNT: usize = 12;
+    const COUNT: usize = 14;
 
     /// AWS's limit for the whole account in a Region: burst, and calls a second.
     fn limit(self) -> (f64, f64) {
@@ -54,6 +58,8 @@ impl Class {
             Self::ParameterRead => (40.0, 40.0),
             Self::ParameterWrite => (6.0, 3.0),
             Self::ScalingRead => (20.0, 5.0),
+            Self::AlarmRead => (9.0, 9.0),
+            Self::MetricRead => (50.0, 50.0),
         }
     }
 
@@ -70,6 +76,8 @@ impl Class {
         Self::ParameterRead,
         Self::ParameterWrite,
         Self::ScalingRead,
+        Self::AlarmRead,
+        Self::MetricRead,
     ];
 }
 

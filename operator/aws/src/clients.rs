@@ -34,6 +34,8 @@ pub struct Settings {
     pub region: Option<String>,
     /// How long a write may take, waiting for an answer included. Default 10 s. The planner's Q must be longer.
     pub write_timeout: Duration,
+    /// How long a minute of CloudWatch's metrics is: a minute (less for an emulator that is faster).
+    pub minute: Duration,
     /// Our share of AWS's request limits, above 0, at most 1 (times the pace of an emulator that is faster). Default 0.5.
     pub share: f64,
 }
@@ -43,6 +45,7 @@ impl Default for Settings {
         Self {
             region: None,
             write_timeout: Duration::from_secs(10),
+            minute: Duration::from_secs(60),
             share: 0.5,
         }
     }
@@ -86,6 +89,7 @@ pub struct Connection {
     config: SdkConfig,
     web: SharedHttpConnector,
     write_timeout: Duration,
+    minute: Duration,
     metrics: CallMetrics,
     budget: Arc<Budget>,
 }
@@ -171,6 +175,7 @@ impl Connection {
             config,
             web,
             write_timeout: settings.write_timeout,
+            minute: settings.minute,
             metrics,
             budget,
         }
@@ -198,6 +203,11 @@ impl Connection {
     /// The way to anything that speaks HTTP and is not AWS: what gates ask.
     pub(crate) fn web(&self) -> SharedHttpConnector {
         self.web.clone()
+    }
+
+    /// How long a minute of CloudWatch's metrics is.
+    pub(crate) fn minute(&self) -> Duration {
+        self.minute
     }
 
     /// A client for the lease, past the budget: nothing is tried twice, nothing takes longer than `limit`.
@@ -246,6 +256,11 @@ impl Connection {
             ),
             scaling: aws_sdk_applicationautoscaling::Client::from_conf(
                 aws_sdk_applicationautoscaling::config::Builder::from(&config)
+                    .interceptor(metrics.clone())
+                    .build(),
+            ),
+            watch: aws_sdk_cloudwatch::Client::from_conf(
+                aws_sdk_cloudwatch::config::Builder::from(&config)
                     .interceptor(metrics.clone())
                     .build(),
             ),
@@ -307,6 +322,7 @@ pub(crate) struct Clients {
     pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
     pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) scaling: aws_sdk_applicationautoscaling::Client,
+    pub(crate) watch: aws_sdk_cloudwatch::Client,
     budget: Arc<Budget>,
     priority: Priority,
 }

@@ -117,7 +117,9 @@ async fn request(web: &SharedHttpConnector, http: &Http, run: &Run) -> Tried {
 }
 
 /// At most [`MAX_BODY`] bytes of an answer.
-async fn beginning(body: SdkBody) -> Result<Vec<u8>, aws_smithy_types::byte_stream::error::Error> {
+pub(crate) async fn beginning(
+    body: SdkBody,
+) -> Result<Vec<u8>, aws_smithy_types::byte_stream::error::Error> {
     let mut stream = ByteStream::new(body);
     let mut read = Vec::new();
     while read.len() < MAX_BODY

@@ -8,6 +8,7 @@
 //! - [`budget`]: our share of AWS's request limits. [`metrics`]: every request, counted.
 //! - [`in_process`]: an AWS without sockets, for tests.
 //! - `gates`: what a release is tested with: requests and tasks.
+//! - `watches`: alarms and metrics.
 //! - `group_settings`: a target group's settings, from a template to a request.
 //! - [`names`]: where an application's parameters are. [`params`]: the same for the command line.
 //! - [`lease`]: one item of a DynamoDB table.
@@ -20,6 +21,7 @@
 
 pub mod budget;
 pub mod clients;
+mod coalesce;
 pub mod error;
 mod gates;
 mod group_settings;
@@ -33,6 +35,7 @@ pub mod read;
 pub mod survey;
 #[cfg(test)]
 mod tests;
+mod watches;
 pub mod write;
 
 pub use clients::{ConnectError, Connection, Settings};

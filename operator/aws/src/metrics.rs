@@ -16,8 +16,10 @@ use tokio::time::Instant;
 use crate::error::{self, Kind};
 
 /// Every operation that the operator calls, by service (as in IAM).
-pub const OPERATIONS: [(&str, &str); 32] = [
+pub const OPERATIONS: [(&str, &str); 34] = [
     ("application-autoscaling", "DescribeScalableTargets"),
+    ("cloudwatch", "DescribeAlarms"),
+    ("cloudwatch", "GetMetricData"),
     ("dynamodb", "GetItem"),
     ("dynamodb", "PutItem"),
     ("ecs", "CreateService"),

@@ -105,6 +105,8 @@ pub enum Rule {
     UnlistedRules,
     /// … takes rules that could not be read for rules without weight.
     UnreadRules,
+    /// … goes on whatever alarms and analyses say (the planner).
+    Watches,
     /// … goes back to what served as if it were released anew.
     WayBack,
     /// … leaves a rule whose weights are all zero.

@@ -5,6 +5,7 @@
 //! - [`world`]: what was read, each part with when; "could not read" is a value.
 //! - [`memory`]: what only this process can know, updated by [`Memory::absorb`].
 //! - [`gate`]: what is to be run before a release goes on, and what came of it.
+//! - [`watch`]: what is watched while a release is on its way, and what it comes to.
 //! - [`groups`]: which group holds which side.
 //! - `view`: the facts that decisions are made of (who is alive, who has weight, who is blue).
 //! - `target`: which release should serve now.
@@ -32,6 +33,7 @@ mod target;
 pub mod time;
 pub mod tuning;
 mod view;
+pub mod watch;
 pub mod world;
 pub mod write;
 

@@ -66,6 +66,9 @@ pub struct Memory {
     pub barriers: BTreeMap<String, Barrier>,
     /// Which group each service was last seen on.
     pub sides: BTreeMap<String, Side>,
+    /// The services that would be created next were looked for by name in the newest round: nothing that the record says
+    /// of their names is newer.
+    pub looked_for: bool,
     /// Which group holds each side.
     pub holders: [Option<TargetGroupArn>; 2],
 }
@@ -174,13 +177,16 @@ impl Memory {
             unsettled: Vec::new(),
             barriers: BTreeMap::new(),
             sides: BTreeMap::new(),
+            looked_for: false,
             holders: [None, None],
         }
     }
 
     /// Takes in one round of reads.
     pub fn absorb(&mut self, world: &World, tuning: &Tuning, now: Now) {
+        let known = self.next_names();
         self.absorb_record(&world.record, tuning, now);
+        self.looked_for = known == self.next_names();
         self.absorb_desired(&world.desired, tuning);
         if let Read::Known { value, .. } = &world.intents {
             self.intents = Some(value.clone());
@@ -319,6 +325,18 @@ impl Memory {
             release::service_name(application, version, digest, *generation, created)
         }));
         (base, services.into_iter().collect())
+    }
+
+    /// What the record says of the names of services that would be created next.
+    fn next_names(&self) -> (u32, Option<Release>, Option<Release>) {
+        let Record {
+            created,
+            rollout,
+            last_good,
+            ..
+        } = &self.record;
+        let rollout = rollout.as_ref().map(|rollout| rollout.release.clone());
+        (*created, rollout, last_good.clone())
     }
 
     /// At a graceful stop: the write that tells the next process that nothing is outstanding; none when that is not

@@ -20,6 +20,7 @@ use crate::target::{Aim, Course, ToCreate, aim};
 use crate::time::{Mono, Now, instant_after};
 use crate::tuning::Tuning;
 use crate::view::{View, Vital, rule_name, runs, weights};
+use crate::watch::Watch;
 use crate::world::{DesiredParameter, Read, Service, ServiceStatus, Side, World};
 use crate::write::{Weights, Write};
 
@@ -31,6 +32,8 @@ pub struct Plan {
     pub step: Option<Write>,
     /// A test to be run meanwhile; what came of it stands in the next world. None: none is to run.
     pub gate: Option<Run>,
+    /// What is to be watched meanwhile; what came of it stands in the next world.
+    pub watches: Vec<Watch>,
     /// What to tell people.
     pub report: Report,
     /// Look again after this long, at the latest.
@@ -71,6 +74,7 @@ pub fn plan(
     Plan {
         step: decision.write,
         gate,
+        watches: rollout::watches(&view, &aim),
         report,
         next_check,
         made: now.mono,
@@ -180,6 +184,10 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
         let record = bookkeeping::record(view, aim, &abort);
         return (abort, record);
     }
+    if let Some(failed) = rollout::failed(view, aim) {
+        let record = bookkeeping::record(view, aim, &failed);
+        return (failed, record);
+    }
     if let Some(decision) = rollout::stranded(view) {
         return (decision, unchanged());
     }
@@ -234,9 +242,11 @@ fn with_record(view: &View<'_>, decision: Decision, next: Record) -> Decision {
     let differs = next != view.memory.record
         || (view.memory.record_generation.is_none() && worth_writing(&next));
     let claims_clean = view.record().clean && decision.write.is_some();
-    // Traffic first: a repair does not wait for a record that is refused.
-    let skip =
-        view.memory.record_refused && matches!(decision.write, Some(Write::SetWeights { .. }));
+    // Traffic first: it does not wait for a record that is refused. But the next process believes one that says that all
+    // is handed over: where it does, only what nothing lives for does not wait.
+    let weights = matches!(decision.write, Some(Write::SetWeights { .. }));
+    let repair = || (decision.write.as_ref()).is_some_and(|write| is_repair(view, write));
+    let skip = view.memory.record_refused && weights && (!claims_clean || repair());
     let late = view.tuning.without(ablation::Rule::RecordFirst) && decision.write.is_some();
     if (differs || claims_clean) && !skip && !late {
         let write = Write::PutRecord(Box::new(Record {
@@ -394,6 +404,7 @@ fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> P
     Plan {
         step: None,
         gate: None,
+        watches: Vec::new(),
         report,
         next_check: tuning.poll_moving,
         made: now.mono,
@@ -475,7 +486,10 @@ fn step(view: &View<'_>, decision: &Decision) -> Option<StepReport> {
     let since = recorded.filter(|(step, _)| *step == index);
     let until = match (steps.get(index), since) {
         (Some(Step::Pause(Some(time))), Some((_, since))) => Some(instant_after(since, *time)),
-        (Some(Step::Pause(_) | Step::SetWeight(_) | Step::Gate(_)) | None, _) => None,
+        (
+            Some(Step::Pause(_) | Step::SetWeight(_) | Step::Gate(_) | Step::Analysis(_)) | None,
+            _,
+        ) => None,
     };
     (!steps.is_empty()).then(|| StepReport {
         index,

@@ -91,6 +91,17 @@ pub fn gate_key(application: &Application, digest: &str, place: &str, began: Tim
     hex(&canonical(&what), 32)
 }
 
+/// What makes a watch the same after a restart, and another one for each release and place: 32 hex digits.
+pub fn watch_key(
+    application: &Application,
+    digest: &str,
+    generation: Generation,
+    place: &str,
+) -> String {
+    let what = json!([application.name.as_str(), digest, generation, place]);
+    hex(&canonical(&what), 32)
+}
+
 /// The service's name: application, version, and 10 hex digits of (digest, generation, `created`).
 pub fn service_name(
     application: &Application,

@@ -70,6 +70,13 @@ pub enum WaitingOn {
         /// What it came to so far.
         so_far: String,
     },
+    /// An alarm or an analysis that cannot tell yet.
+    Analysis {
+        /// `alarms`, or `analysis` and its name.
+        what: String,
+        /// What it came to so far.
+        so_far: String,
+    },
     /// A person, who approves.
     Approval {
         /// The gate, and where it stands.
@@ -95,7 +102,7 @@ pub enum WaitingOn {
 
 impl WaitingOn {
     /// Every label, for metrics that initialise each series.
-    pub const LABELS: [&'static str; 20] = [
+    pub const LABELS: [&'static str; 21] = [
         "Nothing",
         "OwnStep",
         "StepRefused",
@@ -110,6 +117,7 @@ impl WaitingOn {
         "Pause",
         "Promotion",
         "Gate",
+        "Analysis",
         "Approval",
         "BakeTime",
         "KeepBlue",
@@ -135,6 +143,7 @@ impl WaitingOn {
             Self::Pause => "Pause",
             Self::Promotion => "Promotion",
             Self::Gate { .. } => "Gate",
+            Self::Analysis { .. } => "Analysis",
             Self::Approval { .. } => "Approval",
             Self::BakeTime => "BakeTime",
             Self::KeepBlue => "KeepBlue",
@@ -172,6 +181,7 @@ impl WaitingOn {
             Self::Pause => "the pause of this step".to_owned(),
             Self::Promotion => "a person to promote this step (teal promote)".to_owned(),
             Self::Gate { gate, so_far } => format!("gate {gate} to pass: {}", brief(so_far)),
+            Self::Analysis { what, so_far } => format!("{what} to go well: {}", brief(so_far)),
             Self::Approval { gate } => {
                 format!("a person to approve gate {gate} (teal approve)")
             }

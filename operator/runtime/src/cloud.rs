@@ -5,8 +5,10 @@ use std::future::Future;
 
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
+use jiff::Timestamp;
 use planner::gate::Run;
 use planner::memory::WriteOutcome;
+use planner::watch::{Measured, Watch};
 use planner::{World, Write};
 
 /// What to look at besides what the Application names: hints from memory, never inputs to a decision.
@@ -95,6 +97,15 @@ pub trait Cloud: Send + Sync + 'static {
         application: &Application,
         focus: &Focus,
     ) -> impl Future<Output = World> + Send;
+
+    /// One measurement of what is watched: of requests, those since `from`; and from when the next one goes on. The
+    /// caller bounds the time.
+    fn measure(
+        &self,
+        application: &Application,
+        watch: &Watch,
+        from: Timestamp,
+    ) -> impl Future<Output = (Measured, Timestamp)> + Send;
 
     /// Every spec under the prefixes, all pages.
     ///

@@ -340,6 +340,7 @@ fn hold(report: &Report) -> Option<&planner::Hold> {
         | WaitingOn::Pause
         | WaitingOn::Promotion
         | WaitingOn::Gate { .. }
+        | WaitingOn::Analysis { .. }
         | WaitingOn::Approval { .. }
         | WaitingOn::BakeTime
         | WaitingOn::KeepBlue

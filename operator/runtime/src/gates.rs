@@ -3,85 +3,55 @@
 //! At most one gate of an application runs at a time: the one that its last plan asked for. A gate whose run nobody
 //! waits for any more is left: what it has sent stays sent, and it has not passed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crd_schema::Application;
 use planner::gate::{Run, Verdict};
 use planner::{Plan, WaitingOn};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::beside::{Running, Told};
 use crate::cloud::{Cloud, CloudWriter, Tried};
 use crate::lease::Standing;
 use crate::slot::Slot;
 use crate::worker::Worker;
 
-/// A gate that runs, or has ended.
-#[derive(Debug)]
-pub(crate) struct Running {
-    key: String,
-    verdict: Arc<Mutex<Option<Verdict>>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Running {
-    /// What it has come to, as a world shows it.
-    pub(crate) fn verdict(&self) -> Option<(String, Verdict)> {
-        let verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
-        Some((self.key.clone(), verdict.clone()?))
-    }
-}
-
 impl<C: Cloud, W: CloudWriter> Worker<C, W> {
-    /// The gate that the plan asks for runs from here on, and no other one. Without a plan, or while something could not
-    /// be read, all stays as it is.
-    pub(crate) fn follow_gate(self: &Arc<Self>, slot: &Arc<Slot>, plan: Option<&Plan>) {
+    /// The gate that the plan asks for runs from here on, and no other one; so do its watches. Without a plan, or while
+    /// something could not be read, all stays as it is.
+    pub(crate) fn follow(self: &Arc<Self>, slot: &Arc<Slot>, plan: Option<&Plan>) {
         let blind = |plan: &&Plan| matches!(plan.report.waiting_on, WaitingOn::Observation { .. });
         let Some(plan) = plan.filter(|plan| !blind(plan)) else {
             return;
         };
         let standing = self.executor.standing();
         let may = self.executor.runner().is_some() && !self.stop.is_cancelled();
-        let asked = plan.gate.as_ref().filter(|_| may);
         slot.with(|kept| {
-            let Some(run) = asked else {
-                kept.gate = None;
+            let Some(application) = kept.remembered.clone().filter(|_| may) else {
+                kept.beside.clear();
                 return;
             };
-            let before = kept.gate.as_ref().filter(|gate| gate.key == run.key);
-            let ended = before.map(|gate| (gate.task.is_finished(), gate.verdict()));
-            let first = match ended {
-                // It runs, or has come to its end.
-                Some((false, _) | (true, Some((_, Verdict::Passed | Verdict::Failed { .. })))) => {
-                    return;
-                }
-                // Leadership changed in between, or a bug ended it.
-                Some((true, Some(_) | None)) => Some(Verdict::Unclear {
-                    reason: "its run was cut off and begins again".to_owned(),
+            let mut before = std::mem::take(&mut kept.beside);
+            let mut of = |key: &str| {
+                let found = before.iter().position(|running| running.is(key));
+                found.map(|at| before.swap_remove(at))
+            };
+            let gate = plan.gate.as_ref().map(|run| match of(&run.key) {
+                Some(running) if running.is_good() => running,
+                cut_off => Running::start(run.key.clone(), cut_off.is_some(), |told| {
+                    let application = Arc::clone(&application);
+                    Arc::clone(self).run_gate(application, run.clone(), standing, told)
                 }),
-                None => None,
-            };
-            let Some(application) = kept.remembered.clone() else {
-                return;
-            };
-            let verdict = Arc::new(Mutex::new(first));
-            let task = tokio::spawn(Arc::clone(self).run_gate(
-                application,
-                run.clone(),
-                standing,
-                Arc::clone(&verdict),
-            ));
-            kept.gate = Some(Running {
-                key: run.key.clone(),
-                verdict,
-                task,
             });
+            let watches = plan.watches.iter().map(|watch| match of(&watch.key) {
+                Some(running) if running.is_good() => running,
+                cut_off => Running::start(watch.key.clone(), cut_off.is_some(), |told| {
+                    let application = Arc::clone(&application);
+                    Arc::clone(self).watch(application, watch.clone(), standing, told)
+                }),
+            });
+            kept.beside = watches.collect();
+            kept.beside.extend(gate);
         });
     }
 
@@ -91,11 +61,9 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         application: Arc<Application>,
         run: Run,
         begun: Standing,
-        verdict: Arc<Mutex<Option<Verdict>>>,
+        told: Told,
     ) {
-        let tell = |found| {
-            *verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
-        };
+        let tell = |found| told.tell(found);
         let name = &application.name;
         let mut failed = 0;
         while self.executor.standing() == begun {

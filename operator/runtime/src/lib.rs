@@ -5,7 +5,8 @@
 //!   there are and which specs are in force.
 //! - `worker`, `reconcile`, `publish`: one reconcile as a task of its own, its steps in order, and what it tells.
 //! - [`executor`]: one planned write, guarded, sent once. [`lease`]: by what right; one of several operators leads.
-//! - `gates`: runs the test that a release waits for, beside the reconciles.
+//! - `beside`: what runs beside the reconciles: `gates`, the test that a release waits for; `watches`, what is measured
+//!   while it is on its way.
 //! - `slot`: what is kept of one application between reconciles, outside the tasks.
 //! - [`metrics`], [`events`], [`snapshot`], `status`: what people and machines see.
 //! - `lab` (a feature of its own): one application's reconciles without the loop around them, for simulations.
@@ -13,6 +14,7 @@
 //! One application's panic, hang or failure is an outcome of that application and nothing to the others.
 
 mod applications;
+mod beside;
 pub mod clock;
 pub mod cloud;
 pub mod controller;
@@ -32,6 +34,7 @@ mod slot;
 pub mod snapshot;
 mod specs;
 mod status;
+mod watches;
 mod worker;
 
 pub use clock::Clock;

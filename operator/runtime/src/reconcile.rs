@@ -6,9 +6,9 @@ use crd_schema::Application;
 use planner::{Hold, Plan, WaitingOn, World, Write};
 use tokio_util::sync::CancellationToken;
 
+use crate::beside::Running;
 use crate::cloud::{Cloud, CloudWriter, Focus};
 use crate::executor::Enacted;
-use crate::gates::Running;
 use crate::outcome::Outcome;
 use crate::slot::Slot;
 use crate::worker::Worker;
@@ -73,8 +73,7 @@ pub(crate) async fn reconcile<C: Cloud, W: CloudWriter>(
         () = stop.cancelled() => return Reconciled::without_plan(Outcome::Stopping, None),
         world = worker.cloud.observe(&application, &focus) => world,
     };
-    let gate = slot.with(|kept| kept.gate.as_ref().and_then(Running::verdict));
-    let verdicts = gate.into_iter().collect();
+    let verdicts = slot.with(|kept| kept.beside.iter().filter_map(Running::verdict).collect());
     let world = World { verdicts, ..world };
     if worker.executor.standing() != standing {
         // What was looked at before a takeover is no evidence after it.
@@ -142,6 +141,7 @@ fn waited(plan: Plan) -> Reconciled {
         | WaitingOn::Pause
         | WaitingOn::Promotion
         | WaitingOn::Gate { .. }
+        | WaitingOn::Analysis { .. }
         | WaitingOn::Approval { .. }
         | WaitingOn::BakeTime
         | WaitingOn::KeepBlue

@@ -9,7 +9,7 @@ use crd_schema::{Application, ApplicationName};
 use planner::world::{DesiredParameter, Read, ServiceStatus};
 use planner::{Memory, Mono, Plan, WaitingOn, World};
 
-use crate::gates::Running;
+use crate::beside::Running;
 use crate::lease::Standing;
 
 /// One application's place.
@@ -30,8 +30,8 @@ pub(crate) struct Kept {
     pub(crate) standing: Standing,
     /// What the last round of reads saw.
     pub(crate) world: Option<Arc<World>>,
-    /// The gate that runs for it.
-    pub(crate) gate: Option<Running>,
+    /// The gate and the watches that run for it.
+    pub(crate) beside: Vec<Running>,
     pub(crate) told: Told,
 }
 
@@ -82,7 +82,7 @@ impl Slot {
             memory: Memory::new(now),
             standing,
             world: None,
-            gate: None,
+            beside: Vec::new(),
             told: Told::default(),
         };
         Self {
@@ -116,7 +116,7 @@ impl Kept {
         if led_anew || self.remembered.as_ref().is_some_and(other) {
             self.memory = Memory::new(now);
             self.world = None;
-            self.gate = None;
+            self.beside.clear();
             self.told.record = None;
         }
         self.remembered = Some(Arc::clone(application));

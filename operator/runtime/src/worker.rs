@@ -52,7 +52,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 Reconciled::without_plan(Outcome::Panicked, Some(panic_text(error)))
             }
         };
-        self.follow_gate(&slot, reconciled.plan.as_ref());
+        self.follow(&slot, reconciled.plan.as_ref());
         let status_due = self.publish(&slot, &reconciled, begun).await;
         match self.next(&reconciled) {
             queue::Outcome::Requeue(after) => {

@@ -33,6 +33,11 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         Self { hasher, setup, now }
     }
 
+    /// Where it all goes.
+    pub fn hasher(&mut self) -> &mut H {
+        self.hasher
+    }
+
     fn put(&mut self, value: impl Hash) {
         value.hash(self.hasher);
     }
@@ -233,7 +238,9 @@ impl<'a, H: Hasher> Canonical<'a, H> {
                 .and_then(|index| steps.get(index));
             let pause = match step {
                 Some(Step::Pause(time)) => time.unwrap_or_default(),
-                Some(Step::SetWeight(_) | Step::Gate(_)) | None => Duration::ZERO,
+                Some(Step::SetWeight(_) | Step::Gate(_) | Step::Analysis(_)) | None => {
+                    Duration::ZERO
+                }
             };
             let cap = pause.saturating_add(self.setup.application.deadlines.shift);
             (at.index, self.since(at.since, *paused, cap))
@@ -273,6 +280,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             record_generation,
             record_written,
             record_refused,
+            looked_for,
             refused,
             desired,
             wish,
@@ -308,7 +316,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         self.record(record);
         self.put(record_generation.map(|known| (version - known.version).clamp(-4, 4)));
         self.maybe_age(*record_written, staleness);
-        self.put(record_refused);
+        self.put((record_refused, looked_for));
         // What it says only ends up in a text.
         self.put(refused.is_some());
         self.put(desired.as_ref().map(|desired| match desired {

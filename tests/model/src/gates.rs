@@ -1,13 +1,41 @@
-//! Gates of the model: what runs, what it comes to, and whether traffic waited for it.
+//! Gates, alarms and analyses of the model: what runs, what it comes to, and whether traffic waited for it.
 
 use crd_schema::gate;
 use crd_schema::record::{GateRun, Record, Stage};
 use crd_schema::strategy::{Share, Step};
 use planner::gate::{Run, Verdict};
 use planner::release;
+use planner::watch::Watch;
 
 use crate::setup::Setup;
 use crate::state::State;
+
+/// What every alarm and analysis says of a release.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Says {
+    /// Nothing speaks against it.
+    #[default]
+    Well,
+    /// They cannot tell.
+    Unclear,
+    /// It fails.
+    Bad,
+}
+
+impl Says {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Well, Self::Unclear, Self::Bad];
+
+    /// As a world shows it.
+    pub fn verdict(self) -> Verdict {
+        let reason = "it was measured".to_owned();
+        match self {
+            Self::Well => Verdict::Passed,
+            Self::Unclear => Verdict::Unclear { reason },
+            Self::Bad => Verdict::Failed { reason },
+        }
+    }
+}
 
 /// A gate that an operator runs, or has run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +76,11 @@ impl Running {
 
 impl State {
     /// The operator runs what its plan asks for, and nothing else.
-    pub fn follow(&mut self, who: usize, asked: Option<Run>) {
+    pub fn follow(&mut self, who: usize, asked: Option<Run>, watches: Vec<Watch>) {
         let Some(operator) = &mut self.operators[who] else {
             return;
         };
+        operator.watched = watches.into_iter().map(|watch| watch.key).collect();
         let goes_on = |gate: &Running, run: &Run| gate.run.key == run.key;
         operator.gate = asked.map(|run| match operator.gate.take() {
             Some(gate) if goes_on(&gate, &run) => gate,
@@ -87,7 +116,7 @@ pub fn required(setup: &Setup, share: Share) -> impl Iterator<Item = String> {
     let steps = strategy.steps.iter().enumerate();
     let steps = steps.filter_map(move |(n, step)| match step {
         Step::Gate(name) => (share > strategy.share_at(n)).then(|| GateRun::place(name, Some(n))),
-        Step::SetWeight(_) | Step::Pause(_) => None,
+        Step::SetWeight(_) | Step::Pause(_) | Step::Analysis(_) => None,
     });
     before.chain(steps)
 }

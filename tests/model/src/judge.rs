@@ -29,6 +29,8 @@ pub struct Past {
     pub turns: u8,
     /// Generations that failed and whose service was taken away: what they were is known for good.
     pub rejected: Vec<i64>,
+    /// When alarms and analyses last said that all is well.
+    pub well: u64,
     /// Gates that were passed: version, and where they stand.
     pub passed: BTreeSet<(String, String)>,
     /// A person acted: what the operator planned before it saw that is excused.
@@ -126,7 +128,7 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
             }
             if next
                 .iter()
-                .any(|given| untested(setup, state, rule, &next, *given))
+                .any(|given| untested(setup, state, rule, &next, *given, made))
             {
                 return Some("S17");
             }
@@ -194,14 +196,15 @@ fn removal(setup: &Setup, account: &Account, name: &str) -> Option<&'static str>
     (!service.tasks.is_empty() && serves).then_some("S4")
 }
 
-/// S17: more traffic goes to the release that is wished for than its gates that have passed allow, while the other
-/// service could carry it.
+/// S17: more traffic goes to the release that is wished for than its gates that have passed allow, or while alarms and
+/// analyses do not say that all is well, and the other service could carry it.
 fn untested(
     setup: &Setup,
     state: &State,
     rule: &RuleTarget,
     next: &[(&TargetGroupArn, u32)],
     (group, to): (&TargetGroupArn, u32),
+    made: u64,
 ) -> bool {
     let account = &state.account;
     let intents = &account.ssm.truth().intents;
@@ -224,7 +227,12 @@ fn untested(
             .any(|s| s.shown.tags.blue.as_deref() == name);
         let version = service.shown.tags.version.clone().unwrap_or_default();
         let passed = |place| state.past.passed.contains(&(version.clone(), place));
-        is_wish(account, service) && !goes_back && !gates::required(setup, share).all(passed)
+        // An analysis begins with green's first traffic.
+        let begins = account.weight_of(setup, rule, group).0 == 0;
+        let speaks = setup.application.alarms.is_some() || !begins;
+        let well = !speaks || state.past.well >= made;
+        let allowed = gates::required(setup, share).all(passed) && well;
+        is_wish(account, service) && !goes_back && !allowed
     })
 }
 

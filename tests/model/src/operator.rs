@@ -37,6 +37,7 @@ impl Operator {
             renewed: now,
             paused: false,
             gate: None,
+            watched: Vec::new(),
         }
     }
 }
@@ -51,6 +52,7 @@ impl State {
             setup,
             account,
             operators,
+            says,
             ..
         } = self;
         let Some(operator) = &mut operators[who] else {
@@ -59,6 +61,10 @@ impl State {
         let (_, names) = operator.memory.focus(&setup.application);
         let (mut world, now) = (account.observe(setup, reads, &names), account.clock());
         world.verdicts = operator.gate.iter().filter_map(Running::shown).collect();
+        let watched = operator.watched.iter().cloned();
+        world
+            .verdicts
+            .extend(watched.map(|key| (key, says.verdict())));
         let memory = Arc::make_mut(&mut operator.memory);
         memory.absorb(&world, &setup.tuning, now);
         let plan = plan(&setup.application, &world, memory, &setup.tuning, now);
@@ -77,7 +83,7 @@ impl State {
             )?;
             operator.planned = Some((Arc::new(write), account.now));
         }
-        self.follow(who, plan.gate);
+        self.follow(who, plan.gate, plan.watches);
         Ok(plan.report.waiting_on)
     }
 

@@ -12,7 +12,7 @@ use stateright::{Model, Property};
 
 use crate::account::{Account, Part, Reads, Refused};
 use crate::fair::Known;
-use crate::gates::Running;
+use crate::gates::{Running, Says};
 use crate::judge::{self, Past};
 use crate::operator::Fate;
 use crate::setup::{Setup, VERSIONS};
@@ -57,6 +57,8 @@ pub enum Event {
     LoseRecord,
     /// The gate that an operator runs passes, or fails.
     Gate(usize, bool),
+    /// Alarms and analyses say something else.
+    Says(Says),
     /// A person asks for something of the rollout that is wished for.
     Ask(Verb),
 }
@@ -280,11 +282,15 @@ impl Model for Search {
             );
             events.push(Event::LoseRecord);
         }
+        if left.says > 0 {
+            let others = Says::ALL.into_iter().filter(|says| *says != state.says);
+            events.extend(others.map(Event::Says));
+        }
         if left.verb > 0 {
             let steps = &state.setup.application.strategy.steps;
             let pauses = (0..).zip(steps).filter(|(_, step)| match step {
                 Step::Pause(_) => true,
-                Step::SetWeight(_) | Step::Gate(_) => false,
+                Step::SetWeight(_) | Step::Gate(_) | Step::Analysis(_) => false,
             });
             events.extend(pauses.map(|(n, _)| Event::Ask(Verb::Promote(n))));
             if !steps.is_empty() {
@@ -314,6 +320,7 @@ impl Model for Search {
             | Event::Scale(_)
             | Event::LoseRecord => Some(&mut left.person),
             Event::Ask(_) => Some(&mut left.verb),
+            Event::Says(_) => Some(&mut left.says),
             Event::Tick
             | Event::Look(_, _)
             | Event::Send(_, Fate::Answered, _)
@@ -389,6 +396,7 @@ impl Model for Search {
             Event::LoseRecord => state.account.lose_record(setup),
             Event::Gate(who, passes) => state.end_gate(who, passes),
             Event::Ask(verb) => state.ask(verb),
+            Event::Says(says) => state.says = says,
         }
         match event {
             Event::Weights(..)
@@ -440,6 +448,7 @@ impl State {
         let mut operators: Vec<Option<Operator>> = (0..setup.operators)
             .map(|_| Some(Operator::new(0)))
             .collect();
+        let began = account.now;
         if setup.lease {
             operators[1..].fill(None);
         }
@@ -457,7 +466,11 @@ impl State {
             flights: Vec::new(),
             left: setup.faults,
             wishes: setup.wishes,
-            past: Past::default(),
+            says: Says::default(),
+            past: Past {
+                well: began,
+                ..Past::default()
+            },
             broken: None,
             ending: OnceLock::new(),
         }
@@ -475,6 +488,9 @@ impl State {
         let setup = Arc::clone(&self.setup);
         self.account.tick(&setup);
         let now = self.account.now;
+        if self.says == Says::Well {
+            self.past.well = now;
+        }
         self.flights.retain(|flight| flight.until > now);
         let Some(lease) = &mut self.lease else { return };
         for (who, operator) in self.operators.iter_mut().enumerate() {

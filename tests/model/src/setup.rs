@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric, Otherwise};
 use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
 use crd_schema::gate::{Check, EcsTask, Gate};
 use crd_schema::record::{Generation, Stage};
 use crd_schema::strategy::Step;
-use crd_schema::{Application, GateName, TargetGroupArn};
+use crd_schema::{AnalysisName, Application, GateName, TargetGroupArn};
 use planner::ablation::{Rule, Without};
 use planner::release::{self, Wanted};
 use planner::{Tuning, lab};
@@ -48,6 +49,8 @@ pub struct Faults {
     pub verb: u8,
     /// A part of the world cannot be read.
     pub unread: u8,
+    /// Alarms and analyses change what they say.
+    pub says: u8,
     /// All of these together.
     pub together: u8,
 }
@@ -209,6 +212,38 @@ impl Setup {
         };
         self.application(|application| {
             application.gates.insert(GateName::new(name), gate);
+        })
+    }
+
+    /// With an alarm.
+    pub fn alarm(self) -> Self {
+        self.application(|application| {
+            application.alarms = Some(Alarms {
+                names: vec!["blog-5xx".to_owned()],
+                on_already: AlreadyInAlarm::Refuse,
+            });
+        })
+    }
+
+    /// With an analysis that goes on while traffic moves.
+    pub fn analysis(self) -> Self {
+        let analysis = Analysis {
+            metric: Metric::SuccessRate { at_least: 0.99 },
+            in_a_step: false,
+            initial_delay: ticks(0),
+            interval: ticks(1),
+            count: 1,
+            failure_limit: 0,
+            error_limit: 0,
+            min_requests: 1,
+            on_error: Otherwise::Hold,
+            on_no_data: Otherwise::Hold,
+            dry_run: false,
+        };
+        self.application(|application| {
+            application
+                .analyses
+                .insert(AnalysisName::new("errors"), analysis);
         })
     }
 

@@ -7,7 +7,7 @@ use planner::{Memory, Write};
 
 use crate::account::Account;
 use crate::canonical::Canonical;
-use crate::gates::Running;
+use crate::gates::{Running, Says};
 use crate::judge::Past;
 use crate::setup::{Faults, Setup};
 
@@ -28,6 +28,8 @@ pub struct State {
     pub left: Faults,
     /// Changes of the desired value that may still happen.
     pub wishes: u8,
+    /// What alarms and analyses say.
+    pub says: Says,
     /// What the history showed.
     pub past: Past,
     /// The first property that an own write broke.
@@ -49,6 +51,8 @@ pub struct Operator {
     pub paused: bool,
     /// The gate that it runs.
     pub gate: Option<Running>,
+    /// Alarms and analyses that it watches, by their keys.
+    pub watched: Vec<String>,
 }
 
 /// The lease.
@@ -97,6 +101,7 @@ impl State {
             if let Some(gate) = &operator.gate {
                 canonical.gate(gate, &operator.memory.record);
             }
+            operator.watched.hash(canonical.hasher());
         }
         for flight in &self.flights {
             canonical.write(&flight.write);
@@ -138,6 +143,7 @@ impl Hash for State {
             completed,
             (self.past.turns, self.past.direction),
             (&self.past.rejected, &self.past.passed),
+            (self.says, (self.account.now - self.past.well).min(8)),
             person,
             self.broken,
         )

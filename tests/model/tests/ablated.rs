@@ -127,6 +127,16 @@ fn gates() {
 }
 
 #[test]
+fn alarms_and_analyses() {
+    let says = |setup: Setup| setup.faults(faults(|f| f.says = 1));
+    let alarm = says(Setup::new(1).alarm());
+    breaks(alarm.without(&[Rule::Watches]), "S17");
+    let half = Step::SetWeight(Share::of(1, 2));
+    let analysis = says(Setup::new(1).steps([half]).analysis());
+    breaks(analysis.without(&[Rule::Watches]), "S17");
+}
+
+#[test]
 fn look_again() {
     let setup = Setup {
         wishes: 1,

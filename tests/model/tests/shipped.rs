@@ -249,6 +249,83 @@ fn gated() -> Vec<Planned> {
     ]
 }
 
+/// Alarms, and an analysis that goes on while half of the traffic, and then everything, is on green.
+fn watched() -> Vec<Planned> {
+    let all = usize::MAX;
+    let some = 50_000;
+    let alarm = Setup::new(1).alarm();
+    let analysis = Setup::new(1)
+        .steps([to(500), Step::Pause(Some(ticks(1)))])
+        .analysis();
+    let says = |f: &mut Faults| f.says = 1;
+    let leads = two_operators(1).alarm();
+    vec![
+        ("an alarm", alarm.clone().faults(one(says)), some),
+        (
+            "an alarm, twice",
+            alarm.clone().faults(faults(2, |f| f.says = 2)),
+            some,
+        ),
+        ("an analysis", analysis.clone().faults(one(says)), all),
+        (
+            "an analysis, twice",
+            analysis.clone().faults(faults(2, |f| f.says = 2)),
+            some,
+        ),
+        (
+            "an analysis, a restart",
+            analysis
+                .clone()
+                .faults(faults(2, |f| (f.says, f.restart) = (1, 1))),
+            some,
+        ),
+        (
+            "an analysis, an unanswered write",
+            analysis
+                .clone()
+                .faults(faults(2, |f| (f.says, f.unanswered) = (1, 1))),
+            some,
+        ),
+        (
+            "an analysis, a person",
+            analysis
+                .clone()
+                .faults(faults(2, |f| (f.says, f.person) = (1, 1))),
+            some,
+        ),
+        (
+            "an analysis, a verb",
+            analysis
+                .clone()
+                .faults(faults(2, |f| (f.says, f.verb) = (1, 1))),
+            some,
+        ),
+        (
+            "an analysis, health",
+            analysis.faults(faults(2, |f| (f.says, f.flip, f.crash) = (1, 1, 1))),
+            some,
+        ),
+        (
+            "an alarm, a first release",
+            alarm.clone().start(Start::Empty).faults(one(says)),
+            some,
+        ),
+        (
+            "an alarm, two changes",
+            Setup {
+                wishes: 2,
+                ..alarm.faults(one(says))
+            },
+            some,
+        ),
+        (
+            "an alarm, two operators",
+            leads.faults(faults(2, |f| (f.says, f.restart, f.pause) = (1, 1, 1))),
+            some,
+        ),
+    ]
+}
+
 /// One kind of fault each.
 fn searches() -> Vec<Planned> {
     let all = usize::MAX;
@@ -335,6 +412,12 @@ fn searches() -> Vec<Planned> {
             some,
         ),
     ]
+}
+
+#[test]
+fn no_property_is_ever_violated_while_alarms_and_analyses_speak() {
+    let states = all_hold(watched());
+    assert!(states >= 100_000, "{states} distinct states");
 }
 
 type Change = fn(&mut Faults);

@@ -98,6 +98,8 @@ pub(crate) struct Judge {
     /// Effective writes, but for the record.
     pub(crate) effects: u32,
     losing_since: Option<u64>,
+    /// Groups that were given traffic since nothing else lived, and when.
+    repaired: Vec<(u64, Side)>,
     /// Effects of writes, and when they came.
     landed: Vec<(u64, String)>,
 }
@@ -121,6 +123,7 @@ impl Judge {
             direction: (None, None, 0),
             effects: 0,
             losing_since: None,
+            repaired: Vec::new(),
             landed: Vec::new(),
         };
         judge.look(lab, &lab.observe());
@@ -170,6 +173,12 @@ impl Judge {
                 message: format!("{}: {}", issue.write.describe(), violation.message),
             });
         }
+        if repairs(lab, &issue.write)
+            && let Write::SetWeights { weights, .. } = &issue.write
+        {
+            self.repaired
+                .extend(raised(*weights).map(|side| (lab.now, side)));
+        }
         let services = world.services.value().map(Vec::as_slice);
         self.of_the_run(lab, &world, services.unwrap_or_default(), issue)
     }
@@ -208,6 +217,18 @@ impl Judge {
             // Weights that were sent while nothing lived, and AWS carries out minutes later: repair waits for nobody.
             (Write::SetWeights { .. }, "S1" | "Loss") => {
                 issue.dead == [true; 2] && lab.now > issue.sent + self.quiescence()
+            }
+            // A removal, minutes late, of what was given traffic meanwhile since nothing else lived: repair waits for nobody.
+            (Write::ScaleService { name, .. }, "S4") => {
+                let mut services = lab.services.iter().map(|service| &service.shown);
+                let side = services.find(|s| s.name == *name).and_then(|s| s.side);
+                let mut repaired = self.repaired.iter();
+                lab.now > issue.sent + self.quiescence()
+                    && repaired.any(|(at, to)| *at >= issue.sent && Some(*to) == side)
+            }
+            // Sent twice, the second one landed first, and somebody deleted what it made.
+            (Write::CreateService { .. }, "S10") => {
+                self.has_landed(issue) && self.acted_since(issue.sent, &[Act::Services])
             }
             // One group too many, empty and in no rule: the operator takes it away (L5).
             (Write::CreateTargetGroup { .. }, "S11") => lab.now > issue.sent + self.quiescence(),
@@ -271,12 +292,14 @@ impl Judge {
             | Write::DeleteTargetGroup { .. }
             | Write::DeregisterTaskDefinition { .. } => &[],
         };
+        self.acted_since(issue.sent.saturating_sub(lag), others) || self.has_landed(issue)
+    }
+
+    /// The same write has taken effect since this one was sent.
+    fn has_landed(&self, issue: &Issue) -> bool {
         let what = issue.write.describe();
-        self.acted_since(issue.sent.saturating_sub(lag), others)
-            || self
-                .landed
-                .iter()
-                .any(|(at, landed)| *at >= issue.sent && *landed == what)
+        let mut landed = self.landed.iter();
+        landed.any(|(at, landed)| *at >= issue.sent && *landed == what)
     }
 
     /// What needs more than the moment: S6, S10, S13, S15.
@@ -290,7 +313,7 @@ impl Judge {
         let wish = lab.desired.as_ref().map(|(generation, _)| *generation);
         match &issue.write {
             Write::CreateService { name, body, .. } => {
-                if self.names.contains(name) {
+                if self.names.contains(name) && !self.harmless(lab, "S10", issue) {
                     return violation("S10", format!("{name} was created before"));
                 }
                 let generation = tag(body, TAG_GENERATION).and_then(|text| parse_generation(&text));

@@ -5,8 +5,10 @@ use std::future::pending;
 
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
+use jiff::Timestamp;
 use planner::gate::Run;
 use planner::memory::WriteOutcome;
+use planner::watch::{Measured, Watch};
 use planner::{World, Write};
 use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError, Tried};
 use runtime::lease::Phase;
@@ -86,6 +88,10 @@ impl Cloud for Port {
             conflicts: focus.conflicts.clone(),
             ..world
         }
+    }
+
+    async fn measure(&self, _: &Application, _: &Watch, from: Timestamp) -> (Measured, Timestamp) {
+        (Measured::TooEarly, from)
     }
 
     async fn specs(&self) -> Result<Vec<FoundSpec>, ReadError> {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use planner::gate::Run;
 use planner::lab::Lab;
 use planner::memory::WriteOutcome;
+use planner::watch::{Measured, Watch};
 use planner::{World, Write};
 use prometheus::Registry;
 use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError, Tried};
@@ -71,6 +72,10 @@ impl Cloud for Account {
             spec_present: focus.spec_present,
             ..self.lab().observe()
         }
+    }
+
+    async fn measure(&self, _: &Application, _: &Watch, from: Timestamp) -> (Measured, Timestamp) {
+        (Measured::TooEarly, from)
     }
 
     async fn specs(&self) -> Result<Vec<FoundSpec>, ReadError> {

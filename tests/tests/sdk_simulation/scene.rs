@@ -53,6 +53,9 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
         if scene == Scene::Gated {
             let task = json!({"container": "web", "command": ["bin/migrate"]});
             spec["spec"]["gates"] = json!({"migrate": {"ecsTask": task, "before": "ScaleUp"}});
+            spec["spec"]["alarms"] = json!({"names": ["blog-5xx"]});
+            let rate = json!({"successRate": {"atLeast": 99}, "onNoData": "pass"});
+            spec["spec"]["analysis"] = json!({"errors": rate});
         }
         spec
     });
@@ -69,6 +72,13 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
     }
     if scene == Scene::PerRelease {
         stage.set_weights([Some(1), None]);
+    }
+    if scene == Scene::Gated {
+        let alarm = json!({
+            "AlarmName": "blog-5xx", "Namespace": "Blog", "MetricName": "Errors", "Statistic": "Sum", "Period": 60,
+            "EvaluationPeriods": 1, "Threshold": 5.0, "ComparisonOperator": "GreaterThanThreshold",
+        });
+        stage.person(Service::CloudWatch, "PutMetricAlarm", alarm);
     }
     stage.create_leases();
     hide_secrets(&stage);

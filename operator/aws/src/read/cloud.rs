@@ -7,16 +7,19 @@ use std::time::Duration;
 use aws_sdk_ssm::types::Parameter;
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
+use jiff::Timestamp;
 use planner::World;
+use planner::watch::{Measured, Watch};
 use planner::world::Read;
 use runtime::clock::Clock;
 use runtime::cloud::{Cloud, Focus, FoundSpec, ReadError};
 
 use crate::clients::Connection;
+use crate::coalesce::Coalescer;
 use crate::names::{Leaf, Names};
-use crate::read::coalesce::Coalescer;
 use crate::read::parameters;
 use crate::read::round::{Reader, Request};
+use crate::watches::Watches;
 
 /// Observations that begin within this time are read together.
 const WINDOW: Duration = Duration::from_millis(5);
@@ -26,6 +29,7 @@ const WINDOW: Duration = Duration::from_millis(5);
 pub struct AwsCloud {
     reader: Arc<Reader>,
     rounds: Coalescer<Request, World>,
+    watches: Watches,
 }
 
 impl AwsCloud {
@@ -39,7 +43,12 @@ impl AwsCloud {
                 async move { reader.round(&requests).await }
             })
         };
-        Self { reader, rounds }
+        let watches = Watches::new(connection, connection.reader(), clock);
+        Self {
+            reader,
+            rounds,
+            watches,
+        }
     }
 }
 
@@ -53,6 +62,15 @@ impl Cloud for AwsCloud {
             Some(world) => world,
             None => unread(focus, "the round of reads broke off: this is a bug"),
         }
+    }
+
+    async fn measure(
+        &self,
+        application: &Application,
+        watch: &Watch,
+        from: Timestamp,
+    ) -> (Measured, Timestamp) {
+        self.watches.measure(application, watch, from).await
     }
 
     async fn specs(&self) -> Result<Vec<FoundSpec>, ReadError> {

@@ -1,6 +1,5 @@
 //! Observation: what each application needs to know, read for many applications in as few calls as AWS allows.
 //!
-//! - `coalesce`: requests that arrive together become one round.
 //! - `round`: one round; each part of each answer has its own time and its own error.
 //! - `release_groups`: which target groups are an application's, where each release has its own.
 //! - `parameters`, `services`, `tasks`, `balancers`, `groups`, `definitions`, `scaling`: one kind of thing each.
@@ -10,7 +9,6 @@
 
 pub(crate) mod balancers;
 pub mod cloud;
-mod coalesce;
 pub(crate) mod definitions;
 pub(crate) mod groups;
 pub(crate) mod parameters;

@@ -34,6 +34,8 @@ pub fn application() -> Application {
         },
         strategy: Strategy::BLUE_GREEN,
         gates: BTreeMap::new(),
+        alarms: None,
+        analyses: BTreeMap::new(),
         bake_time: Duration::from_secs(60),
         clean_up: CleanUp {
             settle: Duration::from_secs(10),

@@ -7,6 +7,7 @@ use crate::report::{Hold, WaitingOn};
 use crate::safety::{self, Violation};
 use crate::time::Mono;
 use crate::tuning::Tuning;
+use crate::watch::Watch;
 
 use super::account::Lab;
 
@@ -19,6 +20,8 @@ pub struct Operator {
     pub tuning: Tuning,
     /// The gate that it runs.
     pub gate: Option<Run>,
+    /// The alarms and analyses that it watches.
+    pub watches: Vec<Watch>,
 }
 
 /// Why a run ended.
@@ -44,6 +47,7 @@ impl Operator {
             memory,
             tuning,
             gate: None,
+            watches: Vec::new(),
         }
     }
 
@@ -54,10 +58,13 @@ impl Operator {
     pub fn reconcile(&mut self, lab: &mut Lab) -> Result<Plan, Violation> {
         let mut world = lab.observe();
         world.verdicts = self.gate.iter().map(|run| lab.tests.verdict(run)).collect();
+        let said = self.watches.iter().map(|watch| lab.tests.said(watch));
+        world.verdicts.extend(said);
         let now = lab.clock();
         self.memory.absorb(&world, &self.tuning, now);
         let plan = plan(&lab.application, &world, &self.memory, &self.tuning, now);
         self.gate.clone_from(&plan.gate);
+        self.watches.clone_from(&plan.watches);
         if let Some(run) = &plan.gate {
             lab.tests.run(run);
         }

@@ -85,6 +85,10 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
         *generation
     };
     let name = release::service_name(view.application, version, digest, wish, created);
+    if !view.memory.looked_for && !view.tuning.without(ablation::Rule::NewName) {
+        let what = format!("whether there was a service {name}");
+        return Decision::wait(stage, WaitingOn::Observation { what });
+    }
     let new = NewService {
         name: &name,
         task_definition: &task_definition,

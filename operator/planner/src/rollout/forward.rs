@@ -15,6 +15,7 @@ use super::gates;
 use super::removal::{arrived, clean_up, leftovers, settling};
 use super::serve::stage_so_far;
 use super::steps;
+use super::watches::unclear;
 use super::weighing::test_follows;
 
 pub(super) fn forward(
@@ -146,7 +147,8 @@ fn after_shift(view: &View<'_>, service: &Service, side: Side, others: &[&Servic
     match capacity(view, service, side, need.min(service.desired)) {
         Some(waiting) => overdue(view, Stage::Bake, service)
             .unwrap_or_else(|| Decision::wait(Stage::Bake, waiting)),
-        None => gates::before(view, Stage::CleanUp, Stage::Bake)
+        None => unclear(view, service, Stage::Bake)
+            .or_else(|| gates::before(view, Stage::CleanUp, Stage::Bake))
             .unwrap_or_else(|| Decision::wait(Stage::CleanUp, WaitingOn::OwnStep)),
     }
 }

@@ -11,12 +11,14 @@ mod removal;
 mod repair;
 mod serve;
 mod steps;
+mod watches;
 mod weighing;
 
 pub(crate) use deadline::{abort, deadline};
 pub(crate) use decision::{AtGate, Decision};
 pub(crate) use groups::stranded;
 pub(crate) use repair::{repair, revive};
+pub(crate) use watches::{failed, watches};
 
 use create::create;
 use deadline::refused_too_long;
@@ -47,7 +49,9 @@ pub(crate) fn towards(view: &View<'_>, aim: &Aim<'_>) -> Decision {
                 ToCreate::Wanted => (Stage::ScaleUp, refused_too_long(view)),
                 ToCreate::LastGood => (Stage::RollBack, None),
             };
+            let watched = || watches::before_start(view, aim).filter(|_| *what == ToCreate::Wanted);
             late.or_else(|| revive(view, stage))
+                .or_else(watched)
                 .unwrap_or_else(|| create(view, what.clone(), *side, stage))
         }
         Aim::Serve { service, course } => serve(view, service, *course),

@@ -11,6 +11,7 @@ use crate::write::Weights;
 use super::deadline::overdue;
 use super::decision::Decision;
 use super::gates;
+use super::watches::unclear;
 use super::weighing::{set_weights, share};
 
 /// The step that runs: as many as there are steps once green is to have everything.
@@ -66,6 +67,13 @@ pub(super) fn shift(
         .production()
         .find(|rule| share(rule, side) != share_now);
     if let Some(rule) = off {
+        let in_full = view.promoted(view.application.strategy.steps.len());
+        if share(rule, side) < share_now
+            && !in_full
+            && let Some(unclear) = unclear(view, service, stage)
+        {
+            return at(unclear);
+        }
         let need = if view.outage(rule) {
             1
         } else {
@@ -88,6 +96,11 @@ pub(super) fn shift(
     match view.application.strategy.steps.get(step) {
         Some(Step::SetWeight(_)) => next,
         Some(Step::Gate(name)) => gates::at_step(view, name, step).map_or(next, at),
+        // Written down first: the analysis runs while its step does.
+        Some(Step::Analysis(_)) if view.step().is_none_or(|(at, _)| at != step) => {
+            at(Decision::wait(stage, WaitingOn::OwnStep))
+        }
+        Some(Step::Analysis(_)) => unclear(view, service, stage).map_or(next, at),
         Some(Step::Pause(time)) => {
             // Not written down yet since when: the pause begins with that.
             let Some((_, since)) = view.step().filter(|(at, _)| *at == step) else {

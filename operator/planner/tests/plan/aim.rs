@@ -224,6 +224,8 @@ fn with_nothing_to_fall_back_to_the_last_good_release_is_made_again_unless_it_is
             generation: if same { generation } else { older },
             task_definition: known.then(|| "td-3".to_owned()),
         });
+        // The service's name is looked for first.
+        drop(scene.plan());
         scene.lab.advance(5_000);
         scene.plan()
     };

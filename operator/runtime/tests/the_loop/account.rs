@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
+use jiff::Timestamp;
 use planner::gate::Run;
 use planner::lab::Lab;
 use planner::memory::WriteOutcome;
+use planner::watch::{Measured, Watch};
 use planner::{Read, World, Write};
 use runtime::Clock;
 use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError, Tried};
@@ -238,6 +240,10 @@ impl Cloud for Account {
             conflicts: focus.conflicts.clone(),
             ..world
         }
+    }
+
+    async fn measure(&self, _: &Application, _: &Watch, from: Timestamp) -> (Measured, Timestamp) {
+        (Measured::TooEarly, from)
     }
 
     async fn specs(&self) -> Result<Vec<FoundSpec>, ReadError> {

@@ -54,11 +54,13 @@ impl Host {
             region,
             share,
             write_timeout: _,
+            minute: _,
         } = Settings::default();
         let settings = Settings {
             region,
             share: pace::share(share, place.time_scale),
             write_timeout: pace::write_timeout(place.time_scale),
+            minute: pace::minute(place.time_scale),
         };
         let connection = Connection::local(&place.endpoint, &settings, calls);
         let options = Options {

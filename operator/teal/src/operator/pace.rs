@@ -64,6 +64,11 @@ pub(crate) fn write_timeout(scale: f64) -> Duration {
     aws::Settings::default().write_timeout.div_f64(scale)
 }
 
+/// How long a minute of metrics is.
+pub(crate) fn minute(scale: f64) -> Duration {
+    aws::Settings::default().minute.div_f64(scale)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,7 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Run) -> Result<(), Fai
         region: global.region.clone(),
         share: pace::share(arguments.aws_share, arguments.time_scale),
         write_timeout: pace::write_timeout(arguments.time_scale),
+        minute: pace::minute(arguments.time_scale),
     };
     let connection = Connection::from_environment(&settings, calls).await?;
     let options = Options {

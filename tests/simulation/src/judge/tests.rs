@@ -369,6 +369,65 @@ fn s5_of_a_group_whose_targets_came_when_it_had_settled() {
     assert_eq!(reports(true, false), Some("S5"));
 }
 
+/// It was sent long before AWS carries it out.
+fn late(write: Write) -> Issue {
+    Issue {
+        sent: NOW - 60_000,
+        ..issue(write)
+    }
+}
+
+#[test]
+fn s4_of_a_late_removal_of_what_was_given_traffic_since_nothing_else_lived() {
+    let reports = |blue_dies: bool, sent: u64| {
+        let mut scene = Scene::both();
+        let name = scene.name(1);
+        let removal = Write::ScaleService {
+            name,
+            from: 2,
+            to: 0,
+        };
+        if blue_dies {
+            scene.lab.broken.insert("1.3.0".to_owned());
+        }
+        let shift = issue(scene.shift());
+        scene.judge.judge(&scene.lab, &shift).unwrap();
+        scene.lab.set_production([Some(0), Some(100)]);
+        let removal = Issue {
+            sent,
+            ..late(removal)
+        };
+        scene.reports(&removal)
+    };
+    assert_eq!(reports(true, NOW - 60_000), None);
+    assert_eq!(reports(true, SENT), Some("S4"), "not late");
+    assert_eq!(reports(false, NOW - 60_000), Some("S4"), "blue lived");
+}
+
+#[test]
+fn s10_of_a_late_create_that_was_sent_twice() {
+    let reports = |twice: bool, deleted: bool| {
+        let mut scene = Scene::without_green();
+        let create = Write::CreateService {
+            name: "blog-1-4-0-x".to_owned(),
+            side: Side::B,
+            body: serde_json::Map::new(),
+        };
+        if twice {
+            scene.judge.took_effect(&scene.lab, &issue(create.clone()));
+        } else {
+            scene.judge.names.insert("blog-1-4-0-x".to_owned());
+        }
+        if deleted {
+            scene.judge.acted(NOW, Act::Services);
+        }
+        !scene.judge.harmless(&scene.lab, "S10", &late(create))
+    };
+    assert!(!reports(true, true));
+    assert!(reports(true, false), "nobody deleted it");
+    assert!(reports(false, true), "another one had the name");
+}
+
 #[test]
 fn loss_by_what_others_did_since_and_by_a_process_that_stood_still() {
     let reports = |change: fn(&mut Issue), at: u64, act: Act| {

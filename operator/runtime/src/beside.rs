@@ -1,0 +1,74 @@
+//! What runs beside the reconciles of an application, and tells verdicts: gates, alarms, analyses.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use planner::gate::Verdict;
+use tokio::task::JoinHandle;
+
+/// A run, on its way or at its end. Dropped, it is broken off.
+#[derive(Debug)]
+pub(crate) struct Running {
+    key: String,
+    verdict: Told,
+    task: JoinHandle<()>,
+}
+
+/// Where a run says what it has come to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told(Arc<Mutex<Option<Verdict>>>);
+
+impl Told {
+    pub(crate) fn tell(&self, verdict: Verdict) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+    }
+
+    fn get(&self) -> Option<Verdict> {
+        let verdict = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        verdict.clone()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Running {
+    /// Starts `run`. Of one that was cut off before, the first verdict says so.
+    pub(crate) fn start<F>(key: String, cut_off: bool, run: impl FnOnce(Told) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let verdict = Told::default();
+        if cut_off {
+            verdict.tell(Verdict::Unclear {
+                reason: "its run was cut off and begins again".to_owned(),
+            });
+        }
+        let task = tokio::spawn(run(verdict.clone()));
+        Self { key, verdict, task }
+    }
+
+    /// The run with this key.
+    pub(crate) fn is(&self, key: &str) -> bool {
+        self.key == key
+    }
+
+    /// It is on its way, or came to its end; not: a change of leadership or a bug cut it off.
+    pub(crate) fn is_good(&self) -> bool {
+        let ended = || {
+            matches!(
+                self.verdict.get(),
+                Some(Verdict::Passed | Verdict::Failed { .. })
+            )
+        };
+        !self.task.is_finished() || ended()
+    }
+
+    /// What it has come to, as a world shows it.
+    pub(crate) fn verdict(&self) -> Option<(String, Verdict)> {
+        Some((self.key.clone(), self.verdict.get()?))
+    }
+}
