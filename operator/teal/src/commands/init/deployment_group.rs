@@ -240,7 +240,7 @@ impl DeploymentGroup {
                 .iter()
                 .map(|alarm| alarm.name.as_str())
                 .collect();
-            alarms::watched(draft, &names);
+            alarms::watched(draft, &names, None);
         }
     }
 }

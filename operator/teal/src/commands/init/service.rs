@@ -284,7 +284,8 @@ fn about_the_controller(draft: &mut Draft, service: Described<'_>) {
         .filter_map(Value::as_str)
         .collect();
     if configuration["alarms"]["enable"] == json!(true) {
-        alarms::watched(draft, &names);
+        // Amazon ECS leaves those out that are in ALARM when a deployment begins.
+        alarms::watched(draft, &names, Some("ignore"));
     }
 }
 
