@@ -299,11 +299,9 @@ async fn green_that_nobody_uses_gets_no_more_until_the_deadline() {
     assert!(message.starts_with("analysis "), "{message}");
     assert_eq!(scene.stage.weights(0), [Some(50), Some(50)]);
     scene.stage.rejected_back_to("1.3.0").await;
-    assert!(
-        scene
-            .rejection()
-            .starts_with("Shift did not end before its deadline: analysis ")
-    );
+    let reason = scene.rejection();
+    let begins = "Shift did not end before its deadline: analysis ";
+    assert!(reason.starts_with(begins), "{reason}");
     assert_eq!(users.failed, 0);
 }
 

@@ -59,9 +59,6 @@ pub(super) fn shift(
         step: (!view.application.strategy.steps.is_empty()).then_some(step),
         ..decision
     };
-    if let Some(decision) = overdue(view, stage, service) {
-        return decision;
-    }
     let share_now = view.application.strategy.share_at(step);
     let off = view
         .production()
@@ -73,6 +70,10 @@ pub(super) fn shift(
             && let Some(unclear) = unclear(view, service, stage)
         {
             return at(unclear);
+        }
+        // What waits for a gate or an analysis says so itself when its time is over.
+        if let Some(decision) = overdue(view, stage, service) {
+            return decision;
         }
         let need = if view.outage(rule) {
             1
