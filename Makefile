@@ -2,6 +2,7 @@
 #
 #   make demo                         a release on this machine, under load
 #   make demo STRATEGY=canary         (or linear) in steps
+#   make demo-bad                     a release that fails a tenth of all requests, and is taken back
 #   make demo SPEED=2 ARGS=--kill-operator
 #
 # `demo` and `test` need Rust and make alone; `make tools` brings what the other checks need.
@@ -37,6 +38,10 @@ build: ## build teal, dev profile
 .PHONY: demo
 demo: build ## a release on this machine under load (SPEED=… ARGS=…)
 	@$(TARGET)/debug/teal $(DEMO)
+
+.PHONY: demo-bad
+demo-bad: build ## a release that fails a tenth of all requests is found and taken back
+	@$(TARGET)/debug/teal $(DEMO) --bad-release
 
 .PHONY: test
 test: check-manifests doc-test ## all tests; says what it leaves out for want of a tool

@@ -162,9 +162,12 @@ pub(crate) struct Demo {
     /// So many times as fast; the proportions between the waits stay as they are
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub(crate) speed: f64,
-    /// How traffic moves
-    #[arg(long, value_enum, default_value = "blue-green")]
-    pub(crate) strategy: crate::stage::Strategy,
+    /// How traffic moves; blue-green where nothing is said, canary for a bad release
+    #[arg(long, value_enum)]
+    pub(crate) strategy: Option<crate::stage::Strategy>,
+    /// Release a version that answers a tenth of all requests with 500: an analysis finds it
+    #[arg(long)]
+    pub(crate) bad_release: bool,
     /// Run the operator as a process of its own, and kill it (SIGKILL) in every stage
     #[arg(long)]
     pub(crate) kill_operator: bool,
@@ -180,6 +183,29 @@ pub(crate) struct Demo {
     /// Give up after this long
     #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
     pub(crate) timeout: Duration,
+}
+
+#[cfg(feature = "emulator")]
+impl Demo {
+    /// What is played.
+    pub(crate) fn story(&self) -> crate::stage::Story {
+        if self.bad_release {
+            crate::stage::Story::Bad
+        } else {
+            crate::stage::Story::Good
+        }
+    }
+
+    /// How traffic moves.
+    pub(crate) fn strategy(&self) -> crate::stage::Strategy {
+        use crate::stage::Strategy;
+        let usual = if self.bad_release {
+            Strategy::Canary
+        } else {
+            Strategy::BlueGreen
+        };
+        self.strategy.unwrap_or(usual)
+    }
 }
 
 #[cfg(feature = "emulator")]

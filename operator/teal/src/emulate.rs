@@ -111,9 +111,14 @@ fn plant(emulator: &Emulator, seed: &str) -> Result<(), Failure> {
         Failure::new(Exit::Invalid, format!("the seed {seed} cannot be planted")).because(error)
     };
     if seed == "blog" {
-        return stage::set(emulator, PORTS, stage::Strategy::default())
-            .map(drop)
-            .map_err(wrong);
+        return stage::set(
+            emulator,
+            PORTS,
+            stage::Strategy::default(),
+            stage::Story::default(),
+        )
+        .map(drop)
+        .map_err(wrong);
     }
     let text = std::fs::read_to_string(Path::new(seed)).map_err(|error| {
         Failure::new(Exit::NotFound, format!("the seed {seed} cannot be read"))

@@ -74,6 +74,25 @@ fn a_release_under_load_loses_no_request() {
 }
 
 #[test]
+fn a_bad_release_is_found_by_its_analysis_and_taken_back() {
+    let (code, told, log) = demo(&["--bad-release", "--speed", "2"]);
+    let summary: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (code, &summary["outcome"], &summary["serving"]),
+        (Some(0), &"RolledBack".into(), &"1.4.0".into()),
+        "{told}\n{log}"
+    );
+    let reason = summary["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("analysis errors: green failed "),
+        "{reason}"
+    );
+    assert_eq!(summary["failed"], summary["failures"]["status 500"]);
+    let saw = summary["saw"]["1.4.1"].as_f64().unwrap();
+    assert!(saw > 0.0 && saw < summary["visitors"].as_f64().unwrap());
+}
+
+#[test]
 fn a_port_in_use_is_told_with_what_to_do() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

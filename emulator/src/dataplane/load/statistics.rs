@@ -1,6 +1,6 @@
 //! What a load generator counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Counts of a [`super::Load`] at one moment.
@@ -16,6 +16,10 @@ pub struct Statistics {
     pub reasons: BTreeMap<String, u64>,
     /// Good answers by the version that gave them.
     pub versions: BTreeMap<String, VersionStatistics>,
+    /// Visitors who have left: each sends some requests, then another one takes the place.
+    pub visitors: u64,
+    /// Those of them who ever had an answer of a version, good or bad.
+    pub saw: BTreeMap<String, u64>,
     /// Idle connections that the server closed and the user opened again; no failures.
     pub reconnects: u64,
     /// How long the good answers took.
@@ -39,6 +43,13 @@ impl Statistics {
         self.versions
             .get(version)
             .map_or(0, |version| version.requests)
+    }
+
+    pub(super) fn left(&mut self, saw: BTreeSet<String>) {
+        self.visitors += 1;
+        for version in saw {
+            *self.saw.entry(version).or_default() += 1;
+        }
     }
 
     pub(super) fn record(

@@ -1,5 +1,6 @@
 //! Users at work.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use crate::dataplane::wire::{Connection, SendFailure};
 
 /// How long a user rests after a failed request, so that a refusing server is not hammered.
 const REST_AFTER_FAILURE: Duration = Duration::from_millis(10);
+/// Requests of one visitor; then another one takes the place.
+const VISIT: u32 = 20;
 /// How long a user waits for an answer: longer than the load balancer's own time-out.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(75);
 
@@ -111,16 +114,29 @@ struct User {
 
 impl User {
     async fn work(mut self, stop: CancellationToken) {
+        let (mut visitor, mut requests) = (BTreeSet::new(), 0);
         while !stop.is_cancelled() {
             let sent = Instant::now();
             let outcome = match tokio::time::timeout(ANSWER_TIMEOUT, self.visit()).await {
                 Ok(outcome) => outcome,
-                Err(_) => Err("no answer in time".to_owned()),
+                Err(_) => Err(Failed::of_nobody("no answer in time")),
             };
             let failed = outcome.is_err();
             if failed {
                 self.connection = None;
             }
+            let version = match &outcome {
+                Ok(version) => Some(version),
+                Err(failed) => failed.version.as_ref(),
+            };
+            visitor.extend(version.cloned());
+            requests += 1;
+            if requests == VISIT || stop.is_cancelled() {
+                let saw = std::mem::take(&mut visitor);
+                self.count(|statistics| statistics.left(saw));
+                requests = 0;
+            }
+            let outcome = outcome.map_err(|failed| failed.reason);
             let (latency, answered) = (sent.elapsed(), self.started.elapsed());
             self.count(|statistics| statistics.record(outcome, latency, answered));
             let rest = if failed {
@@ -135,13 +151,13 @@ impl User {
     }
 
     /// One request; the version that answered, or why it failed.
-    async fn visit(&mut self) -> Result<String, String> {
+    async fn visit(&mut self) -> Result<String, Failed> {
         loop {
             let mut connection = match self.connection.take() {
                 Some(connection) => connection,
                 None => Connection::open(self.server)
                     .await
-                    .map_err(|error| format!("connect: {}", error.kind()))?,
+                    .map_err(|error| Failed::of_nobody(&format!("connect: {}", error.kind())))?,
             };
             let reused = connection.is_reused();
             match exchange(&mut connection, self.request()).await {
@@ -155,7 +171,7 @@ impl User {
                 Err(Failure::Silent(_)) if reused => {
                     self.count(|statistics| statistics.reconnects += 1)
                 }
-                Err(Failure::Silent(reason) | Failure::Request(reason)) => return Err(reason),
+                Err(Failure::Silent(failed) | Failure::Request(failed)) => return Err(failed),
             }
         }
     }
@@ -180,9 +196,25 @@ impl User {
 /// Why a request got no good answer.
 enum Failure {
     /// The connection was closed without a byte of an answer: on an idle connection no fault of the server.
-    Silent(String),
+    Silent(Failed),
     /// The request failed.
-    Request(String),
+    Request(Failed),
+}
+
+/// A request that failed.
+struct Failed {
+    reason: String,
+    /// The version that answered all the same.
+    version: Option<String>,
+}
+
+impl Failed {
+    fn of_nobody(reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            version: None,
+        }
+    }
 }
 
 async fn exchange(
@@ -194,9 +226,9 @@ async fn exchange(
         .await
         .map_err(|failure| match failure {
             SendFailure::NotSent(_) | SendFailure::Unanswered(_) => {
-                Failure::Silent("closed before an answer".to_owned())
+                Failure::Silent(Failed::of_nobody("closed before an answer"))
             }
-            SendFailure::Broken(_) => Failure::Request("broken answer".to_owned()),
+            SendFailure::Broken(_) => Failure::Request(Failed::of_nobody("broken answer")),
         })?;
     let status = response.status();
     let header = response
@@ -208,13 +240,18 @@ async fn exchange(
         .into_body()
         .collect()
         .await
-        .map_err(|_| Failure::Request("answer broke off".to_owned()))?;
+        .map_err(|_| Failure::Request(Failed::of_nobody("answer broke off")))?;
     if !status.is_success() {
-        return Err(Failure::Request(format!("status {}", status.as_u16())));
+        return Err(Failure::Request(Failed {
+            reason: format!("status {}", status.as_u16()),
+            version: header,
+        }));
     }
     let body: Option<Greeting> = serde_json::from_slice(&body.to_bytes()).ok();
     match (header, body) {
         (Some(header), Some(body)) if header == body.version => Ok(header),
-        (Some(_) | None, Some(_) | None) => Err(Failure::Request("wrong answer".to_owned())),
+        (Some(_) | None, Some(_) | None) => {
+            Err(Failure::Request(Failed::of_nobody("wrong answer")))
+        }
     }
 }

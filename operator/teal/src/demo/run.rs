@@ -23,14 +23,13 @@ use crate::failure::{Exit, Failure};
 use crate::live::screen;
 use crate::output::Style;
 use crate::signals;
-use crate::stage::{self, Ports};
+use crate::stage::{self, Ports, Story};
 
 /// So many times as fast as AWS is, at speed 1.
 const PACE: f64 = 4.0;
-/// The same when the operator is killed: after each kill it waits for what its predecessor may have left on the way.
-const PACE_WITH_KILLS: f64 = 10.0;
-/// The version that is released.
-const NEXT: &str = "1.4.0";
+/// The same when the operator is killed, since after each kill it waits for what its predecessor may have left on the way;
+/// and when a release is bad, since metrics come minutes late.
+const FAST_PACE: f64 = 10.0;
 /// How often the screen is drawn.
 const TICK: Duration = Duration::from_millis(100);
 /// Users are at work for this long before the release, and after its end.
@@ -50,8 +49,9 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Demo) -> Result<(), Fa
         test: arguments.test_port,
     };
     free(ports).await?;
-    let pace = if arguments.kill_operator {
-        PACE_WITH_KILLS
+    let story = arguments.story();
+    let pace = if arguments.kill_operator || story == Story::Bad {
+        FAST_PACE
     } else {
         PACE
     } * arguments.speed;
@@ -63,8 +63,9 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Demo) -> Result<(), Fa
     .scaled(pace);
     let local = Local::start(settings, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let title = format!(
-        "teal demo  blog {} → {NEXT}, {} times as fast as AWS",
-        stage::FIRST,
+        "teal demo  blog {} → {}, {} times as fast as AWS",
+        story.first(),
+        story.next(),
         short(pace)
     );
     let mut play = Play::new(
@@ -87,12 +88,12 @@ pub(crate) async fn run(global: &Global, arguments: &cli::Demo) -> Result<(), Fa
         Some(style) => style.say(&summary, String::new),
         None => anstream::println!("\n{}", summary.text()),
     }
-    if summary.is_good() {
+    if summary.is_good(story) {
         return Ok(());
     }
-    let lost = match summary.failed {
-        0 => format!("the release ended as {}", summary.outcome),
-        failed => format!("{failed} requests were lost"),
+    let lost = match (story, summary.failed) {
+        (Story::Good, failed @ 1..) => format!("{failed} requests were lost"),
+        (Story::Good | Story::Bad, _) => format!("the release ended as {}", summary.outcome),
     };
     Err(Failure::new(Exit::Bug, lost))
 }
@@ -127,6 +128,7 @@ struct Play<'a> {
     local: &'a Local,
     arguments: cli::Demo,
     application: Application,
+    story: Story,
     production: SocketAddr,
     place: Place,
     panel: Panel,
@@ -158,11 +160,13 @@ impl<'a> Play<'a> {
         panel: Panel,
         stop: CancellationToken,
     ) -> Result<Self, Failure> {
-        let application = stage::set(&local.emulator, ports, arguments.strategy)
+        let story = arguments.story();
+        let application = stage::set(&local.emulator, ports, arguments.strategy(), story)
             .map_err(|error| Failure::new(Exit::Bug, "the stage cannot be set").because(error))?;
         Ok(Self {
             local,
             application,
+            story,
             production: SocketAddr::from((Ipv4Addr::LOCALHOST, ports.production)),
             place: Place {
                 endpoint: format!("http://{}", local.address),
@@ -184,7 +188,7 @@ impl<'a> Play<'a> {
         self.panel.note(&format!(
             "An emulated AWS is at {}. {} starts with 2 tasks behind http://{} …",
             self.place.endpoint,
-            stage::FIRST,
+            self.story.first(),
             self.production
         ));
         self.blog_serves().await?;
@@ -199,7 +203,7 @@ impl<'a> Play<'a> {
             &CancellationToken::new(),
         );
         self.watch_for(&load, CALM).await?;
-        stage::put(&self.local.emulator, "desired", NEXT).map_err(|error| {
+        stage::put(&self.local.emulator, "desired", self.story.next()).map_err(|error| {
             Failure::new(Exit::Bug, "the desired version cannot be written").because(error)
         })?;
         let over = self.watch_release(&load).await?;
@@ -252,7 +256,7 @@ impl<'a> Play<'a> {
         {
             self.status = Some(status);
         }
-        self.timeline.see(&self.local.emulator, NEXT);
+        self.timeline.see(&self.local.emulator, self.story.next());
     }
 
     async fn watch_for(&mut self, load: &Load, long: Duration) -> Result<(), Failure> {
@@ -296,7 +300,7 @@ impl<'a> Play<'a> {
             };
         statistics.versions.iter().all(quiet)
             && self.host.is_some()
-            && seen::is_over(emulator, NEXT)
+            && seen::is_over(emulator, self.story.next())
     }
 
     /// Kills the operator once in each stage, a while after it began, and starts it again a while later.
@@ -338,7 +342,7 @@ impl<'a> Play<'a> {
             over: self.timeline.ended.is_some(),
             tasks: &tasks,
             load: statistics,
-            versions: [stage::FIRST, NEXT],
+            versions: [self.story.first(), self.story.next()],
             rules: [
                 &self.application.route.production,
                 &self.application.route.test,
@@ -404,6 +408,11 @@ impl<'a> Play<'a> {
             failed: statistics.failed,
             failures: statistics.reasons.clone(),
             by_version: answers.collect(),
+            visitors: statistics.visitors,
+            saw: statistics.saw.clone(),
+            reason: (self.status.as_ref())
+                .and_then(|status| status.rejected.as_ref())
+                .map(|rejected| rejected.reason.clone()),
             stages: self.timeline.took(Timestamp::now()),
             aws_calls: calls,
             kills: self.arguments.kill_operator.then_some(self.killing.kills),

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use crate::stage::Story;
+
 /// The closing summary; `--json` prints it as it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,6 +24,13 @@ pub(crate) struct Summary {
     pub(crate) failures: BTreeMap<String, u64>,
     /// Answers by version.
     pub(crate) by_version: BTreeMap<String, Answers>,
+    /// Visitors: each sends twenty requests.
+    pub(crate) visitors: u64,
+    /// Those who ever had an answer of a version, good or bad.
+    pub(crate) saw: BTreeMap<String, u64>,
+    /// Why the release was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
     /// How long each stage took, in order.
     pub(crate) stages: Vec<StageTook>,
     /// Calls that reached AWS, by operation.
@@ -47,9 +56,17 @@ pub(crate) struct StageTook {
 }
 
 impl Summary {
-    /// Nothing was lost, and the release succeeded.
-    pub(crate) fn is_good(&self) -> bool {
-        self.outcome == "Succeeded" && self.failed == 0 && self.requests > 0
+    /// It ended as it was to end, and nothing was lost but what the bad version itself answered.
+    pub(crate) fn is_good(&self, story: Story) -> bool {
+        let answered = self.failures.get("status 500").copied().unwrap_or(0);
+        let lost = match story {
+            Story::Good => self.failed,
+            Story::Bad => self.failed - answered.min(self.failed),
+        };
+        self.outcome == format!("{:?}", story.outcome())
+            && self.serving == story.last()
+            && lost == 0
+            && self.requests > 0
     }
 
     /// For people.
@@ -81,6 +98,17 @@ impl Summary {
                 text,
                 "           {version} answered {requests:>9}, the first at {first:5.1} s, the last at {last:5.1} s"
             );
+        }
+        for (version, saw) in &self.saw {
+            let share = *saw as f64 * 100.0 / self.visitors.max(1) as f64;
+            let (saw, all) = (grouped(*saw), grouped(self.visitors));
+            let _ = writeln!(
+                text,
+                "           {saw} of {all} visitors ({share:.1} %) ever saw {version}"
+            );
+        }
+        if let Some(reason) = &self.reason {
+            let _ = writeln!(text, "reason     {reason}");
         }
         let stages: Vec<String> = self
             .stages
@@ -147,6 +175,9 @@ mod tests {
                 ("1.4.0".into(), answers(41_234, 21.3, 60.0)),
             ]
             .into(),
+            visitors: 3_061,
+            saw: [("1.3.0".into(), 1_020), ("1.4.0".into(), 2_082)].into(),
+            reason: None,
             stages: vec![
                 StageTook {
                     stage: "ScaleUp",
@@ -168,28 +199,34 @@ mod tests {
 
     #[test]
     fn one_lost_request_is_no_success() {
-        assert!(summary().is_good());
-        assert!(
-            !Summary {
-                failed: 1,
-                ..summary()
-            }
-            .is_good()
-        );
-        assert!(
-            !Summary {
-                requests: 0,
-                ..summary()
-            }
-            .is_good()
-        );
-        assert!(
-            !Summary {
+        let is_good = |change: fn(&mut Summary)| {
+            let mut summary = summary();
+            change(&mut summary);
+            summary.is_good(Story::Good)
+        };
+        assert!(is_good(|_| ()));
+        assert!(!is_good(|summary| summary.failed = 1));
+        assert!(!is_good(|summary| summary.requests = 0));
+        assert!(!is_good(|summary| summary.outcome = "RolledBack".into()));
+    }
+
+    #[test]
+    fn a_bad_release_is_taken_back_and_loses_only_what_it_answers_itself() {
+        let is_good = |change: fn(&mut Summary)| {
+            let mut summary = Summary {
                 outcome: "RolledBack".into(),
+                serving: "1.4.0".into(),
+                failed: 41,
+                failures: [("status 500".into(), 41)].into(),
                 ..summary()
-            }
-            .is_good()
-        );
+            };
+            change(&mut summary);
+            summary.is_good(Story::Bad)
+        };
+        assert!(is_good(|_| ()));
+        assert!(!is_good(|summary| summary.failed = 42));
+        assert!(!is_good(|summary| summary.outcome = "Succeeded".into()));
+        assert!(!is_good(|summary| summary.serving = "1.4.1".into()));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The blog's stage in an emulated AWS: what infrastructure code and an earlier release would have left behind.
 
 use crd_schema::application::TargetGroups;
-use crd_schema::record::{Generation, Record, Release};
+use crd_schema::record::{Generation, Outcome, Record, Release};
 use crd_schema::{Application, Desired};
 use emulator::Emulator;
 use emulator::api::{AwsError, Service};
 use emulator::seed::{Seed, SeedError};
+use emulator::world::behaviour::Behaviour;
 use planner::release::{self, NewService};
 use serde_json::{Map, Value, json};
 
@@ -26,8 +27,62 @@ const DEADLINE_MS: [f64; 2] = [600_000.0, 1_800_000.0];
 
 /// Where the blog's parameters are.
 pub(crate) const PREFIX: &str = aws::names::DEFAULT_PREFIX;
-/// What serves when the curtain rises.
-pub(crate) const FIRST: &str = "1.3.0";
+/// What an analysis takes back; `$MINUTE` is how long a minute of metrics is.
+const ANALYSIS: &str = "  analysis: {errors: {successRate: {atLeast: 99}, interval: $MINUTE}}\n";
+/// Milliseconds of a minute of metrics.
+const MINUTE_MS: f64 = 60_000.0;
+
+/// What is released.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Story {
+    /// A version that is well.
+    #[default]
+    Good,
+    /// A version that answers a tenth of all requests with 500, which an analysis finds.
+    Bad,
+}
+
+impl Story {
+    /// What serves when the curtain rises.
+    pub(crate) fn first(self) -> &'static str {
+        match self {
+            Self::Good => "1.3.0",
+            Self::Bad => "1.4.0",
+        }
+    }
+
+    /// What is released then.
+    pub(crate) fn next(self) -> &'static str {
+        match self {
+            Self::Good => "1.4.0",
+            Self::Bad => "1.4.1",
+        }
+    }
+
+    /// How it is to end.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Self::Good => Outcome::Succeeded,
+            Self::Bad => Outcome::RolledBack,
+        }
+    }
+
+    /// What serves at the end.
+    pub(crate) fn last(self) -> &'static str {
+        match self {
+            Self::Good => self.next(),
+            Self::Bad => self.first(),
+        }
+    }
+
+    /// Share of requests that the released version answers with 500.
+    fn error_share(self) -> f64 {
+        match self {
+            Self::Good => 0.0,
+            Self::Bad => 0.1,
+        }
+    }
+}
 
 /// What can be chosen.
 #[derive(Debug, Clone, Copy)]
@@ -76,12 +131,13 @@ pub(crate) enum StageError {
     Missing(&'static str),
 }
 
-/// Sets the stage: everything that the seed has, the Application in its parameter, and version [`FIRST`] as a service
+/// Sets the stage: everything that the seed has, the Application in its parameter, and the story's first version as a service
 /// with two tasks that an operator created and handed over. Tasks are still starting when this returns.
 pub(crate) fn set(
     emulator: &Emulator,
     ports: Ports,
     strategy: Strategy,
+    story: Story,
 ) -> Result<Application, StageError> {
     let mut seed = Seed::parse(SEED)?;
     for call in seed
@@ -97,16 +153,29 @@ pub(crate) fn set(
         call.input["Port"] = json!(port);
     }
     seed.plant(emulator)?;
-    let text = spec(emulator, ports, strategy)?;
+    let text = spec(emulator, ports, strategy, story)?;
     let application = crd_schema::spec::load(&text, "blog.yaml")?;
     put(emulator, "spec", &text)?;
-    let generation = put(emulator, "desired", FIRST)?;
-    first_release(emulator, &application, generation)?;
+    let generation = put(emulator, "desired", story.first())?;
+    first_release(emulator, &application, generation, story.first())?;
+    let images = application.template.images.values();
+    for image in images.map(|image| image.replace("{version}", story.next())) {
+        let behaviour = Behaviour {
+            error_share: story.error_share(),
+            ..Behaviour::default()
+        };
+        emulator.with(|world| world.settings.behaviours.insert(image, behaviour));
+    }
     Ok(application)
 }
 
 /// The Application with this world's ARNs, and its waits as fast as this world is.
-fn spec(emulator: &Emulator, ports: Ports, strategy: Strategy) -> Result<String, StageError> {
+fn spec(
+    emulator: &Emulator,
+    ports: Ports,
+    strategy: Strategy,
+    story: Story,
+) -> Result<String, StageError> {
     let scale = emulator.with(|world| world.settings.time_scale);
     let described = emulator.call(
         Service::Elbv2,
@@ -140,8 +209,14 @@ fn spec(emulator: &Emulator, ports: Ports, strategy: Strategy) -> Result<String,
         )
     };
     let period = |ms: f64| format!("{}ms", (ms / scale).round());
+    let analysis = match story {
+        Story::Good => "",
+        Story::Bad => ANALYSIS,
+    };
     Ok(SPEC
         .replace("$STRATEGY", strategy.spec())
+        .replace("$ANALYSIS", analysis)
+        .replace("$MINUTE", &period(MINUTE_MS.max(1_000.0 * scale)))
         .replace("$PAUSE", &period(PAUSE_MS.max(1_000.0 * scale)))
         .replace("$GROUP_A", &group(0)?)
         .replace("$GROUP_B", &group(1)?)
@@ -153,13 +228,14 @@ fn spec(emulator: &Emulator, ports: Ports, strategy: Strategy) -> Result<String,
         .replace("$SETTLE", &period(SETTLE_MS)))
 }
 
-/// The service that serves [`FIRST`], rendered and tagged as the operator does it, and the record it left.
+/// The service that serves at first, rendered and tagged as the operator does it, and the record it left.
 fn first_release(
     emulator: &Emulator,
     application: &Application,
     generation: Generation,
+    version: &str,
 ) -> Result<(), StageError> {
-    let desired = Desired::parse(FIRST).map_err(|error| StageError::Render(error.to_string()))?;
+    let desired = Desired::parse(version).map_err(|error| StageError::Render(error.to_string()))?;
     let wanted = release::wanted(application, generation, &desired).map_err(StageError::Render)?;
     let described = emulator.call(
         Service::Ecs,
@@ -181,7 +257,7 @@ fn first_release(
         &registered["taskDefinition"]["taskDefinitionArn"],
         "task definition",
     )?;
-    let name = release::service_name(application, FIRST, &wanted.digest, generation, 1);
+    let name = release::service_name(application, version, &wanted.digest, generation, 1);
     let TargetGroups::Pair([group, _]) = application.route.groups.clone() else {
         return Err(StageError::Missing("pair of target groups"));
     };
@@ -193,7 +269,7 @@ fn first_release(
             group: &group,
             count: application.template.desired_count,
             digest: &wanted.digest,
-            version: FIRST,
+            version,
             generation,
             blue: None,
         },
@@ -202,7 +278,7 @@ fn first_release(
     let revision = task_definition.rsplit('/').next().map(str::to_owned);
     let last_good = Release {
         digest: wanted.digest,
-        version: FIRST.to_owned(),
+        version: version.to_owned(),
         generation,
         task_definition: revision,
     };
