@@ -18,6 +18,7 @@ mod decisions;
 mod failures;
 mod laboratory;
 mod leaders;
+mod measured;
 mod names;
 mod reads;
 mod restarts;
