@@ -5,9 +5,11 @@ use std::time::Duration;
 use crd_schema::Status;
 use crd_schema::status::Phase;
 use emulator::world::behaviour::Behaviour;
+use serde_json::json;
+use tests::Stage;
 
 use crate::failure::Exit;
-use crate::scene::{BLUE, GREEN, Scene, pass};
+use crate::scene::{BLUE, GREEN, Scene, pass, world};
 use crate::waiting::{Verdict, Wish};
 
 /// Every status, second by second, from the wish for a release that fails its health checks until it is over.
@@ -66,4 +68,45 @@ async fn gallery_g21_fails_without_the_wish_in_the_judgement() {
         status.serving.is_some() && status.rollout.is_none() && status.phase != Phase::Progressing
     };
     assert!(statuses.iter().any(stable), "it would have said success");
+}
+
+/// The status while a release waits until a person promotes it.
+async fn status_of_a_pause_without_end() -> (Wish, Status) {
+    let scene = Scene::serving_in(world(), |spec| {
+        let steps = json!([{"setWeight": 10}, {"pause": {}}]);
+        spec["strategy"] = json!({"canary": {"steps": steps}});
+    });
+    let scene = scene.await;
+    let _operator = scene.operator(&[]);
+    pass(60).await;
+    let read = || -> Option<Status> { serde_json::from_value(scene.stage.get("status")).ok() };
+    let before = read();
+    scene.stage.wish(GREEN);
+    let wish = Wish {
+        version: i64::try_from(scene.stage.version("desired")).expect("a version"),
+        after: before.and_then(|before| before.observed_generation),
+    };
+    let waits = |stage: &Stage| stage.get("status")["waitingOn"]["reason"] == "Promotion";
+    assert!(scene.reaches(200, waits).await, "{}", scene.stage.picture());
+    pass(3_600).await;
+    assert_eq!(scene.failed(), 0);
+    (wish, read().expect("a status"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn gallery_g34_who_waits_is_told_that_a_person_is_needed() {
+    let (wish, status) = status_of_a_pause_without_end().await;
+    let Verdict::Failed { exit, why } = wish.judge(&status, Duration::from_secs(60)) else {
+        panic!("{status:?}")
+    };
+    assert_eq!(exit, Exit::NeedsPerson);
+    assert!(why.contains("teal promote"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn gallery_g34_fails_without_what_is_waited_for_in_the_judgement() {
+    let (wish, mut status) = status_of_a_pause_without_end().await;
+    status.waiting_on = None;
+    let judged = wish.judge(&status, Duration::from_secs(3_600));
+    assert_eq!(judged, Verdict::Pending, "it would wait for ever");
 }
