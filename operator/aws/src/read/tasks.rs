@@ -144,12 +144,31 @@ fn trouble(stopped: &[Task], service: &EcsService) -> Option<String> {
         let text = event.message()?;
         let complains =
             text.contains("unable") || text.contains("unhealthy") || text.contains("throttled");
-        complains.then(|| event.created_at.map(|at| (at, one_line(text))))?
+        complains.then(|| event.created_at.map(|at| (at, complaint(text))))?
     });
     deaths
         .chain(complaints)
         .max_by(|(left, _), (right, _)| order(left).cmp(&order(right)))
         .map(|(_, text)| text)
+}
+
+/// What an event complains of, without what is known already: a reason that is kept is short, and its end is the cause.
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html>)
+fn complaint(text: &str) -> String {
+    let of_service = text.strip_prefix("(service ");
+    let rest = of_service.and_then(|rest| rest.split_once(") "));
+    let text = rest.map_or(text, |(_, rest)| rest);
+    let parts = text
+        .split_once("(target-group arn:")
+        .and_then(|(before, rest)| {
+            let (arn, after) = rest.split_once(')')?;
+            let (_, name) = arn.split_once(":targetgroup/")?;
+            Some((before, name.split('/').next()?, after))
+        });
+    one_line(&match parts {
+        Some((before, name, after)) => format!("{before}(target-group {name}){after}"),
+        None => text.to_owned(),
+    })
 }
 
 fn order(at: &DateTime) -> (i64, u32) {
@@ -257,6 +276,22 @@ mod tests {
     }
 
     #[test]
+    fn a_complaint_leaves_room_for_its_cause() {
+        let group = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/blog-b/73e2d6bc24d8a067";
+        let text = |group: &str| {
+            format!(
+                "(service blog-1) (task 0f) (port 8080) is unhealthy in (target-group {group}) due to (reason [500])"
+            )
+        };
+        let short =
+            "(task 0f) (port 8080) is unhealthy in (target-group blog-b) due to (reason [500])";
+        assert_eq!(complaint(&text(group)), short);
+        assert_eq!(complaint(&text("blog-b")), short);
+        assert_eq!(complaint("(service"), "(service");
+        assert_eq!(complaint("(target-group arn:x"), "(target-group arn:x");
+    }
+
+    #[test]
     fn trouble_is_the_newest_cause_and_scaling_in_is_none() {
         let service = EcsService::builder()
             .events(event(
@@ -279,7 +314,7 @@ mod tests {
                 &service
             )
             .as_deref(),
-            Some("(service blog) was unable to place a task. Reason: RESOURCE:FARGATE.")
+            Some("was unable to place a task. Reason: RESOURCE:FARGATE.")
         );
         let newest = stopped(
             70,
