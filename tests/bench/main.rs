@@ -1,7 +1,7 @@
 //! `make bench`: the figures of the project, each from one run, beside a floor or a peer of the same run.
 //!
 //! Nothing here asserts a time: a figure is read, not passed. `--json` prints one object instead of the tables;
-//! names (release, abort, decisions, calls, proxy, process) choose.
+//! names (release, abort, steps, decisions, calls, proxy, process) choose.
 
 mod abort;
 mod api;
@@ -13,6 +13,7 @@ mod machine;
 mod process;
 mod proxy;
 mod release;
+mod steps;
 mod watch;
 
 use figures::{Outcome, Section};
@@ -42,6 +43,9 @@ fn main() -> Outcome<()> {
     }
     if wanted("abort") {
         show(virtual_time(abort::measure())?);
+    }
+    if wanted("steps") {
+        show(virtual_time(steps::measure())?);
     }
     if wanted("decisions") {
         show(virtual_time(decisions::measure())?);
