@@ -645,11 +645,15 @@ impl Account {
         service.tasks.iter().filter(|task| task.running).count()
     }
 
-    /// Production requests go to a group without a healthy target, or nowhere, although there is a healthy one.
+    /// Production requests go to a group without a healthy target, or nowhere, although a service of ours is healthy:
+    /// what somebody else runs on a group is never given users.
     pub fn loses_requests(&self, setup: &Setup) -> bool {
         let served = |side: &Side| self.weight(setup, *side) > 0 && self.healthy(*side) > 0;
         let lost = |side: &Side| self.weight(setup, *side) > 0 && self.healthy(*side) == 0;
-        let could = |side: &Side| self.healthy(*side) > 0;
+        let could = |side: &Side| {
+            let mut services = self.active_on(*side);
+            services.any(|s| s.shown.tags.ours && self.healthy_of(setup, s) > 0)
+        };
         let (both, any) = (Side::BOTH, Side::BOTH.iter().any(could));
         let production = setup.application.route.production.len();
         let elb = self.elb.truth();
