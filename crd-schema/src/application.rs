@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::analysis::{Alarms, Analyses};
 use crate::gate::Gates;
 use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
+use crate::schedule::Schedule;
 use crate::strategy::Strategy;
 
 /// One application: what is released, where traffic comes from, and how a release goes.
@@ -33,6 +34,8 @@ pub struct Application {
     pub alarms: Option<Alarms>,
     /// Metrics that are measured while green has traffic.
     pub analyses: Analyses,
+    /// When a release may begin; none: always.
+    pub schedule: Option<Schedule>,
     /// How long green serves everything before blue is removed.
     pub bake_time: Duration,
     /// Waits while blue is removed.

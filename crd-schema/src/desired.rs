@@ -1,7 +1,7 @@
 //! The desired value: which version is wished for, in either of its two forms.
 //!
-//! `1.4.0`, or `{"version": "1.4.0", "images": {"web": "…@sha256:…"}, "id": "build-991"}`. It is written by a release
-//! pipeline and believed in nothing: a version can become an image's tag and nothing else.
+//! `1.4.0`, or `{"version": "1.4.0", "images": {"web": "…@sha256:…"}, "id": "build-991"}`, with `"overrideFreeze": true`
+//! where it is not to wait for the end of a freeze. It is written by a release pipeline and believed in nothing: a version can become an image's tag and nothing else.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +34,13 @@ pub struct Desired {
     /// Anything that tells two wishes for the same content apart: another id is another release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// A freeze of the spec's schedule does not hold it up. It is no part of what is released.
+    #[serde(
+        default,
+        rename = "overrideFreeze",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub override_freeze: bool,
 }
 
 /// Why a desired value is refused.
@@ -140,6 +147,7 @@ impl Desired {
                 version: version.to_owned(),
                 images: BTreeMap::new(),
                 id: None,
+                override_freeze: false,
             }
         };
         desired.check()?;

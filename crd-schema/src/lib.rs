@@ -5,6 +5,7 @@
 //! - [`gate`]: tests that a release must pass.
 //! - [`analysis`]: what is watched while a release is on its way.
 //! - [`strategy`]: how traffic moves, as steps.
+//! - [`schedule`]: when releases may begin.
 //! - [`desired`]: the version that a release pipeline wishes for.
 //! - [`intent`]: what a person asks of a rollout.
 //! - [`status`]: what the operator tells.
@@ -22,6 +23,7 @@ pub mod identity;
 mod image;
 pub mod intent;
 pub mod record;
+pub mod schedule;
 pub mod spec;
 pub mod status;
 pub mod strategy;

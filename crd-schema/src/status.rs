@@ -75,7 +75,7 @@ pub enum Phase {
     Progressing,
     /// Traffic goes back to the last good release.
     RollingBack,
-    /// Nothing moves until a person, a new release or a readable world decides.
+    /// Nothing moves until a person, a new release, a readable world or the end of a freeze decides.
     Holding,
     /// The desired release was rejected; the last good one serves.
     Failed,
@@ -239,7 +239,7 @@ pub struct WaitingOn {
     pub gate: Option<String>,
     /// When the wait began.
     pub since: Timestamp,
-    /// When it ends the stage; nothing where a person decides.
+    /// When it ends the stage, or a freeze ends; nothing where a person decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
 }

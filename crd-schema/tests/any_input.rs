@@ -87,7 +87,7 @@ proptest! {
     /// What was written by us is read back as it was.
     #[test]
     fn desired_values_come_back(version in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", id in proptest::option::of("[A-Za-z0-9_.:/=+@-]{1,128}")) {
-        let desired = Desired { version, images: Default::default(), id };
+        let desired = Desired { version, images: Default::default(), id, override_freeze: false };
         prop_assert_eq!(Desired::parse(serde_json::to_string(&desired).unwrap()), Ok(desired));
     }
 }

@@ -355,10 +355,6 @@ fn refused_by_name() {
         ("no strategy", &[(strategy, "{}")]),
         ("a strategy as text", &[(strategy, "blueGreen")]),
         (
-            "a schedule",
-            &[("  drift: heal", "  schedule: never\n  drift: heal")],
-        ),
-        (
             "another region or role",
             &[(
                 "  drift: heal",
@@ -488,6 +484,42 @@ fn long_lines_are_cut_around_the_caret() {
     let json: serde_json::Value =
         serde_saphyr::from_str(&edited(&[("port: 8080", "port: http")])).unwrap();
     insta::assert_snapshot!(refused(&json.to_string()));
+}
+
+#[test]
+fn schedules() {
+    let schedule = |text: &'static str| [("  drift: heal", text)];
+    let gallery = gallery(&[
+        ("no map", &schedule("  schedule: never")),
+        (
+            "nobody's time",
+            &schedule("  schedule: {freeze: [{days: [sat, sun]}]}"),
+        ),
+        (
+            "a time zone that is none",
+            &schedule("  schedule: {timeZone: Europe/Berln, freeze: [{days: [sat, sun]}]}"),
+        ),
+        ("no windows", &schedule("  schedule: {timeZone: UTC}")),
+        (
+            "words that are not known",
+            &schedule(
+                "  schedule: {timeZone: UTC, freeze: [{days: [saturday], from: noon, until: '18:00'}]}",
+            ),
+        ),
+        (
+            "times and dates that are none",
+            &schedule(
+                "  schedule:\n    timeZone: UTC\n    freeze:\n      - {from: 14:60, to: 25:00}\n      - {from: 2026-02-29, to: 2026-03-01T12}",
+            ),
+        ),
+        (
+            "windows that mean nothing",
+            &schedule(
+                "  schedule:\n    timeZone: UTC\n    freeze:\n      - {}\n      - {from: \"14:00\", to: \"14:00\"}\n      - {from: \"24:00\", to: \"06:00\"}\n      - {from: 2026-12-24}\n    allow:\n      - {from: 2026-12-24, to: \"08:00\"}\n      - {days: [fri], from: 2026-12-24, to: 2026-12-26}\n      - {from: 2026-12-26T08:00, to: 2026-12-24}",
+            ),
+        ),
+    ]);
+    insta::assert_snapshot!(gallery);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::analysis::{Alarms, Analysis};
+use super::schedule::Schedule;
 use super::{format, refused};
 use crate::application::{Drift, DuringBake, OnFailure};
 use crate::identity::{
@@ -79,6 +80,9 @@ pub(super) struct Spec {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Analysis>", extend("maxProperties" = 10, "propertyNames" = { "format": "gate-name", "pattern": "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$" }))]
     pub(super) analysis: BTreeMap<AnalysisName, Analysis>,
+    /// When a release may begin.
+    #[serde(default)]
+    pub(super) schedule: Option<Schedule>,
     /// How long green serves everything, with blue standing by at full size, before blue is removed.
     #[serde(default = "Spec::bake_time")]
     pub(super) bake_time: Period,

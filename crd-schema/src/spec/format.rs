@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use jiff::fmt::friendly::SpanParser;
 
+use super::schedule::Edge;
 use crate::analysis::Condition;
-use crate::image;
+use crate::{image, schedule};
 
 /// The longest length of time that may be written.
 const LONGEST: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -17,6 +18,8 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
         "gate-name" => name(text, 20),
         "condition" => text.parse::<Condition>().map(drop).map_err(str::to_owned),
         "metric-id" => metric_id(text),
+        "time-zone" => time_zone(text),
+        "window-end" => Edge::parse(text).map(drop),
         "url" => url(text),
         "header-name" => header_name(text),
         "header-value" if text.chars().any(char::is_control) => {
@@ -49,6 +52,12 @@ pub(super) fn period(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|_| starts_with_digit);
     parsed.filter(|period| *period <= LONGEST).ok_or_else(right)
+}
+
+fn time_zone(text: &str) -> Result<(), String> {
+    let right = "write the IANA name of a time zone, such as `Europe/Berlin` or `UTC`";
+    let known = schedule::zone(text).map(drop);
+    known.ok_or_else(|| right.to_owned())
 }
 
 /// Small letters, digits and `-`, at most `longest` characters.

@@ -89,6 +89,7 @@ fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
     let mut findings = falling_weights(&document.spec.strategy, node);
     findings.extend(super::gates::contradictions(&document.spec, node));
     findings.extend(super::analysis::contradictions(&document.spec, node));
+    findings.extend(super::schedule::contradictions(&document.spec, node));
     for (index, route) in document.spec.traffic.routes.iter().enumerate() {
         let path = Path::default()
             .key("spec")
@@ -171,6 +172,7 @@ fn application(document: Document) -> Application {
         gates,
         alarms,
         analysis,
+        schedule,
         bake_time,
         clean_up,
         deadlines,
@@ -220,6 +222,7 @@ fn application(document: Document) -> Application {
         gates: super::gates::mean(gates, &strategy),
         alarms: alarms.map(super::analysis::Alarms::mean),
         analyses: super::analysis::mean(analysis, &strategy),
+        schedule: schedule.and_then(super::schedule::Schedule::mean),
         strategy: strategy.mean(),
         bake_time: bake_time.0,
         clean_up: application::CleanUp {

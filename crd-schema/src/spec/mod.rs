@@ -19,6 +19,7 @@ mod node;
 mod path;
 mod problem;
 mod refused;
+mod schedule;
 mod schema;
 
 pub use load::{MAX_BYTES, load};

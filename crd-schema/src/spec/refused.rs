@@ -6,8 +6,6 @@ use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
 pub(super) fn in_spec(schema: &mut Schema) {
-    let unsupported = |what: &str| format!("{what} is not supported yet; leave it out");
-    refuse(schema, "schedule", &unsupported("a schedule for releases"));
     refuse(
         schema,
         "region",

@@ -35,6 +35,8 @@ pub enum Rule {
     FallBack,
     /// … holds a release while what serves is dead.
     FixTheDead,
+    /// … begins releases in a freeze.
+    Freeze,
     /// … takes health readings for evidence however long ago the first of them was.
     FreshReadings,
     /// … goes on without its gates (the planner).

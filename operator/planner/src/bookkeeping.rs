@@ -29,6 +29,7 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
     }
     match aim {
         Aim::Hold(_) => {}
+        Aim::Nothing => close(view, &mut record),
         // Somebody deleted what this rollout created: its name is seen now, and may not be once there is room again.
         Aim::MakeRoom { .. } => never_the_same_name(view, &mut record),
         Aim::Create {

@@ -18,6 +18,7 @@
 pub mod ablation;
 mod bookkeeping;
 mod effect;
+mod freeze;
 pub mod gate;
 pub mod groups;
 mod holds;

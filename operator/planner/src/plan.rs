@@ -8,6 +8,7 @@ use crd_schema::strategy::Step;
 
 use crate::ablation;
 use crate::bookkeeping;
+use crate::freeze;
 use crate::gate::Run;
 use crate::holds;
 use crate::memory::Memory;
@@ -138,7 +139,7 @@ fn view<'a>(
         ),
         None => None,
     };
-    Ok(View {
+    let view = View {
         application,
         world,
         memory,
@@ -150,7 +151,10 @@ fn view<'a>(
         groups: [a.as_ref(), b.as_ref()],
         own,
         wanted,
-    })
+        frozen: None,
+    };
+    let frozen = freeze::holding(&view);
+    Ok(View { frozen, ..view })
 }
 
 fn unread<'a, T>(part: &'static str, read: &'a Read<T>) -> Option<(&'static str, &'a String)> {
@@ -194,7 +198,7 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
     if let Some(hold) = holds::person(view) {
         return (Decision::hold(stage, hold), unchanged());
     }
-    let decision = rollout::towards(view, aim);
+    let decision = frozen(view, rollout::towards(view, aim));
     if paused(view, aim, &decision) {
         let mut record = unchanged();
         bookkeeping::pause(view, &mut record);
@@ -216,13 +220,27 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
     (decision, record)
 }
 
+/// Nothing else is to be done, and a wish waits for the end of a freeze.
+fn frozen(view: &View<'_>, decision: Decision) -> Decision {
+    let idle = decision.write.is_none() && decision.waiting == WaitingOn::Nothing;
+    let Some(frozen) = view.frozen.clone().filter(|_| idle) else {
+        return decision;
+    };
+    let ends = frozen.until.as_ref().map(|until| until.timestamp());
+    Decision {
+        until: ends.map(|ends| view.now.mono + view.now.left_until(ends)),
+        waiting: WaitingOn::Frozen(frozen),
+        ..decision
+    }
+}
+
 /// A person holds the application: a release makes no progress; what serves is kept up, and the way back is open.
 fn paused(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> bool {
     let forward = match aim {
         Aim::Create { what, .. } => *what == ToCreate::Wanted,
         Aim::Serve { course, .. } => matches!(course, Course::Forward | Course::Finish),
         Aim::MakeRoom { .. } => true,
-        Aim::Hold(_) => false,
+        Aim::Nothing | Aim::Hold(_) => false,
     };
     let keeps_up =
         matches!(&decision.write, Some(Write::ScaleService { from, to, .. }) if to > from);
@@ -359,7 +377,10 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
     let settled = decision.stage == Stage::Settled
         && !person
         && view.memory.barriers.is_empty()
-        && matches!(decision.waiting, WaitingOn::Nothing | WaitingOn::Hold(_));
+        && matches!(
+            decision.waiting,
+            WaitingOn::Nothing | WaitingOn::Frozen(_) | WaitingOn::Hold(_)
+        );
     // While only time passes, health and weights are all that can change, and a health reading sooner than the gap
     // counts for nothing, unless the last ones differ.
     let clear = Side::BOTH
@@ -414,7 +435,7 @@ fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> P
 fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
     let target = match aim {
         Aim::Serve { service, .. } => Some(*service),
-        Aim::Create { .. } | Aim::MakeRoom { .. } | Aim::Hold(_) => None,
+        Aim::Create { .. } | Aim::MakeRoom { .. } | Aim::Nothing | Aim::Hold(_) => None,
     };
     let asked = asked(view, target.and_then(|service| service.side), decision);
     let rules = view.rules.iter().map(|rule| RuleReport {

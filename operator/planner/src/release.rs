@@ -46,6 +46,8 @@ pub struct Wanted {
     pub generation: Generation,
     /// Container to image.
     pub images: BTreeMap<String, String>,
+    /// It does not wait for the end of a freeze.
+    pub override_freeze: bool,
 }
 
 /// Works out a wish.
@@ -81,6 +83,7 @@ pub fn wanted(
         version: desired.version.clone(),
         generation,
         images,
+        override_freeze: desired.override_freeze,
     })
 }
 

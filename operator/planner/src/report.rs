@@ -2,6 +2,7 @@
 
 use crd_schema::TargetGroupArn;
 use crd_schema::record::{Generation, Stage};
+use crd_schema::schedule::Frozen;
 use jiff::Timestamp;
 
 use crate::time::Mono;
@@ -12,6 +13,8 @@ use crate::world::{Role, Side};
 pub enum WaitingOn {
     /// Nothing more is wanted.
     Nothing,
+    /// The end of a freeze, in which no release begins.
+    Frozen(Frozen),
     /// This reconcile has a step to take.
     OwnStep,
     /// AWS refused the step; it is tried again.
@@ -102,8 +105,9 @@ pub enum WaitingOn {
 
 impl WaitingOn {
     /// Every label, for metrics that initialise each series.
-    pub const LABELS: [&'static str; 21] = [
+    pub const LABELS: [&'static str; 22] = [
         "Nothing",
+        "Frozen",
         "OwnStep",
         "StepRefused",
         "Observation",
@@ -130,6 +134,7 @@ impl WaitingOn {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Nothing => "Nothing",
+            Self::Frozen(_) => "Frozen",
             Self::OwnStep => "OwnStep",
             Self::StepRefused { .. } => "StepRefused",
             Self::Observation { .. } => "Observation",
@@ -157,6 +162,9 @@ impl WaitingOn {
     pub fn message(&self) -> String {
         match self {
             Self::Nothing => "nothing: the desired release serves alone".to_owned(),
+            Self::Frozen(frozen) => format!(
+                "the freeze to end: releases are frozen {frozen} (`teal release --override-freeze` does not wait)"
+            ),
             Self::OwnStep => "the next step to be taken".to_owned(),
             Self::StepRefused { operation, reason } => {
                 format!(
@@ -378,7 +386,7 @@ impl Hold {
                 "no rule names {group}, and its production rule has no weight to keep: give the rule that group at weight 1"
             ),
             Self::NothingAlive => {
-                "no service has a healthy target: what serves must recover, or write another desired version".to_owned()
+                "no service has a healthy target: what serves must recover, or write another desired version (in a freeze with `--override-freeze`)".to_owned()
             }
             Self::GuardRefused { violation } => format!("the safety guard refused the next step: {violation}"),
         }

@@ -31,6 +31,8 @@ pub(crate) enum Aim<'a> {
         /// What, for people.
         what: String,
     },
+    /// A wish waits for the end of a freeze, and nothing serves yet.
+    Nothing,
     /// A person is needed.
     Hold(Hold),
 }
@@ -66,7 +68,8 @@ pub(crate) fn aim<'a>(view: &View<'a>) -> Aim<'a> {
         return fall_back(view, wanted.generation, &wanted.digest, reason);
     }
     let live = view.live();
-    let candidates = live.iter().filter(|s| runs(s, &wanted.digest)).copied();
+    let wished = |s: &&&Service| runs(s, &wanted.digest) && view.frozen.is_none();
+    let candidates = live.iter().filter(wished).copied();
     if let Some(service) = best(view, candidates) {
         let going_back = live
             .iter()
@@ -82,7 +85,21 @@ pub(crate) fn aim<'a>(view: &View<'a>) -> Aim<'a> {
         Some((service, course)) if !view.tuning.without(ablation::Rule::SupersedeFirst) => {
             Aim::Serve { service, course }
         }
+        Some(_) | None if view.frozen.is_some() => stay(view, &live),
         Some(_) | None => create(view, ToCreate::Wanted),
+    }
+}
+
+/// The wish waits for the end of a freeze: what serves is kept up, and what served and is gone comes back.
+fn stay<'a>(view: &View<'a>, live: &[&'a Service]) -> Aim<'a> {
+    if let Some(service) = best(view, live.iter().copied()) {
+        let course = Course::Back;
+        return Aim::Serve { service, course };
+    }
+    let good = view.record().last_good.as_ref();
+    match good.filter(|good| good.task_definition.is_some()) {
+        Some(_) => create(view, ToCreate::LastGood),
+        None => Aim::Nothing,
     }
 }
 

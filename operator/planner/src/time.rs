@@ -48,6 +48,11 @@ impl Now {
             .saturating_sub(start.as_millisecond());
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
     }
+
+    /// How long until `end` on the wall clock; zero when it has passed.
+    pub fn left_until(self, end: Timestamp) -> Duration {
+        Duration::try_from(end.duration_since(self.wall)).unwrap_or_default()
+    }
 }
 
 /// `start + duration`, for telling people; the far end of time when it does not fit.

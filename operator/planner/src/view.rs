@@ -6,6 +6,7 @@ use std::time::Duration;
 use crd_schema::Application;
 use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::record::{GateRun, Generation, Record, Stage};
+use crd_schema::schedule::Frozen;
 
 use jiff::Timestamp;
 
@@ -36,6 +37,8 @@ pub(crate) struct View<'a> {
     pub(crate) own: &'a OwnGroups,
     /// What is wished for; none while there is no usable wish.
     pub(crate) wanted: Option<Wanted>,
+    /// The freeze that holds the wish up.
+    pub(crate) frozen: Option<Frozen>,
 }
 
 /// Health of a group or a service over the readings that count.

@@ -328,6 +328,7 @@ fn hold(report: &Report) -> Option<&planner::Hold> {
         WaitingOn::Hold(hold) => Some(hold),
         WaitingOn::Nothing
         | WaitingOn::OwnStep
+        | WaitingOn::Frozen(_)
         | WaitingOn::StepRefused { .. }
         | WaitingOn::Observation { .. }
         | WaitingOn::StartBound

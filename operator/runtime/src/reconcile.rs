@@ -130,6 +130,7 @@ fn waited(plan: Plan) -> Reconciled {
         WaitingOn::Hold(_) => (Outcome::Held, None),
         WaitingOn::Observation { what } => (Outcome::Unread, Some(what.clone())),
         WaitingOn::OwnStep
+        | WaitingOn::Frozen(_)
         | WaitingOn::StepRefused { .. }
         | WaitingOn::StartBound
         | WaitingOn::OutstandingWrite { .. }

@@ -133,6 +133,11 @@ fn paused(report: Option<&Report>) -> bool {
         .is_some_and(|report| report.waiting_on == planner::WaitingOn::Hold(planner::Hold::Paused))
 }
 
+/// A release waits for the end of a freeze: time alone helps.
+fn frozen(report: Option<&Report>) -> bool {
+    report.is_some_and(|report| matches!(report.waiting_on, planner::WaitingOn::Frozen(_)))
+}
+
 /// What is written and cannot come into force, spec or desired value; the last good ones hold.
 fn refused(facts: &Facts<'_>) -> Option<Why> {
     let desired = || match facts.desired {
@@ -157,7 +162,7 @@ fn phase(facts: &Facts<'_>, stage: Stage, stalled: Option<&Why>) -> Phase {
     match (stage, stalled) {
         (Stage::Settled, Some((reason, _))) if reason == "ReleaseRejected" => Phase::Failed,
         (_, Some(_)) => Phase::Holding,
-        (_, None) if paused(Some(report)) => Phase::Holding,
+        (_, None) if paused(Some(report)) || frozen(Some(report)) => Phase::Holding,
         (Stage::RollBack, None) => Phase::RollingBack,
         (Stage::Settled, None) if report.converged => Phase::Settled,
         (
@@ -307,6 +312,11 @@ fn waiting_on(facts: &Facts<'_>) -> Option<WaitingOn> {
         Some((planner::WaitingOn::Hold(hold), _)) => {
             (hold.label().to_owned(), hold.message(), None)
         }
+        Some((waiting_on @ planner::WaitingOn::Frozen(frozen), _)) => (
+            waiting_on.label().to_owned(),
+            waiting_on.message(),
+            frozen.until.as_ref().map(|until| until.timestamp()),
+        ),
         Some((waiting_on, deadline)) => (
             waiting_on.label().to_owned(),
             waiting_on.message(),
@@ -355,6 +365,7 @@ fn conditions(facts: &Facts<'_>, stage: Stage, stalled: Option<Why>) -> Vec<Cond
         (None, Some(_)) if paused(report) => {
             Ok(("Paused".to_owned(), planner::Hold::Paused.message()))
         }
+        (None, Some(_)) if frozen(report) => Ok(waits.clone()),
         (None, Some(_)) if !converged => Ok((stage.as_str().to_owned(), waits.1.clone())),
         (None, Some(_) | None) => Err(("Settled".to_owned(), "nothing more is wanted".to_owned())),
     };

@@ -146,6 +146,38 @@ fn a_release_as_people_see_it() {
 }
 
 #[test]
+fn a_freeze_as_people_see_it() {
+    let mut scene = Scene::new();
+    scene.lab.wish("1.0.0");
+    let _ = scene.tell();
+    let (now, hour) = (scene.lab.now, 3_600_000);
+    let zone = crd_schema::schedule::zone("Europe/Berlin").unwrap();
+    let local = |ms: u64| zone.to_datetime(scene.lab.wall(ms));
+    let window = crd_schema::schedule::Window::Once {
+        from: local(now),
+        to: local(now + hour),
+    };
+    scene.lab.application.schedule = Some(crd_schema::schedule::Schedule {
+        zone: zone.clone(),
+        freeze: vec![window],
+        allow: Vec::new(),
+    });
+    scene.lab.wish("1.1.0");
+    let _ = scene.reconcile();
+    let status = scene.status();
+    assert_eq!(status.phase, Phase::Holding);
+    // It is no trouble: time alone helps.
+    assert_eq!(truths(status), [false, true, false]);
+    let waiting = status.waiting_on.as_ref().unwrap();
+    assert_eq!(waiting.reason, "Frozen");
+    assert_eq!(waiting.deadline, Some(scene.lab.wall(now + hour)));
+    assert!(waiting.message.contains("CEST"), "{}", waiting.message);
+    scene.lab.advance(hour);
+    assert!(scene.tell().ends_with("green -\n"));
+    assert_eq!(scene.status().phase, Phase::Settled);
+}
+
+#[test]
 fn a_failed_release_as_people_see_it() {
     let mut scene = Scene::new();
     scene.lab.wish("1.0.0");

@@ -277,7 +277,10 @@ pub(crate) struct Release {
     /// Tells wishes for the same content apart, so that it is deployed again
     #[arg(long)]
     pub(crate) id: Option<String>,
-    /// Wait until it serves alone, or will not
+    /// Begin in a freeze of the spec's schedule all the same
+    #[arg(long)]
+    pub(crate) override_freeze: bool,
+    /// Wait until it serves alone, or will not; a freeze is waited out
     #[arg(long, short)]
     pub(crate) wait: bool,
     /// With --wait: give up waiting after this long; the release itself goes on

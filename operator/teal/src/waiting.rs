@@ -356,6 +356,17 @@ mod tests {
     }
 
     #[test]
+    fn a_freeze_is_waited_out() {
+        let mut status = settled(OLD);
+        (status.phase, status.observed_generation) = (Phase::Holding, Some(OURS));
+        status.waiting_on = serde_json::from_value(
+            json!({"reason": "Frozen", "message": "the freeze to end", "since": "2026-11-20T14:00:00Z", "deadline": "2026-11-23T00:00:00Z"}),
+        )
+        .unwrap();
+        assert_eq!(WISH.judge(&status, LONG), Verdict::Pending);
+    }
+
+    #[test]
     fn a_wish_that_cannot_be_used_is_invalid_input() {
         let mut status = settled(OLD);
         status.observed_generation = Some(OURS);

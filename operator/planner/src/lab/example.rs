@@ -36,6 +36,7 @@ pub fn application() -> Application {
         gates: BTreeMap::new(),
         alarms: None,
         analyses: BTreeMap::new(),
+        schedule: None,
         bake_time: Duration::from_secs(60),
         clean_up: CleanUp {
             settle: Duration::from_secs(10),
@@ -70,5 +71,6 @@ pub fn desired(version: &str) -> Desired {
         version: version.to_owned(),
         images: BTreeMap::new(),
         id: None,
+        override_freeze: false,
     }
 }

@@ -128,6 +128,7 @@ pub(super) fn to_run(view: &View<'_>, what: &ToCreate) -> Option<ToRun> {
                 version: good.version.clone(),
                 generation: good.generation,
                 images: Default::default(),
+                override_freeze: false,
             };
             Some(ToRun {
                 wanted,

@@ -39,6 +39,7 @@ pub(crate) fn towards(view: &View<'_>, aim: &Aim<'_>) -> Decision {
         return Decision::hold(recorded_stage(view), Hold::NothingAlive);
     }
     match aim {
+        Aim::Nothing => Decision::wait(Stage::Settled, WaitingOn::Nothing),
         Aim::Hold(hold) => Decision::hold(recorded_stage(view), hold.clone()),
         Aim::MakeRoom { what } => Decision::wait(
             recorded_stage(view),

@@ -35,7 +35,11 @@ pub(crate) fn watches(view: &View<'_>, aim: &Aim<'_>) -> Vec<Watch> {
             .into_iter()
             .chain(analyses(view, service))
             .collect(),
-        Aim::Serve { .. } | Aim::Create { .. } | Aim::MakeRoom { .. } | Aim::Hold(_) => Vec::new(),
+        Aim::Serve { .. }
+        | Aim::Create { .. }
+        | Aim::MakeRoom { .. }
+        | Aim::Nothing
+        | Aim::Hold(_) => Vec::new(),
     }
 }
 
@@ -44,7 +48,7 @@ pub(crate) fn failed(view: &View<'_>, aim: &Aim<'_>) -> Option<Decision> {
     let stage = match aim {
         Aim::Serve { .. } => view.record().rollout.as_ref()?.stage,
         Aim::Create { .. } => Stage::ScaleUp,
-        Aim::MakeRoom { .. } | Aim::Hold(_) => return None,
+        Aim::MakeRoom { .. } | Aim::Nothing | Aim::Hold(_) => return None,
     };
     // Whether there is a way back is known first.
     let back = others(view, aim).any(|other| view.alive(other));
@@ -101,7 +105,7 @@ fn waived(view: &View<'_>, aim: &Aim<'_>) -> bool {
 fn others<'a>(view: &View<'a>, aim: &Aim<'a>) -> impl Iterator<Item = &'a Service> {
     let green = match aim {
         Aim::Serve { service, .. } => Some(service.name.clone()),
-        Aim::Create { .. } | Aim::MakeRoom { .. } | Aim::Hold(_) => None,
+        Aim::Create { .. } | Aim::MakeRoom { .. } | Aim::Nothing | Aim::Hold(_) => None,
     };
     let live = view.live().into_iter();
     live.filter(move |service| Some(&service.name) != green.as_ref())

@@ -73,7 +73,8 @@ fn desired(arguments: &cli::Release) -> Result<(Desired, String), Failure> {
     if let Some(id) = &arguments.id {
         desired.id = Some(id.clone());
     }
-    let plain = desired.id.is_none() && desired.images.is_empty();
+    desired.override_freeze |= arguments.override_freeze;
+    let plain = desired.id.is_none() && desired.images.is_empty() && !desired.override_freeze;
     let text = if plain {
         desired.version.clone()
     } else {

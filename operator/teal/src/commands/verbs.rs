@@ -7,7 +7,7 @@ use aws::names::{Leaf, Verb};
 use crd_schema::intent::{Abort, Approve, Pause, Promote};
 use crd_schema::record::{Generation, Outcome, Stage};
 use crd_schema::status::StepStatus;
-use crd_schema::{ApplicationName, Status};
+use crd_schema::{ApplicationName, Desired, Status};
 use serde::Serialize;
 use serde_json::json;
 
@@ -263,7 +263,7 @@ pub(crate) async fn retry(
     Ok(())
 }
 
-/// The release before the one that serves is wished for again, word for word.
+/// The release before the one that serves is wished for again, in a freeze too.
 pub(crate) async fn rollback(
     global: &Global,
     arguments: &cli::OfOne,
@@ -304,7 +304,13 @@ pub(crate) async fn rollback(
                 seen.application, before.version
             )));
     };
-    let write = seen.write(Leaf::Desired, &old.text).await?;
+    let mut desired = Desired::parse(&old.text).map_err(|error| {
+        seen.refused("what was desired then cannot be read")
+            .because(error)
+    })?;
+    // The way back does not wait for the end of a freeze.
+    desired.override_freeze = true;
+    let write = seen.write(Leaf::Desired, &line(&desired)).await?;
     let will = format!(
         "{} is released again, as it was (write {write})",
         before.version
