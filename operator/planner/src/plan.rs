@@ -262,9 +262,15 @@ fn with_record(view: &View<'_>, decision: Decision, next: Record) -> Decision {
     let claims_clean = view.record().clean && decision.write.is_some();
     // Traffic first: it does not wait for a record that is refused. But the next process believes one that says that all
     // is handed over: where it does, only what nothing lives for does not wait.
-    let weights = matches!(decision.write, Some(Write::SetWeights { .. }));
-    let repair = || (decision.write.as_ref()).is_some_and(|write| is_repair(view, write));
-    let skip = view.memory.record_refused && weights && (!claims_clean || repair());
+    let skip = view.memory.record_refused
+        && match &decision.write {
+            Some(write @ Write::SetWeights { seen, weights, .. }) => {
+                let numbers = |weights: [Option<u32>; 2]| weights.map(Option::unwrap_or_default);
+                let moves = numbers(*seen) != numbers(weights.get());
+                !claims_clean || (moves && is_repair(view, write))
+            }
+            Some(_) | None => false,
+        };
     let late = view.tuning.without(ablation::Rule::RecordFirst) && decision.write.is_some();
     if (differs || claims_clean) && !skip && !late {
         let write = Write::PutRecord(Box::new(Record {

@@ -20,7 +20,7 @@ use planner::world::{Origin, ServiceStatus};
 
 use crate::account::{Account, Deployed, Reads};
 use crate::balancer::TargetGroup;
-use crate::gates::Running;
+use crate::gates::{Running, Says};
 use crate::judge;
 use crate::operator::Fate;
 use crate::search::Verb;
@@ -144,7 +144,8 @@ impl Known {
                 }
             }
         }
-        if unharmed && rest.rejected {
+        // What speaks against it, or never tells, may reject it.
+        if unharmed && rest.rejected && state.says == Says::Well {
             let what = format!("rejected for a person's wait: {}", describe(&state));
             return wrong("L4", what);
         }

@@ -396,7 +396,7 @@ impl Model for Search {
             Event::LoseRecord => state.account.lose_record(setup),
             Event::Gate(who, passes) => state.end_gate(who, passes),
             Event::Ask(verb) => state.ask(verb),
-            Event::Says(says) => state.says = says,
+            Event::Says(says) => state.says(says),
         }
         match event {
             Event::Weights(..)
@@ -481,6 +481,14 @@ impl State {
         let rollout = self.account.ssm.truth().desired.1;
         let (setup, account) = (&self.setup, &mut self.account);
         account.ask(setup, |intents| verb.asks(rollout, intents));
+    }
+
+    /// Alarms and analyses say something else from now on.
+    fn says(&mut self, says: Says) {
+        self.says = says;
+        if says == Says::Well {
+            self.past.well = self.account.now;
+        }
     }
 
     /// A tick passes; the lease's holder renews it, and who lost it stands by.

@@ -91,6 +91,7 @@ impl State {
             .record
             .as_ref()
             .map_or(0, |(v, _)| *v);
+        (self.says, (now - self.past.well).min(8)).hash(hasher);
         let mut canonical = Canonical::new(hasher, &self.setup, now);
         canonical.account(&self.account);
         for operator in self.operators.iter().flatten() {
@@ -143,7 +144,6 @@ impl Hash for State {
             completed,
             (self.past.turns, self.past.direction),
             (&self.past.rejected, &self.past.passed),
-            (self.says, (self.account.now - self.past.well).min(8)),
             person,
             self.broken,
         )

@@ -56,7 +56,7 @@ pub(crate) fn repair(view: &View<'_>) -> Option<Decision> {
     None
 }
 
-/// A rule that gives nobody weight: to a living service, the wish's first.
+/// A rule that gives nobody weight: to a living service, the wish's first, unless it is still to be tested or watched.
 fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> Option<Decision> {
     if read.iter().flatten().any(|w| *w > 0)
         || view.tuning.without(ablation::Rule::WeightlessRepair)
@@ -72,9 +72,19 @@ fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> O
         .live()
         .into_iter()
         .filter(|service| view.alive(service));
-    let rescuer = living.max_by_key(|service| (wished(service), view.healthy(service)))?;
+    let open = still_judged(view);
+    let rescuer = living.max_by_key(|service| (wished(service) != open, view.healthy(service)))?;
     let write = set_weights(view, rule, Weights::all_to(rescuer.side?), rescuer, 1)?;
     Some(Decision::act(recorded_stage(view), write))
+}
+
+/// Gates, alarms or analyses have not let the wish have everything yet.
+fn still_judged(view: &View<'_>) -> bool {
+    let application = view.application;
+    let judged = application.alarms.is_some()
+        || !(application.gates.is_empty() && application.analyses.is_empty());
+    let rollout = view.record().rollout.as_ref();
+    judged && rollout.is_none_or(|rollout| rollout.stage < Stage::Bake)
 }
 
 /// A service that carries production traffic and was scaled to zero by someone comes back.
