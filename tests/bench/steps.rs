@@ -37,7 +37,7 @@ pub(crate) async fn measure() -> Outcome<Section> {
         aborts.push(abort(&blog, &format!("1.5.{turn}")).await?);
     }
     blog.operator.stop().await;
-    let back = Samples::of(aborts.into_iter())?;
+    let back = Samples::of(aborts)?;
     let ratio = weights as f64 / STEPS as f64;
     let rows = vec![
         Row::new(
