@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::document::{Canary, Deadline, Period, Spec, Step, Strategy, seconds};
+use super::document::{Deadline, Period, Spec, Step, Strategy, seconds};
 use super::node::Node;
 use super::path::Path;
 use super::problem::Finding;
@@ -283,11 +283,8 @@ pub(super) fn contradictions(spec: &Spec, node: &Node) -> Vec<Finding> {
 
 /// The analyses that steps name.
 fn named(strategy: &Strategy) -> impl Iterator<Item = (usize, &AnalysisName)> {
-    let steps = match strategy {
-        Strategy::Canary(Canary { steps }) => steps.as_slice(),
-        Strategy::BlueGreen {} | Strategy::Linear(_) | Strategy::Preset(_) => &[],
-    };
-    steps
+    strategy
+        .steps()
         .iter()
         .enumerate()
         .filter_map(|(index, step)| match step {

@@ -396,6 +396,14 @@ pub(super) enum Preset {
 }
 
 impl Strategy {
+    /// The steps that are written one by one.
+    pub(super) fn steps(&self) -> &[Step] {
+        match self {
+            Self::Canary(Canary { steps }) => steps,
+            Self::BlueGreen {} | Self::Linear(_) | Self::Preset(_) => &[],
+        }
+    }
+
     /// The steps that it means.
     pub(super) fn mean(&self) -> strategy::Strategy {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);

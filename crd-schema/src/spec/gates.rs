@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::document::{Before, Canary, EcsTask, Gate, Http, Method, Spec, Step, Strategy};
+use super::document::{Before, EcsTask, Gate, Http, Method, Spec, Step, Strategy};
 use super::node::Node;
 use super::path::Path;
 use super::problem::Finding;
@@ -72,11 +72,8 @@ pub(super) fn contradictions(spec: &Spec, node: &Node) -> Vec<Finding> {
 
 /// The gates that steps name.
 fn named(strategy: &Strategy) -> impl Iterator<Item = (usize, &GateName)> {
-    let steps = match strategy {
-        Strategy::Canary(Canary { steps }) => steps.as_slice(),
-        Strategy::BlueGreen {} | Strategy::Linear(_) | Strategy::Preset(_) => &[],
-    };
-    steps
+    strategy
+        .steps()
         .iter()
         .enumerate()
         .filter_map(|(index, step)| match step {

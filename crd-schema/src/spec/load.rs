@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::check::check;
 use super::document::{
-    Canary, Document, PerRelease, Route, Spec, Step, Strategy, Target, TargetGroups, TaskDefinition,
+    Document, PerRelease, Route, Spec, Step, Strategy, Target, TargetGroups, TaskDefinition,
 };
 use super::node::{self, Node, Place};
 use super::path::Path;
@@ -134,12 +134,10 @@ fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
 
 /// Traffic only moves towards green: the way back is not a step.
 fn falling_weights(strategy: &Strategy, node: &Node) -> Vec<Finding> {
-    let Strategy::Canary(Canary { steps }) = strategy else {
-        return Vec::new();
-    };
     let path = ["spec", "strategy", "canary", "steps"];
     let path = path.iter().fold(Path::default(), |path, key| path.key(key));
-    let weights = steps
+    let weights = strategy
+        .steps()
         .iter()
         .enumerate()
         .filter_map(|(index, step)| match step {

@@ -20,7 +20,9 @@ use super::decision::Decision;
 
 /// What is to be watched now.
 pub(crate) fn watches(view: &View<'_>, aim: &Aim<'_>) -> Vec<Watch> {
-    if view.tuning.without(ablation::Rule::Watches) || waived(view, aim) {
+    let application = view.application;
+    let none = application.alarms.is_none() && application.analyses.is_empty();
+    if none || view.tuning.without(ablation::Rule::Watches) || waived(view, aim) {
         return Vec::new();
     }
     match aim {
