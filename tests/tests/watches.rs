@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use emulator::api::Service;
+use emulator::faults::{Effect, Fault, FaultSettings, When};
 use emulator::world::Settings;
 use emulator::world::behaviour::Behaviour;
 use runtime::controller::Settings as Loop;
@@ -284,6 +285,33 @@ async fn an_alarm_that_is_not_there_holds_until_the_deadline_and_is_named() {
     let reason = "ScaleUp did not end before its deadline: alarms: there is no alarm nobody-made-it: create it, or take it out of `spec.alarms`";
     assert_eq!(scene.rejection(), reason);
     assert_eq!(scene.users_of("1.4.0"), 0);
+    scene.nobody_lost_a_request();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_look_at_the_alarms_holds_and_names_the_call() {
+    let scene = Scene::alarmed("refuse").await;
+    let denied = Fault {
+        service: Some(Service::CloudWatch),
+        operation: Some("DescribeAlarms".to_owned()),
+        when: When::Always,
+        effect: Effect::AccessDenied,
+    };
+    scene.stage.emulator.faults().set(FaultSettings {
+        plan: vec![denied],
+        ..FaultSettings::default()
+    });
+    scene.stage.wish("1.4.0");
+    scene.waits("Analysis").await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let message = scene.message();
+    assert!(
+        message.contains("DescribeAlarms") && message.contains("denied"),
+        "{message}"
+    );
+    assert_eq!(scene.stage.live().len(), 1, "nothing is created");
+    scene.stage.emulator.faults().set(FaultSettings::default());
+    scene.stage.settled_on("1.4.0").await;
     scene.nobody_lost_a_request();
 }
 
