@@ -40,7 +40,7 @@ pub struct Approve {
     pub gate: String,
 }
 
-/// `intents/pause`: a state, not an event.
+/// `intents/pause` of an application, or `pause` beside all applications of a prefix: a state, not an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pause {
@@ -59,18 +59,20 @@ pub struct Intents {
     pub approve: Option<Approve>,
     /// A person holds the application.
     pub paused: bool,
+    /// A person holds every application of its prefix.
+    pub all_paused: bool,
     /// What stands in a verb's parameter and says nothing, for people.
     pub unusable: Vec<String>,
 }
 
 impl Intents {
-    /// The texts of the four parameters, where they exist. What cannot be read asks for nothing, but for a pause: a
-    /// text that should be one holds.
+    /// The texts of the application's four parameters and of the pause of all, where they exist. What cannot be read
+    /// asks for nothing, but for a pause: a text that should be one holds.
     ///
     /// ```
     /// use crd_schema::intent::Intents;
     ///
-    /// let read = |pause| Intents::parse(None, None, None, Some(pause));
+    /// let read = |pause| Intents::parse(None, None, None, Some(pause), None);
     /// assert!(!read(r#"{"paused": false}"#).paused);
     /// assert!(read("yes, please").paused);
     /// assert_eq!(read("yes, please").unusable.len(), 1);
@@ -80,26 +82,31 @@ impl Intents {
         abort: Option<&str>,
         approve: Option<&str>,
         pause: Option<&str>,
+        pause_all: Option<&str>,
     ) -> Self {
         let mut unusable = Vec::new();
-        let promote = promote.and_then(|text| read("promote", text, &mut unusable));
-        let abort = abort.and_then(|text| read("abort", text, &mut unusable));
-        let approve = approve.and_then(|text| read("approve", text, &mut unusable));
-        let paused = pause.is_some_and(|text| {
-            read::<Pause>("pause", text, &mut unusable).is_none_or(|pause| pause.paused)
-        });
+        let promote = promote.and_then(|text| read("intents/promote", text, &mut unusable));
+        let abort = abort.and_then(|text| read("intents/abort", text, &mut unusable));
+        let approve = approve.and_then(|text| read("intents/approve", text, &mut unusable));
+        let mut holds = |verb, text: Option<&str>| {
+            let read = text.map(|text| read::<Pause>(verb, text, &mut unusable));
+            read.is_some_and(|pause| pause.is_none_or(|pause| pause.paused))
+        };
+        let paused = holds("intents/pause", pause);
+        let all_paused = holds("the prefix's pause", pause_all);
         Self {
             promote,
             abort,
             approve,
             paused,
+            all_paused,
             unusable,
         }
     }
 }
 
 fn read<T: for<'a> Deserialize<'a>>(
-    verb: &str,
+    parameter: &str,
     text: &str,
     unusable: &mut Vec<String>,
 ) -> Option<T> {
@@ -108,6 +115,6 @@ fn read<T: for<'a> Deserialize<'a>>(
     } else {
         serde_json::from_str(text).map_err(|error| error.to_string())
     };
-    read.map_err(|reason| unusable.push(format!("intents/{verb} cannot be read: {reason}")))
+    read.map_err(|reason| unusable.push(format!("{parameter} cannot be read: {reason}")))
         .ok()
 }

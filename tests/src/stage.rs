@@ -143,7 +143,12 @@ impl Stage {
 
     /// Writes one of the blog's parameters.
     pub fn put(&self, leaf: &str, value: &str) {
-        let input = json!({"Name": format!("/teal/apps/blog/{leaf}"), "Value": value, "Type": "String", "Overwrite": true});
+        self.put_parameter(&format!("/teal/apps/blog/{leaf}"), value);
+    }
+
+    /// Writes any parameter.
+    pub fn put_parameter(&self, name: &str, value: &str) {
+        let input = json!({"Name": name, "Value": value, "Type": "String", "Overwrite": true});
         self.emulator
             .call(Service::Ssm, "PutParameter", input)
             .expect("PutParameter");

@@ -63,6 +63,10 @@ fn pause(stage: &Stage, paused: bool) {
     stage.put("intents/pause", &json!({"paused": paused}).to_string());
 }
 
+fn pause_all(stage: &Stage, paused: bool) {
+    stage.put_parameter("/teal/apps/pause", &json!({"paused": paused}).to_string());
+}
+
 fn last_outcome(stage: &Stage) -> Value {
     let history = stage.get("status")["history"].clone();
     history.as_array().unwrap().last().unwrap()["outcome"].clone()
@@ -119,6 +123,34 @@ async fn an_abort_goes_back_at_once_and_is_remembered() {
     stage.wish("1.4.0");
     waits(&stage, "Promotion", [80, 20]).await;
     promote(&stage, true);
+    stage.settled_on("1.4.0").await;
+    nobody_lost_a_request(&stage);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_all_holds_the_release_and_not_its_way_back() {
+    let steps = json!([{"setWeight": 20}, {"pause": "1m"}]);
+    let (stage, _operator) = releasing(json!({"canary": {"steps": steps}})).await;
+    waits(&stage, "Pause", [80, 20]).await;
+    pause(&stage, true);
+    pause_all(&stage, true);
+    waits(&stage, "AllPaused", [80, 20]).await;
+    // What is paused by name stays so.
+    pause_all(&stage, false);
+    waits(&stage, "Paused", [80, 20]).await;
+    pause(&stage, false);
+    // A text that should be a pause is one.
+    stage.put_parameter("/teal/apps/pause", "yes, please");
+    waits(&stage, "AllPaused", [80, 20]).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    waits(&stage, "AllPaused", [80, 20]).await;
+    abort(&stage);
+    stage.rejected_back_to("1.3.0").await;
+    assert_eq!(last_outcome(&stage), "Aborted");
+    // Nothing begins either, until all may go on.
+    stage.wish("1.4.0");
+    waits(&stage, "AllPaused", [100, 0]).await;
+    pause_all(&stage, false);
     stage.settled_on("1.4.0").await;
     nobody_lost_a_request(&stage);
 }

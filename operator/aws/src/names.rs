@@ -1,4 +1,5 @@
-//! Where an application's parameters are: `<prefix>/<name>/{spec,desired,record,status,intents/…}`.
+//! Where an application's parameters are: `<prefix>/<name>/{spec,desired,record,status,intents/…}`; and the pause of
+//! all: `<prefix>/pause`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,10 +88,27 @@ impl Names {
 
     /// The full name of a parameter. An application that no prefix has shown yet is at home under the first.
     pub fn parameter(&self, application: &ApplicationName, leaf: Leaf) -> String {
+        format!("{}/{application}/{}", self.home(application), leaf.as_str())
+    }
+
+    /// The parameter that pauses this application and all others of its prefix.
+    pub(crate) fn pause_above(&self, application: &ApplicationName) -> String {
+        pause_of(&self.home(application))
+    }
+
+    /// The parameters that pause everything, one a prefix.
+    pub fn pauses(&self) -> Vec<String> {
+        self.prefixes
+            .iter()
+            .map(|prefix| pause_of(prefix))
+            .collect()
+    }
+
+    fn home(&self, application: &ApplicationName) -> String {
         let homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = self.prefixes.first().map_or(DEFAULT_PREFIX, String::as_str);
-        let prefix = homes.get(application).map_or(first, String::as_str);
-        format!("{prefix}/{application}/{}", leaf.as_str())
+        let first = || self.prefixes.first().map_or(DEFAULT_PREFIX, String::as_str);
+        let home = homes.get(application).map(String::as_str);
+        home.unwrap_or_else(first).to_owned()
     }
 
     /// Remembers that an application's parameters are under this prefix.
@@ -107,6 +125,10 @@ impl Names {
     }
 }
 
+fn pause_of(prefix: &str) -> String {
+    format!("{prefix}/pause")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +140,8 @@ mod tests {
         assert_eq!(names.parameter(&blog, Leaf::Spec), "/a/blog/spec");
         names.clone().found(&blog, "/b");
         assert_eq!(names.parameter(&blog, Leaf::Desired), "/b/blog/desired");
+        assert_eq!(names.pause_above(&blog), "/b/pause");
+        assert_eq!(names.pauses(), ["/a/pause", "/b/pause"]);
         assert_eq!(Names::parse("/a", "/a/blog/spec", Leaf::Spec), Some(blog));
         for other in [
             "/a/blog/desired",

@@ -99,17 +99,29 @@ impl Parameters {
             }
         };
         let name = self.names.parameter(application, leaf);
+        self.write(&name, text, tier).await
+    }
+
+    /// Writes what pauses every application of a prefix ([`Names::pauses`]).
+    ///
+    /// # Errors
+    /// As [`Parameters::put`].
+    pub async fn put_pause(&self, pause: &str, text: &str) -> Result<i64, Error> {
+        self.write(pause, text, ParameterTier::Standard).await
+    }
+
+    async fn write(&self, name: &str, text: &str, tier: ParameterTier) -> Result<i64, Error> {
         let put = self
             .clients
             .ssm
             .put_parameter()
-            .name(&name)
+            .name(name)
             .value(text)
             .r#type(ParameterType::String);
         let send = put.tier(tier).overwrite(true).send();
         Ok(self
             .clients
-            .call(Class::ParameterWrite, PUT, &name, send)
+            .call(Class::ParameterWrite, PUT, name, send)
             .await?
             .version)
     }

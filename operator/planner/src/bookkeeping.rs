@@ -9,6 +9,7 @@ use crd_schema::record::{
     Stage, StepProgress,
 };
 
+use crate::holds;
 use crate::memory::Memory;
 use crate::release::{Wanted, group_name, service_name, task_definition};
 use crate::rollout::{AtGate, Decision};
@@ -95,8 +96,8 @@ pub(crate) fn pause(view: &View<'_>, record: &mut Record) {
 
 /// The newest record known. No stage and no step grew older while a person held it.
 pub(crate) fn resumed(memory: &Memory, now: Now) -> Cow<'_, Record> {
-    let paused = memory.intents.as_ref().is_some_and(|asked| asked.paused);
-    let rollout = memory.record.rollout.as_ref().filter(|_| !paused);
+    let paused = holds::pause(memory);
+    let rollout = memory.record.rollout.as_ref().filter(|_| paused.is_none());
     let Some(since) = rollout.and_then(|rollout| rollout.paused) else {
         return Cow::Borrowed(&memory.record);
     };

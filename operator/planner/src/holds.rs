@@ -5,7 +5,7 @@ use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::record::Stage;
 
 use crate::ablation;
-use crate::memory::weight;
+use crate::memory::{Memory, weight};
 use crate::report::{Hold, WaitingOn};
 use crate::rollout::Decision;
 use crate::view::{View, resource, rule_name, weights};
@@ -139,6 +139,13 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
             Some(Hold::DesiredMissing)
         }
     }
+}
+
+/// A person holds the application, or every one: that of all is told first, for the other alone ends nothing.
+pub(crate) fn pause(memory: &Memory) -> Option<Hold> {
+    let asked = memory.intents.as_ref()?;
+    let all = asked.all_paused.then_some(Hold::AllPaused);
+    all.or(asked.paused.then_some(Hold::Paused))
 }
 
 /// What must be so before a rollout begins and before anything is scaled down or deleted.

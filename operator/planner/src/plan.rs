@@ -199,12 +199,12 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
         return (Decision::hold(stage, hold), unchanged());
     }
     let decision = frozen(view, rollout::towards(view, aim));
-    if paused(view, aim, &decision) {
+    if let Some(pause) = paused(view, aim, &decision) {
         let mut record = unchanged();
         bookkeeping::pause(view, &mut record);
         // What has traffic and sleeps comes first in every other case too.
         let kept_up = rollout::revive(view, stage);
-        let held = || Decision::hold(stage, Hold::Paused);
+        let held = || Decision::hold(stage, pause);
         return (kept_up.unwrap_or_else(held), record);
     }
     if let Some(waiting) = holds::before(view, &decision) {
@@ -235,7 +235,7 @@ fn frozen(view: &View<'_>, decision: Decision) -> Decision {
 }
 
 /// A person holds the application: a release makes no progress; what serves is kept up, and the way back is open.
-fn paused(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> bool {
+fn paused(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Option<Hold> {
     let forward = match aim {
         Aim::Create { what, .. } => *what == ToCreate::Wanted,
         Aim::Serve { course, .. } => matches!(course, Course::Forward | Course::Finish),
@@ -245,7 +245,8 @@ fn paused(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> bool {
     let keeps_up =
         matches!(&decision.write, Some(Write::ScaleService { from, to, .. }) if to > from);
     let settled = decision.stage == Stage::Settled && view.record().rollout.is_none();
-    view.paused() && forward && !keeps_up && !settled
+    let held_up = forward && !keeps_up && !settled;
+    holds::pause(view.memory).filter(|_| held_up)
 }
 
 /// The record is written before the write whose meaning depends on it; and before any write it no longer says that
@@ -376,10 +377,10 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
         return Duration::ZERO;
     }
     // A person who promotes or resumes is not kept waiting.
-    let person = matches!(
-        decision.waiting,
-        WaitingOn::Promotion | WaitingOn::Hold(Hold::Paused)
-    );
+    let person = match &decision.waiting {
+        WaitingOn::Hold(hold) => hold.is_pause(),
+        waiting => *waiting == WaitingOn::Promotion,
+    };
     let settled = decision.stage == Stage::Settled
         && !person
         && view.memory.barriers.is_empty()
@@ -422,7 +423,7 @@ fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> P
         rejected: None,
         converged: false,
         drifted: false,
-        paused: memory.intents.as_ref().is_some_and(|asked| asked.paused),
+        paused: holds::pause(memory),
         step: None,
         rules: Vec::new(),
         services: Vec::new(),
@@ -496,7 +497,7 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
         converged: decision.waiting == WaitingOn::Nothing
             && target.as_ref().is_some_and(serves_wish),
         drifted: drifted(view, target, decision),
-        paused: view.paused(),
+        paused: holds::pause(view.memory),
         step: step(view, decision),
         rules: rules.collect(),
         services: services.collect(),

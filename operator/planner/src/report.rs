@@ -225,6 +225,8 @@ pub enum Hold {
     },
     /// A person paused the application.
     Paused,
+    /// A person paused every application of its prefix.
+    AllPaused,
     /// The Application's parameter disappeared.
     Orphaned,
     /// Another application claims the same group, rule or service.
@@ -320,6 +322,7 @@ impl Hold {
             Self::DesiredMissing => "DesiredMissing",
             Self::DesiredInvalid { .. } => "DesiredInvalid",
             Self::Paused => "Paused",
+            Self::AllPaused => "AllPaused",
             Self::Orphaned => "Orphaned",
             Self::Conflict { .. } => "Conflict",
             Self::RuleUnusable { .. } => "RuleUnusable",
@@ -342,6 +345,11 @@ impl Hold {
         }
     }
 
+    /// A person holds it, and nothing is wrong.
+    pub fn is_pause(&self) -> bool {
+        [Self::Paused, Self::AllPaused].contains(self)
+    }
+
     /// One sentence for people, with what to do next.
     pub fn message(&self) -> String {
         match self {
@@ -349,6 +357,9 @@ impl Hold {
             Self::DesiredInvalid { reason } => format!("the desired value cannot be used: {reason}"),
             Self::Paused => {
                 "a person paused it: what serves is kept up, and nothing else happens until `teal resume`".to_owned()
+            }
+            Self::AllPaused => {
+                "a person paused all applications: what serves is kept up, and nothing else happens until `teal resume --all`".to_owned()
             }
             Self::Orphaned => {
                 "the Application's spec parameter is gone: everything stays as it is until it is written again".to_owned()
@@ -481,8 +492,8 @@ pub struct Report {
     pub converged: bool,
     /// Production weights differ from what was last asked for, without a write of ours.
     pub drifted: bool,
-    /// A person holds the application.
-    pub paused: bool,
+    /// A person holds the application, or all of them.
+    pub paused: Option<Hold>,
     /// The step of the strategy that runs, while a rollout with steps is on its way.
     pub step: Option<StepReport>,
     /// Each rule that names one of the groups.

@@ -301,14 +301,6 @@ impl<'a> View<'a> {
         revisions.find(|revision| revision.digest.as_deref() == Some(digest))
     }
 
-    /// A person holds the application.
-    pub(crate) fn paused(&self) -> bool {
-        self.memory
-            .intents
-            .as_ref()
-            .is_some_and(|asked| asked.paused)
-    }
-
     /// Tasks that 100 % of traffic needs: blue's live count, or what was written down, or the spec's.
     pub(crate) fn reference(&self, blue: Option<&Service>) -> u32 {
         let live = blue

@@ -472,7 +472,7 @@ fn what_is_paused_asks_for_the_weights_of_its_step() {
     let rules = plan.report.rules.iter();
     let mut production = rules.filter(|rule| rule.role == Role::Production);
     assert!(production.all(|rule| rule.asked == Some([Some(90), Some(10)])));
-    assert!(plan.report.paused);
+    assert_eq!(plan.report.paused, Some(Hold::Paused));
 }
 
 #[test]

@@ -129,8 +129,10 @@ fn stalled(facts: &Facts<'_>) -> Option<Why> {
 
 /// A person holds a release up: that is no trouble.
 fn paused(report: Option<&Report>) -> bool {
-    report
-        .is_some_and(|report| report.waiting_on == planner::WaitingOn::Hold(planner::Hold::Paused))
+    match report.map(|report| &report.waiting_on) {
+        Some(planner::WaitingOn::Hold(hold)) => hold.is_pause(),
+        Some(_) | None => false,
+    }
 }
 
 /// A release waits for the end of a freeze: time alone helps.
@@ -362,9 +364,10 @@ fn conditions(facts: &Facts<'_>, stage: Stage, stalled: Option<Why>) -> Vec<Cond
     let moving = match (&stalled, report) {
         (Some(stalled), _) => Err(stalled.clone()),
         // What is held up is still on its way.
-        (None, Some(_)) if paused(report) => {
-            Ok(("Paused".to_owned(), planner::Hold::Paused.message()))
-        }
+        (None, Some(report)) if paused(Some(report)) => Ok((
+            report.waiting_on.label().to_owned(),
+            report.waiting_on.message(),
+        )),
         (None, Some(_)) if frozen(report) => Ok(waits.clone()),
         (None, Some(_)) if !converged => Ok((stage.as_str().to_owned(), waits.1.clone())),
         (None, Some(_) | None) => Err(("Settled".to_owned(), "nothing more is wanted".to_owned())),
@@ -377,10 +380,9 @@ fn conditions(facts: &Facts<'_>, stage: Stage, stalled: Option<Why>) -> Vec<Cond
         (Some(stalled), true | false) => Err(stalled.clone()),
         (None, false) => Err(waits),
     };
-    let held = if report.is_some_and(|report| report.paused) {
-        Ok(("Paused".to_owned(), planner::Hold::Paused.message()))
-    } else {
-        Err(("NotPaused".to_owned(), "nobody paused it".to_owned()))
+    let held = match report.and_then(|report| report.paused.as_ref()) {
+        Some(pause) => Ok((pause.label().to_owned(), pause.message())),
+        None => Err(("NotPaused".to_owned(), "nobody paused it".to_owned())),
     };
     let drifted = match report.is_some_and(|report| report.drifted) {
         true => Ok((

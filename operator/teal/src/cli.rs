@@ -96,9 +96,9 @@ pub(crate) enum Command {
     /// End a release and go back
     Abort(OfOne),
     /// Let no release make progress
-    Pause(OfOne),
+    Pause(OneOrAll),
     /// Let releases go on
-    Resume(OfOne),
+    Resume(OneOrAll),
     /// Try a rejected version again
     Retry(OfOne),
     /// Release again what succeeded before
@@ -316,6 +316,18 @@ pub(crate) struct OfOne {
     pub(crate) application: String,
 }
 
+/// A verb about one application, or about every one of the prefix.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct OneOrAll {
+    /// The application
+    #[arg(value_name = "APP")]
+    pub(crate) application: Option<String>,
+    /// Every application of the prefix
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// One application; all of them if left out
@@ -455,6 +467,9 @@ mod tests {
             "teal demo --speed 0",
             "teal run --aws-share 2",
             "teal validate",
+            "teal pause",
+            "teal pause blog --all",
+            "teal resume",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

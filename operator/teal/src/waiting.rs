@@ -102,7 +102,8 @@ impl Wish {
         }
         let person = status.waiting_on.as_ref().filter(|waiting| {
             still >= HELD_FOR
-                && ["Promotion", "Approval", "Paused"].contains(&waiting.reason.as_str())
+                && ["Promotion", "Approval", "Paused", "AllPaused"]
+                    .contains(&waiting.reason.as_str())
         });
         if let Some(waiting) = person {
             let why = match waiting.reason.as_str() {

@@ -326,6 +326,7 @@ fn may_hold(state: &State, hold: &Hold) -> bool {
             !usable
         }
         Hold::Paused => account.ssm.truth().intents.paused,
+        Hold::AllPaused => account.ssm.truth().intents.all_paused,
         Hold::SharedGroup { .. } => by_person || setup.start == Start::Shared,
         Hold::RuleNamesNeitherGroup { .. }
         | Hold::UnlistedRule { .. }

@@ -160,18 +160,20 @@ pub(crate) fn intents(
     abort: Result<Option<Parameter>, Error>,
     approve: Result<Option<Parameter>, Error>,
     pause: Result<Option<Parameter>, Error>,
+    pause_all: Result<Option<Parameter>, Error>,
 ) -> Result<Intents, Error> {
     let words = |parameter: &Option<Parameter>| {
         let read = parameter.as_ref().map(text);
         read.map(|text| text.map_or_else(|why| why, str::to_owned))
     };
-    let all = [promote?, abort?, approve?, pause?];
-    let [promote, abort, approve, pause] = all.map(|one| words(&one));
+    let all = [promote?, abort?, approve?, pause?, pause_all?];
+    let [promote, abort, approve, pause, pause_all] = all.map(|one| words(&one));
     Ok(Intents::parse(
         promote.as_deref(),
         abort.as_deref(),
         approve.as_deref(),
         pause.as_deref(),
+        pause_all.as_deref(),
     ))
 }
 

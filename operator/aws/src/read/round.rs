@@ -230,9 +230,11 @@ impl Reader {
     async fn parameters(&self, requests: &[Request]) -> Vec<Written> {
         let at = self.now();
         let name = |request: &Request, leaf| self.names.parameter(&request.application.name, leaf);
+        let pause_of_all = |request: &Request| self.names.pause_above(&request.application.name);
         let wanted: BTreeSet<String> = requests
             .iter()
             .flat_map(|request| LEAVES.map(|leaf| name(request, leaf)))
+            .chain(requests.iter().map(pause_of_all))
             .collect();
         let found = parameters::get(&self.clients, wanted.into_iter().collect()).await;
         let get = |name: &str| found.get(name).cloned().unwrap_or(Ok(None));
@@ -247,6 +249,7 @@ impl Reader {
                 verb(Verb::Abort),
                 verb(Verb::Approve),
                 verb(Verb::Pause),
+                get(&pause_of_all(request)),
             );
             Written {
                 desired: Dated { at, value: desired },

@@ -440,6 +440,10 @@ fn a_person_who_holds_before_the_first_step_holds_that_too() {
     scene.lab.intents.paused = true;
     scene.lab.wish("1.4.0");
     assert_eq!(held(scene.plan()), Hold::Paused);
+    scene.lab.intents.all_paused = true;
+    assert_eq!(held(scene.plan()), Hold::AllPaused);
+    scene.lab.intents.paused = false;
+    assert_eq!(held(scene.plan()), Hold::AllPaused);
     let (_, record) = scene.lab.record.as_ref().unwrap();
     assert_eq!(record.rollout, None, "it has not begun");
 }

@@ -6,7 +6,7 @@ use aws::Parameters;
 use aws::names::{Leaf, Verb};
 use crd_schema::intent::{Abort, Approve, Pause, Promote};
 use crd_schema::record::{Generation, Outcome, Stage};
-use crd_schema::status::StepStatus;
+use crd_schema::status::{ConditionType, StepStatus};
 use crd_schema::{ApplicationName, Desired, Status};
 use serde::Serialize;
 use serde_json::json;
@@ -15,6 +15,7 @@ use crate::cli::{self, Global};
 use crate::connect::{Aws, name};
 use crate::failure::{Exit, Failure};
 use crate::output::{Style, line};
+use crate::waiting::condition;
 
 /// One application and what its status says of it.
 struct Seen {
@@ -66,6 +67,11 @@ impl Seen {
         }
     }
 
+    /// The reason of condition `Paused`, where a person holds it.
+    fn pause(&self) -> Option<&str> {
+        condition(&self.status, ConditionType::Paused).map(|paused| paused.reason.as_str())
+    }
+
     async fn write(&self, leaf: Leaf, text: &str) -> Result<i64, Failure> {
         Ok(self.parameters.put(&self.application, leaf, text).await?)
     }
@@ -99,11 +105,14 @@ pub(crate) async fn promote(
     let Some(step) = &status.step else {
         return Err(seen.refused(&format!("{version} does not move in steps now")));
     };
-    let waiting = status.waiting_on.as_ref();
-    if waiting.is_some_and(|waiting| waiting.reason == "Paused") {
+    if let Some(pause) = seen.pause() {
+        let (why, whose) = match pause {
+            "AllPaused" => ("all are paused", "--all"),
+            _ => ("it is paused", seen.application.as_str()),
+        };
         return Err(seen
-            .refused("it is paused")
-            .next(format!("`teal resume {}` comes first.", seen.application)));
+            .refused(why)
+            .next(format!("`teal resume {whose}` comes first.")));
     }
     let does = step.does.as_deref().unwrap_or("the last weight");
     if !step.promotable && !arguments.full {
@@ -209,10 +218,13 @@ pub(crate) async fn abort(
 /// No rollout makes progress until `resume`; what serves is kept up.
 pub(crate) async fn pause(
     global: &Global,
-    arguments: &cli::OfOne,
+    arguments: &cli::OneOrAll,
     style: Style,
 ) -> Result<(), Failure> {
-    let seen = Seen::of(global, &arguments.application, style).await?;
+    let Some(application) = &arguments.application else {
+        return pause_all(global, true, style).await;
+    };
+    let seen = Seen::of(global, application, style).await?;
     let status = &seen.status;
     let write = seen.ask(Verb::Pause, &Pause { paused: true }).await?;
     let now = match status.rollout {
@@ -224,15 +236,48 @@ pub(crate) async fn pause(
     Ok(())
 }
 
+/// Every application of each prefix stays where it is, or goes on.
+async fn pause_all(global: &Global, paused: bool, style: Style) -> Result<(), Failure> {
+    let aws = Aws::connect(global).await?;
+    let parameters = aws.parameters();
+    let (verb, will) = match paused {
+        true => (
+            "pause",
+            "no release begins or goes on until `teal resume --all`; what serves is kept up, and the way back is open",
+        ),
+        false => (
+            "resume",
+            "releases go on, but for those that were paused by name",
+        ),
+    };
+    for pause in aws.names.pauses() {
+        let version = parameters
+            .put_pause(&pause, &line(&Pause { paused }))
+            .await?;
+        let value = json!({"parameter": pause, "verb": verb, "version": version, "will": will});
+        style.say(&value, || format!("{pause}: {will}"));
+    }
+    Ok(())
+}
+
 /// What was paused goes on.
 pub(crate) async fn resume(
     global: &Global,
-    arguments: &cli::OfOne,
+    arguments: &cli::OneOrAll,
     style: Style,
 ) -> Result<(), Failure> {
-    let seen = Seen::of(global, &arguments.application, style).await?;
+    let Some(application) = &arguments.application else {
+        return pause_all(global, false, style).await;
+    };
+    let seen = Seen::of(global, application, style).await?;
     let write = seen.ask(Verb::Pause, &Pause { paused: false }).await?;
-    seen.say("resume", write, "releases go on");
+    let will = match seen.pause() {
+        Some("AllPaused") => {
+            "it is paused no more, but all are: releases go on after `teal resume --all`"
+        }
+        Some(_) | None => "releases go on",
+    };
+    seen.say("resume", write, will);
     Ok(())
 }
 

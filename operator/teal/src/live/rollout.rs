@@ -198,6 +198,7 @@ impl View<'_> {
             ("Promotion", _) => format!("`teal promote {application}` ends this step"),
             ("Approval", Some(gate)) => format!("`teal approve {application} {gate}` lets it pass"),
             ("Paused", _) => format!("`teal resume {application}` lets it go on"),
+            ("AllPaused", _) => "`teal resume --all` lets it go on".to_owned(),
             _ => return,
         };
         let abort = if status.rollout.is_some() {
@@ -476,6 +477,7 @@ mod tests {
                 "`teal approve blog sign-off@1` lets it pass",
             ),
             ("Paused", None, "`teal resume blog` lets it go on"),
+            ("AllPaused", None, "`teal resume --all` lets it go on"),
         ] {
             let waiting_on = status.waiting_on.as_mut().unwrap();
             waiting_on.reason = reason.into();
