@@ -169,11 +169,12 @@ async fn a_pause_outlasts_a_restart_and_is_told() {
     let conditions = stage.get("status")["conditions"].clone();
     let is = |kind: &str| {
         let mut all = conditions.as_array().unwrap().iter();
-        all.find(|one| one["type"] == kind).unwrap()["status"].clone()
+        let one = all.find(|one| one["type"] == kind).unwrap();
+        format!("{} {}", one["status"], one["reason"]).replace('"', "")
     };
     assert_eq!(
         [is("Paused"), is("Stalled"), is("Reconciling")],
-        ["True", "False", "True"]
+        ["True Paused", "False Moving", "True Paused"]
     );
     pause(&stage, false);
     stage.settled_on("1.4.0").await;

@@ -100,7 +100,7 @@ fn stalled(facts: &Facts<'_>) -> Option<Why> {
         ));
     }
     let report = facts.report?;
-    if paused(Some(report)) {
+    if pause(report).is_some() {
         return None;
     }
     if let planner::WaitingOn::Hold(hold) = &report.waiting_on {
@@ -128,11 +128,11 @@ fn stalled(facts: &Facts<'_>) -> Option<Why> {
 }
 
 /// A person holds a release up: that is no trouble.
-fn paused(report: Option<&Report>) -> bool {
-    match report.map(|report| &report.waiting_on) {
-        Some(planner::WaitingOn::Hold(hold)) => hold.is_pause(),
-        Some(_) | None => false,
-    }
+fn pause(report: &Report) -> Option<&planner::Hold> {
+    let planner::WaitingOn::Hold(hold) = &report.waiting_on else {
+        return None;
+    };
+    Some(hold).filter(|hold| hold.is_pause())
 }
 
 /// A release waits for the end of a freeze: time alone helps.
@@ -164,7 +164,7 @@ fn phase(facts: &Facts<'_>, stage: Stage, stalled: Option<&Why>) -> Phase {
     match (stage, stalled) {
         (Stage::Settled, Some((reason, _))) if reason == "ReleaseRejected" => Phase::Failed,
         (_, Some(_)) => Phase::Holding,
-        (_, None) if paused(Some(report)) || frozen(Some(report)) => Phase::Holding,
+        (_, None) if pause(report).is_some() || frozen(Some(report)) => Phase::Holding,
         (Stage::RollBack, None) => Phase::RollingBack,
         (Stage::Settled, None) if report.converged => Phase::Settled,
         (
@@ -361,16 +361,15 @@ fn conditions(facts: &Facts<'_>, stage: Stage, stalled: Option<Why>) -> Vec<Cond
             )
         },
     );
-    let moving = match (&stalled, report) {
+    let moving = match (&stalled, report.and_then(pause)) {
         (Some(stalled), _) => Err(stalled.clone()),
         // What is held up is still on its way.
-        (None, Some(report)) if paused(Some(report)) => Ok((
-            report.waiting_on.label().to_owned(),
-            report.waiting_on.message(),
-        )),
-        (None, Some(_)) if frozen(report) => Ok(waits.clone()),
-        (None, Some(_)) if !converged => Ok((stage.as_str().to_owned(), waits.1.clone())),
-        (None, Some(_) | None) => Err(("Settled".to_owned(), "nothing more is wanted".to_owned())),
+        (None, Some(pause)) => Ok((pause.label().to_owned(), pause.message())),
+        (None, None) if frozen(report) => Ok(waits.clone()),
+        (None, None) if report.is_some() && !converged => {
+            Ok((stage.as_str().to_owned(), waits.1.clone()))
+        }
+        (None, None) => Err(("Settled".to_owned(), "nothing more is wanted".to_owned())),
     };
     let ready = match (&stalled, converged) {
         (None, true) => Ok((
