@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
 use crate::identity::GateName;
 use crate::record::Stage;
 
@@ -23,6 +27,18 @@ pub struct Gate {
     pub every: Duration,
     /// How long one try may take.
     pub timeout: Duration,
+    /// What a try that could not tell counts as.
+    pub on_error: OnError,
+}
+
+/// What a try counts as that told nothing: no answer, a denied call, a function that broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnError {
+    /// As none: it is tried again, at most until the stage's deadline.
+    Hold,
+    /// As one that failed, as Amazon ECS has it.
+    Fail,
 }
 
 /// What a gate tries.
@@ -32,6 +48,8 @@ pub enum Check {
     Http(Http),
     /// An ECS task that runs to its end in the application's network.
     EcsTask(EcsTask),
+    /// An AWS Lambda function, asked as Amazon ECS asks its lifecycle hooks.
+    Lambda(Lambda),
     /// A person says yes.
     Approval,
 }
@@ -62,12 +80,22 @@ pub struct EcsTask {
     pub command: Vec<String>,
 }
 
+/// A function that answers `{"hookStatus": "SUCCEEDED"}`, `"FAILED"` or `"IN_PROGRESS"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lambda {
+    /// A name, perhaps with a version or an alias after a colon, or an ARN.
+    pub function: String,
+    /// What it is given with each call.
+    pub hook_details: Map<String, Value>,
+}
+
 impl Check {
     /// The field that it is written as.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Http(_) => "http",
             Self::EcsTask(_) => "ecsTask",
+            Self::Lambda(_) => "lambda",
             Self::Approval => "approval",
         }
     }

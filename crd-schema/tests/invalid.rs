@@ -300,13 +300,17 @@ fn gates() {
         ),
         (
             "kinds that are to come",
-            &gates(
-                "  gates: {one: {lambda: {function: check}}, two: {webhook: {url: http://a.example/}}}",
-            ),
+            &gates("  gates: {two: {webhook: {url: http://a.example/}}}"),
         ),
         (
             "names",
             &gates("  gates: {Smoke: {approval: {}}, a-name-that-is-too-long-: {approval: {}}}"),
+        ),
+        (
+            "functions",
+            &gates(
+                "  gates: {one: {lambda: {}}, two: {lambda: {function: 'smoke test', hookDetails: [1]}}, three: {lambda: {function: 'arn:aws:iam::123456789012:role/x'}, onError: pass}, four: {lambda: {function: 'smoke:'}}}",
+            ),
         ),
         (
             "addresses",
@@ -615,7 +619,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("{blueGreen: {}}", "{}"),
         ("drift: heal", "gates: {smoke: {http: {url: example.com}}}"),
         ("drift: heal", "gates: {Smoke: {approval: {}}}"),
-        ("drift: heal", "gates: {smoke: {lambda: {function: x}}}"),
+        ("drift: heal", "gates: {smoke: {lambda: {function: 'a b'}}}"),
         ("drift: heal", "alarms: {}"),
         ("drift: heal", "region: eu-west-2"),
         ("  cluster: prod ", "  cluster: {fromSsm: /prod/cluster} "),

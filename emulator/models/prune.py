@@ -31,6 +31,7 @@ SERVED = {
         CreateRule DescribeRules ModifyRule DeleteRule SetRulePriorities
         RegisterTargets DeregisterTargets DescribeTargetHealth
         AddTags RemoveTags DescribeTags""",
+    "lambda": "Invoke",
     "ssm": """PutParameter GetParameter GetParameters GetParametersByPath DeleteParameter DeleteParameters
         GetParameterHistory DescribeParameters LabelParameterVersion
         AddTagsToResource ListTagsForResource RemoveTagsFromResource""",
@@ -45,9 +46,9 @@ METADATA = {
 }
 SHAPE = {
     "type", "members", "required", "member", "key", "value", "enum", "min", "max", "pattern", "flattened",
-    "document", "exception", "fault", "error", "timestampFormat", "locationName",
+    "document", "exception", "fault", "error", "timestampFormat", "locationName", "payload",
 }
-REFERENCE = {"shape", "locationName", "flattened", "timestampFormat"}
+REFERENCE = {"shape", "location", "locationName", "flattened", "timestampFormat"}
 
 
 def keep(table, names):
@@ -82,6 +83,8 @@ def cut(model, names):
     for name in sorted(names):
         source = model["operations"][name]
         operation = keep(source, {"name", "input", "output", "errors"})
+        if source["http"]["requestUri"] != "/":
+            operation["http"] = keep(source["http"], {"method", "requestUri"})
         operation["errors"] = [error["shape"] for error in source.get("errors", [])]
         for side in ("input", "output"):
             if side in operation:

@@ -289,10 +289,10 @@ impl Emulator {
 
     fn access_denied(&self, received: &Received) -> AwsError {
         let account = self.with(|world| world.settings.account.clone());
-        let (prefix, operation) = (received.service.iam_prefix(), &received.operation.name);
+        let action = received.service.iam_action(&received.operation.name);
         let message = format!(
-            "User: arn:aws:iam::{account}:user/emulator is not authorized to perform: {prefix}:{operation} \
-             because no identity-based policy allows the {prefix}:{operation} action"
+            "User: arn:aws:iam::{account}:user/emulator is not authorized to perform: {action} \
+             because no identity-based policy allows the {action} action"
         );
         AwsError::new("AccessDeniedException", message)
     }

@@ -113,6 +113,17 @@ fn request(service: Service, protocol: Protocol, operation: &str, input: &Value)
                 .body(Bytes::from(input.to_string()))
                 .unwrap()
         }
+        Protocol::Rest => {
+            let http = model::of(service).operations[operation].http.as_ref();
+            let http = http.expect("REST says where");
+            let name = input["FunctionName"].as_str().unwrap_or_default();
+            let path = http.request_uri.replace("{FunctionName}", name);
+            request
+                .method(http.method.as_str())
+                .uri(path)
+                .body(Bytes::new())
+                .unwrap()
+        }
         Protocol::Query => {
             let mut form = form_urlencoded::Serializer::new(String::new());
             form.append_pair("Action", operation)

@@ -208,5 +208,6 @@ fn name(service: Service) -> &'static str {
         Service::DynamoDb => "dynamodb",
         Service::Sts => "sts",
         Service::CloudWatch => "cloudwatch",
+        Service::Lambda => "lambda",
     }
 }

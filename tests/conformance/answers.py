@@ -33,7 +33,7 @@ class Checker:
         name = operation_model.name
         self.complaints += [f"{name} ({status}): {complaint}" for complaint in wrong]
         ends = self.seen.setdefault((operation_model.service_model.service_name, name), set())
-        ends.add("ok" if status < 300 else code_of(operation_model, body))
+        ends.add("ok" if status < 300 else code_of(operation_model, headers, body))
         self.raw.append((operation_model, status, headers, body))
 
 
@@ -53,6 +53,8 @@ def check(operation, status, headers, body):
             return wrong + check_query(operation, status, body)
         if protocol == "json":
             return wrong + check_value(operation, status, json.loads(body), from_json)
+        if protocol == "rest-json":
+            return wrong + check_rest(operation, status, headers, body)
         if operation.output_shape is None and status == 200:
             return wrong + (["an answer where none is modelled"] if body else [])
         return wrong + check_value(operation, status, cbor(body), from_cbor)
@@ -67,7 +69,7 @@ def cbor(body):
 def check_headers(operation, status, headers, body):
     """Content type and, of a service that spoke Query before, the code that an error had there."""
     metadata, protocol = operation.metadata, operation.service_model.resolved_protocol
-    types = {"query": "text/xml", "json": f"application/x-amz-json-{metadata.get('jsonVersion')}", "smithy-rpc-v2-cbor": "application/cbor"}
+    types = {"query": "text/xml", "json": f"application/x-amz-json-{metadata.get('jsonVersion')}", "rest-json": "application/json", "smithy-rpc-v2-cbor": "application/cbor"}
     wrong = []
     if headers.get("content-type") != (types[protocol] if body else None):
         wrong.append(f"content type {headers.get('content-type')}")
@@ -76,12 +78,24 @@ def check_headers(operation, status, headers, body):
     told = headers.get("x-amzn-query-error")
     if status < 300 or protocol == "query" or "awsQueryCompatible" not in metadata:
         return wrong + ([f"x-amzn-query-error {told}"] if told else [])
-    shape = declared(operation, code_of(operation, body))
+    shape = declared(operation, code_of(operation, headers, body))
     code = shape.metadata.get("error", {}).get("code", shape.name) if shape else None
     whose = "Sender" if status < 500 else "Receiver"
     if told is None or (told != f"{code};{whose}" if shape else not told.endswith(f";{whose}")):
         wrong.append(f"x-amzn-query-error {told}")
     return wrong
+
+
+def check_rest(operation, status, headers, body):
+    """A function's answer is any JSON; an error is named in a header."""
+    if status < 300:
+        return [] if not body or json.loads(body) is not False else ["no answer"]
+    code = headers.get("x-amzn-errortype")
+    shape = declared(operation, code)
+    value = json.loads(body)
+    if shape is None:
+        return undeclared(code, status, value.get("message", value.get("Message")))
+    return [f"unknown member {name}" for name in value if name not in shape.members] + wrong_status(shape, status)
 
 
 def check_value(operation, status, value, form):
@@ -134,10 +148,12 @@ def check_query(operation, status, body):
     return wrong + wrong_status(shape, status)
 
 
-def code_of(operation, body):
+def code_of(operation, headers, body):
     protocol = operation.service_model.resolved_protocol
     if protocol == "query":
         return re.search(r"<Code>([^<]*)", body.decode())[1]
+    if protocol == "rest-json":
+        return headers["x-amzn-errortype"]
     value = json.loads(body) if protocol == "json" else cbor(body)
     return value.get("__type", "").rsplit("#")[-1]
 

@@ -6,7 +6,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-SERVICES = ["ecs", "elbv2", "ssm", "application-autoscaling", "dynamodb", "sts", "cloudwatch"]
+SERVICES = ["ecs", "elbv2", "ssm", "application-autoscaling", "dynamodb", "sts", "cloudwatch", "lambda"]
 REGION = "eu-west-1"
 
 

@@ -13,6 +13,7 @@ import copy
 import json
 import sys
 import time
+import urllib.request
 from datetime import timedelta
 from pathlib import Path
 
@@ -363,7 +364,7 @@ def checker_is_checked(checker):
     caught = 0
     for operation, status, headers, body in checker.raw:
         protocol = operation.service_model.resolved_protocol
-        if protocol == "query" or status != 200 or operation.output_shape is None:
+        if protocol in ("query", "rest-json") or status != 200 or operation.output_shape is None:
             continue
         form = answers.from_json if protocol == "json" else answers.from_cbor
         value = json.loads(body) if protocol == "json" else answers.cbor(body)
@@ -391,6 +392,22 @@ def wrong_versions(value):
         yield mistyped
 
 
+def functions(endpoint, client):
+    """A Lambda function that is written down, asked in each way."""
+    settings = {"functions": {"smoke": {"answers": [{"returns": {"hookStatus": "SUCCEEDED"}}, {"throws": "no"}, "throttled"]}}}
+    patch = urllib.request.Request(f"{endpoint}/_emulator/settings", json.dumps(settings).encode(), method="PATCH")
+    urllib.request.urlopen(patch)
+    refused("ResourceNotFoundException", client.invoke, FunctionName="nobody")
+    refused("InvalidRequestContentException", client.invoke, FunctionName="smoke", Payload=b"{")
+    assert client.invoke(FunctionName="smoke", InvocationType="DryRun")["StatusCode"] == 204
+    answer = client.invoke(FunctionName="arn:aws:lambda:eu-west-1:123456789012:function:smoke:live", Payload=b"{}")
+    assert json.load(answer["Payload"]) == {"hookStatus": "SUCCEEDED"} and answer["ExecutedVersion"] == "live", answer
+    failed = client.invoke(FunctionName="smoke")
+    assert failed["FunctionError"] == "Unhandled" and json.load(failed["Payload"])["errorMessage"] == "no", failed
+    refused("TooManyRequestsException", client.invoke, FunctionName="smoke")
+    assert client.invoke(FunctionName="smoke", InvocationType="Event")["StatusCode"] == 202
+
+
 def main(endpoint):
     served = {(path.stem, name) for path in MODELS.glob("*.json") for name in json.loads(path.read_text())["operations"]}
     session = botocore.session.get_session()
@@ -409,6 +426,7 @@ def main(endpoint):
     table(aws["dynamodb"])
     for protocol in aws["cloudwatch"].meta.service_model.protocols:
         alarms(speaking(protocol, "cloudwatch", endpoint, session))
+    functions(endpoint, aws["lambda"])
     clear(ecs, elb, balancer, groups, listener, rules)
     well = {operation for operation, ends in checker.seen.items() if "ok" in ends}
     ill = ill_formed(endpoint, session, served)

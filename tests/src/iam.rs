@@ -255,8 +255,8 @@ pub fn asked(
         all.filter_map(|one| one.as_str().map(str::to_owned))
             .collect()
     };
-    let one = |prefix: &str, resource: String, context| Asked {
-        action: format!("{prefix}:{operation}"),
+    let one = |_: &str, resource: String, context| Asked {
+        action: service.iam_action(operation),
         resource,
         context,
     };
@@ -441,6 +441,15 @@ pub fn asked(
             })
             .collect(),
         (Service::CloudWatch, "GetMetricData") => any("cloudwatch"),
+        (Service::Lambda, "Invoke") => {
+            let named = text("FunctionName");
+            let function = if named.starts_with("arn:") {
+                named
+            } else {
+                arn("lambda", &format!("function:{named}"))
+            };
+            vec![one("lambda", function, BTreeMap::new())]
+        }
         (Service::AutoScaling, "DescribeScalableTargets") => any("application-autoscaling"),
         (service, operation) => {
             return Err(format!(

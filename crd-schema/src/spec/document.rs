@@ -11,6 +11,7 @@ use super::analysis::{Alarms, Analysis};
 use super::schedule::Schedule;
 use super::{format, refused};
 use crate::application::{Drift, DuringBake, OnFailure};
+use crate::gate::OnError;
 use crate::identity::{
     AnalysisName, ApplicationName, GateName, ListenerArn, RuleArn, TargetGroupArn,
 };
@@ -244,7 +245,7 @@ pub(super) enum Step {
     Analysis(AnalysisName),
 }
 
-/// One test that a release must pass: exactly one of `http`, `ecsTask` and `approval`, and when it is tried.
+/// One test that a release must pass: exactly one of `http`, `ecsTask`, `lambda` and `approval`, and when it is tried.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = refused::in_gate)]
@@ -255,27 +256,39 @@ pub(super) struct Gate {
     /// A task that runs to its end in the application's network: passed when it ends with exit code 0.
     #[serde(default)]
     pub(super) ecs_task: Option<EcsTask>,
+    /// An AWS Lambda function, asked as Amazon ECS asks its lifecycle hooks: passed when it returns
+    /// `{"hookStatus": "SUCCEEDED"}`.
+    #[serde(default)]
+    pub(super) lambda: Option<Lambda>,
     /// A person says yes (`teal approve`): write `approval: {}`.
     #[serde(default)]
     pub(super) approval: Option<Approval>,
     /// The stage that does not begin before the gate has passed.
     #[serde(default)]
     pub(super) before: Option<Before>,
-    /// How often it is tried before the release fails. A try that could not tell does not count. 1 for a task.
+    /// How often it is tried before the release fails. A try that could not tell does not count. 5 for a request, else 1.
     #[serde(default)]
     #[schemars(range(min = 1, max = 100))]
     pub(super) attempts: Option<u32>,
     /// The wait between two tries.
     #[serde(default = "Gate::every")]
     pub(super) every: Deadline,
-    /// How long one try may take: a request 10s, a task 30m.
+    /// How long one try may take: a request 10s, a task 30m, a function 30m with all its calls.
     #[serde(default)]
     pub(super) timeout: Option<Deadline>,
+    /// What a try counts as that could not tell (no answer, a denied call, a function that broke): `hold` tries again
+    /// until the stage's deadline, `fail` counts it as failed, as Amazon ECS does.
+    #[serde(default = "Gate::hold")]
+    pub(super) on_error: OnError,
 }
 
 impl Gate {
     fn every() -> Deadline {
         Deadline(seconds(10))
+    }
+
+    fn hold() -> OnError {
+        OnError::Hold
     }
 }
 
@@ -353,6 +366,19 @@ pub(super) struct EcsTask {
     #[serde(default)]
     #[schemars(length(max = 50))]
     pub(super) command: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Lambda {
+    /// Its name, perhaps with a version or an alias (`blog-smoke-test:live`), or its ARN. The operator's role must be
+    /// allowed to invoke it.
+    #[schemars(extend("format" = "function", "pattern" = "^(arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,64}(:([$]LATEST|[A-Za-z0-9_-]{1,128}))?$"))]
+    pub(super) function: String,
+    /// What the function is given as `hookDetails` with each call. It is not secret: an Application is no place for
+    /// secrets.
+    #[serde(default)]
+    pub(super) hook_details: Map<String, Value>,
 }
 
 /// The stages that a gate may stand before.

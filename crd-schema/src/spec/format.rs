@@ -32,6 +32,7 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
             family(text).map_err(|right| format!("{right}, or `inline:` with AWS's own JSON"))
         }
         "family-alone" => family(text),
+        "function" => function(text),
         "image-template" => image::Template::parse(text).map(|_| ()),
         "period" => period(text).map(|_| ()),
         "deadline" if period(text)? < Duration::from_secs(1) => Err("write at least `1s`".into()),
@@ -127,6 +128,33 @@ fn family(text: &str) -> Result<(), String> {
     right.then_some(()).ok_or_else(|| {
         "write a task definition's `family` or `family:revision` (not an ARN)".to_owned()
     })
+}
+
+/// A Lambda function's name or ARN, perhaps with a version or an alias.
+/// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>)
+fn function(text: &str) -> Result<(), String> {
+    let right =
+        "write a function's name, `name:alias` or its ARN (`arn:aws:lambda:…:function:name`)";
+    let named = match text.split_once(":function:") {
+        Some((arn, named)) => {
+            let parts: Vec<&str> = arn.split(':').collect();
+            let right = matches!(&parts[..], ["arn", partition, "lambda", region, account]
+                if partition.starts_with("aws") && !region.is_empty() && account.len() == 12
+                    && account.chars().all(|c| c.is_ascii_digit()));
+            right.then_some(named)
+        }
+        None => Some(text),
+    };
+    let word = |word: &str, longest: usize| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        (1..=longest).contains(&word.len()) && word.chars().all(inner)
+    };
+    let fits = |named: &str| {
+        let (name, qualifier) = named.split_once(':').unwrap_or((named, "1"));
+        word(name, 64) && (qualifier == "$LATEST" || word(qualifier, 128))
+    };
+    let right_one = named.is_some_and(fits);
+    right_one.then_some(()).ok_or_else(|| right.to_owned())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::document::{Before, EcsTask, Gate, Http, Method, Spec, Step, Strategy};
+use super::document::{Before, EcsTask, Gate, Http, Lambda, Method, Spec, Step, Strategy};
 use super::node::Node;
 use super::path::Path;
 use super::problem::Finding;
@@ -14,7 +14,7 @@ use crate::record::Stage;
 /// How long a try takes at most, where the document does not say.
 const REQUEST: Duration = Duration::from_secs(10);
 const TASK: Duration = Duration::from_secs(30 * 60);
-/// Tries of a request, where the document does not say. A task runs once.
+/// Tries of a request, where the document does not say. A task runs once, and so does a function.
 const REQUESTS: u32 = 5;
 
 /// A gate that is two, or none; one that a step names and nobody describes; a command of nobody.
@@ -34,16 +34,22 @@ pub(super) fn contradictions(spec: &Spec, node: &Node) -> Vec<Finding> {
         let Gate {
             http,
             ecs_task,
+            lambda,
             approval,
             ..
         } = gate;
-        let kinds = [http.is_some(), ecs_task.is_some(), approval.is_some()];
+        let kinds = [
+            http.is_some(),
+            ecs_task.is_some(),
+            lambda.is_some(),
+            approval.is_some(),
+        ];
         let kinds = kinds.into_iter().filter(|given| *given).count();
         if kinds != 1 {
             report(
                 path.clone(),
                 format!("{kinds} checks in one gate"),
-                "write exactly one of `http`, `ecsTask` and `approval`",
+                "write exactly one of `http`, `ecsTask`, `lambda` and `approval`",
             );
         }
         if let Some(task) = ecs_task
@@ -89,17 +95,20 @@ pub(super) fn mean(gates: BTreeMap<GateName, Gate>, strategy: &Strategy) -> Gate
         let Gate {
             http,
             ecs_task,
+            lambda,
             approval: _,
             before,
             attempts,
             every,
             timeout,
+            on_error,
         } = gate;
         let unsaid = (!in_a_step(&name)).then_some(Stage::Shift);
-        let (check, usual, longest) = match (http, ecs_task) {
-            (Some(http), _) => (Check::Http(request(http)), REQUESTS, REQUEST),
-            (None, Some(task)) => (Check::EcsTask(run(task)), 1, TASK),
-            (None, None) => (Check::Approval, 1, REQUEST),
+        let (check, usual, longest) = match (http, ecs_task, lambda) {
+            (Some(http), _, _) => (Check::Http(request(http)), REQUESTS, REQUEST),
+            (None, Some(task), _) => (Check::EcsTask(run(task)), 1, TASK),
+            (None, None, Some(lambda)) => (Check::Lambda(invoke(lambda)), 1, TASK),
+            (None, None, None) => (Check::Approval, 1, REQUEST),
         };
         let gate = gate::Gate {
             before: before.map(stage).or(unsaid),
@@ -107,6 +116,7 @@ pub(super) fn mean(gates: BTreeMap<GateName, Gate>, strategy: &Strategy) -> Gate
             attempts: attempts.unwrap_or(usual),
             every: every.0.0,
             timeout: timeout.map_or(longest, |timeout| timeout.0.0),
+            on_error,
         };
         (name, gate)
     };
@@ -144,5 +154,12 @@ fn run(task: EcsTask) -> gate::EcsTask {
         task_definition: task.task_definition,
         container: task.container,
         command: task.command,
+    }
+}
+
+fn invoke(lambda: Lambda) -> gate::Lambda {
+    gate::Lambda {
+        function: lambda.function,
+        hook_details: lambda.hook_details,
     }
 }

@@ -35,15 +35,11 @@ pub(super) fn in_step(schema: &mut Schema) {
 }
 
 pub(super) fn in_gate(schema: &mut Schema) {
-    for (name, what) in [
-        ("lambda", "an AWS Lambda function as a gate"),
-        ("webhook", "a signed webhook as a gate"),
-    ] {
-        let text = format!(
-            "`{name}` ({what}) is not supported yet; write one of `http`, `ecsTask` and `approval`"
-        );
-        refuse(schema, name, &text);
-    }
+    refuse(
+        schema,
+        "webhook",
+        "`webhook` (a signed webhook as a gate) is not supported yet; write one of `http`, `ecsTask`, `lambda` and `approval`",
+    );
 }
 
 pub(super) fn in_headers(schema: &mut Schema) {

@@ -11,6 +11,7 @@ pub mod dynamodb;
 pub mod ecs;
 pub mod elbv2;
 mod json;
+pub mod lambda;
 pub mod ssm;
 pub mod sts;
 #[cfg(test)]
@@ -41,6 +42,8 @@ pub enum Service {
     Sts,
     /// Amazon CloudWatch (Smithy RPC v2 CBOR, AWS JSON 1.0, Query).
     CloudWatch,
+    /// AWS Lambda (REST with JSON).
+    Lambda,
 }
 
 impl Service {
@@ -55,7 +58,18 @@ impl Service {
             Self::DynamoDb => "dynamodb",
             Self::Sts => "sts",
             Self::CloudWatch => "cloudwatch",
+            Self::Lambda => "lambda",
         }
+    }
+
+    /// The IAM action that an operation needs, for example `ecs:UpdateService`.
+    #[must_use]
+    pub fn iam_action(self, operation: &str) -> String {
+        let name = match (self, operation) {
+            (Self::Lambda, "Invoke") => "InvokeFunction",
+            _ => operation,
+        };
+        format!("{}:{name}", self.iam_prefix())
     }
 }
 
@@ -113,6 +127,7 @@ pub fn call(world: &mut World, call: &Call) -> Result<Value, AwsError> {
         Service::DynamoDb => dynamodb::call(world, &call.operation, input),
         Service::Sts => sts::call(world, &call.operation, input),
         Service::CloudWatch => cloudwatch::call(world, &call.operation, input),
+        Service::Lambda => lambda::call(world, &call.operation, input),
     }
 }
 

@@ -40,6 +40,8 @@ fn limits(service: Service, operation: &str) -> Vec<Limit> {
         Service::CloudWatch => cloudwatch(operation).into_iter().collect(),
         // No numbers are published for these; a table on demand takes thousands a second.
         Service::AutoScaling | Service::DynamoDb | Service::Sts => vec![],
+        // What limits it is how many run at once: a thousand, and each function's own share.
+        Service::Lambda => vec![],
     }
 }
 

@@ -1,9 +1,10 @@
-//! The wire: AWS JSON 1.0/1.1, Query/XML and Smithy RPC v2 CBOR in and out, driven by the official service models.
+//! The wire: AWS JSON 1.0/1.1, REST with JSON, Query/XML and Smithy RPC v2 CBOR in and out, driven by the official service models.
 //!
 //! - [`model`]: the service models (cut down by `models/prune.py`) as types.
 //! - [`request`]: an HTTP request becomes a service, an operation and a decoded, validated input.
 //! - [`cbor`]: CBOR becomes JSON and JSON the CBOR that the model describes.
 //! - [`query`]: a Query form becomes the JSON object that the model describes.
+//! - `rest`: members in paths, headers and bodies.
 //! - [`validate`]: values against the model, in both directions.
 //! - [`response`]: an output or an error becomes an HTTP response.
 //! - [`xml`]: a JSON object becomes XML in model order.
@@ -16,5 +17,6 @@ pub mod model;
 pub mod query;
 pub mod request;
 pub mod response;
+mod rest;
 pub mod validate;
 pub mod xml;

@@ -54,6 +54,9 @@ pub enum Protocol {
     /// Query in, XML out.
     #[serde(rename = "query")]
     Query,
+    /// REST: members in path, query, headers and body; errors as JSON.
+    #[serde(rename = "rest-json")]
+    Rest,
 }
 
 /// One operation.
@@ -62,12 +65,24 @@ pub enum Protocol {
 pub struct Operation {
     /// Its name on the wire.
     pub name: String,
+    /// REST only: method and path.
+    pub http: Option<Http>,
     /// The input structure.
     pub input: Option<Side>,
     /// The output structure.
     pub output: Option<Side>,
     /// Shape names of the errors that the model declares for it.
     pub errors: Vec<String>,
+}
+
+/// Where an operation of a REST service is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Http {
+    /// `POST`.
+    pub method: String,
+    /// A path with members in it: `/2015-03-31/functions/{FunctionName}/invocations`.
+    pub request_uri: String,
 }
 
 /// Input or output of an operation.
@@ -118,6 +133,8 @@ pub struct Structure {
     /// Members that must be given.
     #[serde(default)]
     pub required: Vec<String>,
+    /// REST only: the member that is the whole body.
+    pub payload: Option<String>,
     /// Any JSON may stand here.
     #[serde(default)]
     pub document: bool,
@@ -195,13 +212,31 @@ pub struct Range {
     pub max: Option<f64>,
 }
 
-/// Names a shape. Traits on members (`locationName`, `flattened`) occur in none of the services served; a
-/// model that uses one fails to load rather than being spoken wrongly.
+/// Names a shape. `flattened` and other traits occur in none of the services served; a model that uses one fails to
+/// load rather than being spoken wrongly.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reference {
     /// The shape's name.
     pub shape: String,
+    /// REST only: where the member is, when it is not in the body.
+    pub location: Option<Location>,
+    /// REST only: the name that it has there.
+    pub location_name: Option<String>,
+}
+
+/// Where a member of a REST service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Location {
+    /// In the path.
+    Uri,
+    /// In the query.
+    Querystring,
+    /// In a header.
+    Header,
+    /// The answer's status.
+    StatusCode,
 }
 
 impl Model {
@@ -212,6 +247,7 @@ impl Model {
         static NOTHING: Shape = Shape::Structure(Structure {
             members: Vec::new(),
             required: Vec::new(),
+            payload: None,
             document: false,
             exception: false,
             fault: false,
@@ -253,7 +289,7 @@ impl Model {
 }
 
 /// Every service, in the order of [`Service`].
-pub const SERVICES: [Service; 7] = [
+pub const SERVICES: [Service; 8] = [
     Service::Ecs,
     Service::Elbv2,
     Service::Ssm,
@@ -261,6 +297,7 @@ pub const SERVICES: [Service; 7] = [
     Service::DynamoDb,
     Service::Sts,
     Service::CloudWatch,
+    Service::Lambda,
 ];
 
 /// The model of `service`.
@@ -276,6 +313,8 @@ pub fn of(service: Service) -> &'static Model {
     static STS: LazyLock<Model> = LazyLock::new(|| load(include_str!("../../models/sts.json")));
     static CLOUDWATCH: LazyLock<Model> =
         LazyLock::new(|| load(include_str!("../../models/cloudwatch.json")));
+    static LAMBDA: LazyLock<Model> =
+        LazyLock::new(|| load(include_str!("../../models/lambda.json")));
     match service {
         Service::Ecs => &ECS,
         Service::Elbv2 => &ELBV2,
@@ -284,6 +323,7 @@ pub fn of(service: Service) -> &'static Model {
         Service::DynamoDb => &DYNAMODB,
         Service::Sts => &STS,
         Service::CloudWatch => &CLOUDWATCH,
+        Service::Lambda => &LAMBDA,
     }
 }
 
@@ -344,6 +384,13 @@ mod tests {
                     Shape::Boolean | Shape::Timestamp | Shape::Blob => vec![],
                 };
                 for reference in references {
+                    let elsewhere =
+                        reference.location.is_some() || reference.location_name.is_some();
+                    assert!(
+                        !elsewhere || model.speaks(Protocol::Rest),
+                        "{}",
+                        reference.shape
+                    );
                     assert!(
                         model.shapes.contains_key(&reference.shape),
                         "{}",

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::model::{self, Operation, Protocol};
 use super::response::Dialect;
 use super::validate::{self, Direction, Violation};
-use super::{cbor, query};
+use super::{cbor, query, rest};
 use crate::api::{AwsError, Service};
 
 /// A request of which it is known what it asks for, but not yet whether it is well formed.
@@ -46,6 +46,7 @@ enum Body {
     Cbor(Bytes),
     Json(Bytes),
     Form(Vec<(String, String)>),
+    Members(Map<String, Value>),
 }
 
 /// The largest body that a compressed one may become, in bytes.
@@ -53,14 +54,17 @@ const INFLATED_LIMIT: u64 = 8 << 20;
 
 /// Finds out which operation of which service a request asks for.
 ///
-/// CBOR requests are known by their path (`/service/…/operation/…`), JSON requests by `X-Amz-Target`, Query requests
-/// by `Version` and, failing that, by the scope of their signature.
+/// CBOR requests are known by their path (`/service/…/operation/…`), REST requests by method and path, JSON requests by
+/// `X-Amz-Target`, Query requests by `Version` and, failing that, by the scope of their signature.
 ///
 /// # Errors
 /// The operation is not emulated (which is logged), or the request carries no credentials.
 pub fn recognise(request: &Request<Bytes>) -> Result<Received, Refused> {
     if let Some((service, operation)) = rpc_path(request) {
         return recognise_named(request, Protocol::Cbor, service, operation);
+    }
+    if let Some((service, operation, members)) = rest::recognise(request) {
+        return recognise_rest(request, service, operation, members);
     }
     let target = request
         .headers()
@@ -123,7 +127,7 @@ fn recognise_named(
                 caller: access_key(request.headers()),
                 body: match protocol {
                     Protocol::Cbor => Body::Cbor(body),
-                    Protocol::Json | Protocol::Query => Body::Json(body),
+                    Protocol::Json | Protocol::Query | Protocol::Rest => Body::Json(body),
                 },
             })
         }
@@ -132,6 +136,31 @@ fn recognise_named(
             Err(refused(AwsError::not_emulated(name)))
         }
     }
+}
+
+/// A request that its method and path name.
+fn recognise_rest(
+    request: &Request<Bytes>,
+    service: Service,
+    operation: &'static Operation,
+    members: Map<String, Value>,
+) -> Result<Received, Refused> {
+    if !is_signed(request) {
+        let text = "Missing Authentication Token";
+        return Err(Refused {
+            service: Some(service),
+            operation: operation.name.clone(),
+            dialect: Dialect::Rest,
+            error: AwsError::new("MissingAuthenticationTokenException", text),
+        });
+    }
+    Ok(Received {
+        service,
+        operation,
+        protocol: Protocol::Rest,
+        caller: access_key(request.headers()),
+        body: Body::Members(members),
+    })
 }
 
 /// The body, unpacked: SDKs pack large ones of the operations whose model allows it.
@@ -244,6 +273,7 @@ impl Received {
                 )
             })?,
             Body::Form(pairs) => query::decode(model, shape, pairs),
+            Body::Members(members) => Value::Object(members.clone()),
         };
         validate::drop_nulls(&mut input);
         check(self.service, self.protocol, shape, &input)?;
@@ -268,7 +298,7 @@ pub fn check(
     if let Some(mistyped) = found
         .iter()
         .find(|violation| matches!(violation, Violation::Type { .. }))
-        && protocol != Protocol::Query
+        && !matches!(protocol, Protocol::Query | Protocol::Rest)
     {
         return Err(AwsError::new(
             "SerializationException",
@@ -277,7 +307,9 @@ pub fn check(
     }
     let code = match service {
         Service::Ecs => "InvalidParameterException",
-        Service::Ssm | Service::AutoScaling | Service::DynamoDb => "ValidationException",
+        Service::Ssm | Service::AutoScaling | Service::DynamoDb | Service::Lambda => {
+            "ValidationException"
+        }
         Service::Elbv2 | Service::Sts | Service::CloudWatch => "ValidationError",
     };
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();

@@ -5,9 +5,9 @@ use http::header::{CONTENT_TYPE, DATE, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::model::{self, Operation, Protocol};
+use super::model::{self, Operation, Protocol, Shape};
 use super::validate::{self, Direction};
-use super::{cbor, xml};
+use super::{cbor, rest, xml};
 use crate::api::{AwsError, Service};
 
 /// How a caller is answered.
@@ -20,6 +20,8 @@ pub enum Dialect {
         /// `1.0` or `1.1`.
         version: &'static str,
     },
+    /// REST with JSON.
+    Rest,
     /// Query/XML.
     Query {
         /// The namespace of the service's responses; empty: none.
@@ -37,6 +39,7 @@ impl Dialect {
             Protocol::Json => Self::Json {
                 version: metadata.json_version.as_deref().unwrap_or("1.1"),
             },
+            Protocol::Rest => Self::Rest,
             Protocol::Query => Self::Query {
                 namespace: metadata.xml_namespace.as_deref().unwrap_or_default(),
             },
@@ -49,6 +52,7 @@ impl Dialect {
         match protocol {
             Protocol::Cbor => Self::Cbor,
             Protocol::Json => Self::Json { version: "1.1" },
+            Protocol::Rest => Self::Rest,
             Protocol::Query => Self::Query { namespace: "" },
         }
     }
@@ -100,6 +104,16 @@ pub fn success(
             side.map_or_else(Vec::new, |side| cbor::encode(model, &side.shape, output))
         }
         Dialect::Json { .. } => output.to_string().into_bytes(),
+        Dialect::Rest => {
+            let shape = side.map(|side| model.shape(&side.shape));
+            let parts = match shape {
+                Some(Shape::Structure(structure)) => rest::output(structure, output),
+                Some(_) | None => rest::Parts::default(),
+            };
+            let mut response = respond(parts.status, dialect, parts.body, envelope);
+            response.headers_mut().extend(parts.headers);
+            return Ok(response);
+        }
         Dialect::Query { namespace } => {
             let outer = format!("{}Response", operation.name);
             let mut body = format!("<{outer} xmlns=\"{namespace}\">");
@@ -136,6 +150,14 @@ pub fn failure(
             let body = cbor::error(&code, &error.message);
             respond(status, dialect, body, envelope)
         }
+        Dialect::Rest => {
+            let body = json!({"Type": fault(status), said_as(service, &code): error.message});
+            let mut response = respond(status, dialect, body.to_string().into_bytes(), envelope);
+            if let Ok(code) = HeaderValue::from_str(&code) {
+                response.headers_mut().insert("x-amzn-errortype", code);
+            }
+            response
+        }
         Dialect::Json { .. } => {
             let body = json!({"__type": code, "message": error.message}).to_string();
             let mut response = respond(status, dialect, body.into_bytes(), envelope);
@@ -167,6 +189,26 @@ pub fn failure(
     response
 }
 
+/// Whose fault an error is, in REST.
+fn fault(status: StatusCode) -> &'static str {
+    if status.is_server_error() {
+        "Service"
+    } else {
+        "User"
+    }
+}
+
+/// The member that holds an error's text: the models spell it in two ways.
+fn said_as(service: Option<Service>, code: &str) -> &'static str {
+    let shape = service.and_then(|service| model::of(service).error(code));
+    let mut members = shape.into_iter().flat_map(|shape| &shape.members);
+    if members.any(|(name, _)| name == "message") {
+        "message"
+    } else {
+        "Message"
+    }
+}
+
 /// Whose fault an error is.
 fn whose(status: StatusCode) -> &'static str {
     if status.is_server_error() {
@@ -186,7 +228,7 @@ fn query_code(service: Option<Service>, dialect: Dialect, code: &str) -> Option<
             let query = Dialect::of(service, Protocol::Query);
             Some(on_the_wire(Some(service), query, code).0)
         }
-        Dialect::Query { .. } => None,
+        Dialect::Rest | Dialect::Query { .. } => None,
     }
 }
 
@@ -199,6 +241,7 @@ fn on_the_wire(service: Option<Service>, dialect: Dialect, code: &str) -> (Strin
             // JSON of a service that spoke Query before: the older code is in a header of its own.
             Dialect::Json { .. } => service
                 .is_some_and(|service| model::of(service).metadata.aws_query_compatible.is_some()),
+            Dialect::Rest => true,
             Dialect::Query { .. } => false,
         };
         let wire = traits
@@ -211,6 +254,9 @@ fn on_the_wire(service: Option<Service>, dialect: Dialect, code: &str) -> (Strin
             wire.to_owned(),
             StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
         );
+    }
+    if dialect == Dialect::Rest {
+        return common_in_rest(code);
     }
     let query = matches!(dialect, Dialect::Query { .. });
     let (wire, status) = match (code, query) {
@@ -227,6 +273,27 @@ fn on_the_wire(service: Option<Service>, dialect: Dialect, code: &str) -> (Strin
         wire.to_owned(),
         StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
     )
+}
+
+/// Errors common to all services, as Lambda has them.
+/// (<https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html>)
+fn common_in_rest(code: &str) -> (String, StatusCode) {
+    let (wire, status) = match code {
+        "ThrottlingException" => ("TooManyRequestsException", StatusCode::TOO_MANY_REQUESTS),
+        "AccessDeniedException" | "MissingAuthenticationTokenException" => {
+            (code, StatusCode::FORBIDDEN)
+        }
+        "UnknownOperationException" => (code, StatusCode::NOT_FOUND),
+        "ValidationException" => ("InvalidParameterValueException", StatusCode::BAD_REQUEST),
+        "InternalFailure" | "InternalServerError" | "InternalServiceException" => {
+            ("ServiceException", StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        "ServiceUnavailable" | "ServiceUnavailableException" => {
+            (code, StatusCode::SERVICE_UNAVAILABLE)
+        }
+        other => (other, StatusCode::BAD_REQUEST),
+    };
+    (wire.to_owned(), status)
 }
 
 fn respond(
@@ -247,6 +314,7 @@ fn respond(
         Dialect::Cbor => HeaderValue::from_static("application/cbor"),
         Dialect::Json { version: "1.0" } => HeaderValue::from_static("application/x-amz-json-1.0"),
         Dialect::Json { .. } => HeaderValue::from_static("application/x-amz-json-1.1"),
+        Dialect::Rest => HeaderValue::from_static("application/json"),
         Dialect::Query { .. } => HeaderValue::from_static("text/xml"),
     };
     if !empty {
@@ -357,7 +425,10 @@ mod tests {
                         &AwsError::new(shape, "why"),
                         &envelope(),
                     );
+                    let said = model.error(shape).and_then(|shape| shape.error.as_ref());
+                    let said = said.and_then(|traits| traits.http_status_code);
                     let expected = match shape.as_str() {
+                        _ if protocol == Protocol::Rest => said.expect("REST says it of each"),
                         "ServerException"
                         | "InternalServerError"
                         | "HealthUnavailableException"
@@ -377,6 +448,10 @@ mod tests {
                             assert_eq!(response.headers()["x-amzn-errortype"], shape.as_str());
                             assert_eq!(text(&response), error.to_string());
                         }
+                        Protocol::Rest => {
+                            assert_eq!(response.headers()["x-amzn-errortype"], shape.as_str());
+                            assert!(text(&response).contains("\"why\""), "{shape}");
+                        }
                         Protocol::Query => {
                             assert!(!text(&response).contains("Exception</Code>"), "{shape}")
                         }
@@ -384,7 +459,7 @@ mod tests {
                     let carries = response.headers().contains_key("x-amzn-query-error");
                     assert_eq!(
                         carries,
-                        compatible && protocol != Protocol::Query,
+                        compatible && !matches!(protocol, Protocol::Query | Protocol::Rest),
                         "{shape}"
                     );
                 }

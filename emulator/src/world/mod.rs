@@ -11,6 +11,7 @@ pub mod dynamodb;
 pub mod ecs;
 pub mod elb;
 pub mod hash;
+pub mod lambda;
 pub mod settings;
 pub mod ssm;
 pub mod traffic;
@@ -53,6 +54,8 @@ pub struct World {
     pub dynamodb: dynamodb::DynamoDb,
     /// Amazon CloudWatch.
     pub cloudwatch: cloudwatch::CloudWatch,
+    /// AWS Lambda.
+    pub lambda: lambda::Lambda,
     /// Modelled users.
     pub traffic: traffic::Traffic,
 }
@@ -74,6 +77,7 @@ impl World {
             autoscaling: autoscaling::AutoScaling::default(),
             dynamodb: dynamodb::DynamoDb::default(),
             cloudwatch: cloudwatch::CloudWatch::default(),
+            lambda: lambda::Lambda::default(),
             traffic: traffic::Traffic::default(),
         }
     }

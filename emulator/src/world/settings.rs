@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::behaviour::Behaviour;
+use super::lambda::Function;
 
 /// Who performs tasks and health checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -97,6 +98,8 @@ pub struct Settings {
     pub quotas: Quotas,
     /// What a container does, by image: the exact name, else the repository (no tag), else `default`.
     pub behaviours: BTreeMap<String, Behaviour>,
+    /// The Lambda functions that there are, by name.
+    pub functions: BTreeMap<String, Function>,
     /// What a container does whose image is in no entry of `behaviours`.
     pub default_behaviour: Behaviour,
 }
@@ -169,6 +172,7 @@ impl Default for Settings {
             short_pages: false,
             quotas: Quotas::default(),
             behaviours: BTreeMap::new(),
+            functions: BTreeMap::new(),
             default_behaviour: Behaviour::default(),
         }
     }

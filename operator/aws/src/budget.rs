@@ -40,10 +40,12 @@ pub enum Class {
     AlarmRead,
     /// CloudWatch: get metric data.
     MetricRead,
+    /// Lambda: invoke. What AWS limits is how many run at once; this is our own measure.
+    FunctionInvoke,
 }
 
 impl Class {
-    const COUNT: usize = 14;
+    const COUNT: usize = 15;
 
     /// AWS's limit for the whole account in a Region: burst, and calls a second.
     fn limit(self) -> (f64, f64) {
@@ -60,6 +62,7 @@ impl Class {
             Self::ScalingRead => (20.0, 5.0),
             Self::AlarmRead => (9.0, 9.0),
             Self::MetricRead => (50.0, 50.0),
+            Self::FunctionInvoke => (20.0, 10.0),
         }
     }
 
@@ -78,6 +81,7 @@ impl Class {
         Self::ScalingRead,
         Self::AlarmRead,
         Self::MetricRead,
+        Self::FunctionInvoke,
     ];
 }
 

@@ -23,6 +23,7 @@ use crate::budget::{Budget, Class, Priority};
 use crate::error::Error;
 use crate::in_process::InProcess;
 use crate::metrics::CallMetrics;
+use crate::signed::{Answer, Ask, Signer};
 
 /// Longest time until there is a connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -264,6 +265,7 @@ impl Connection {
                     .interceptor(metrics.clone())
                     .build(),
             ),
+            signer: Signer::new(&self.config, self.web.clone(), metrics.clone()),
             budget: Arc::clone(&self.budget),
             priority,
         }
@@ -323,11 +325,18 @@ pub(crate) struct Clients {
     pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) scaling: aws_sdk_applicationautoscaling::Client,
     pub(crate) watch: aws_sdk_cloudwatch::Client,
+    signer: Signer,
     budget: Arc<Budget>,
     priority: Priority,
 }
 
 impl Clients {
+    /// Waits for the budget, then sends a request that no SDK of ours knows. The caller bounds the time.
+    pub(crate) async fn ask(&self, class: Class, ask: &Ask<'_>) -> Result<Answer, Error> {
+        self.budget.acquire(class, self.priority).await;
+        self.signer.send(ask).await
+    }
+
     /// Waits for the budget, then sends.
     pub(crate) async fn call<T, E>(
         &self,

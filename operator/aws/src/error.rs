@@ -152,13 +152,50 @@ impl Error {
             // The enum is open: what is not known may have happened.
             _ => (Kind::Network, Effect::Unknown, None, chain(error)),
         };
+        Self::told(operation, resource, (kind, effect), code, &text)
+    }
+
+    /// From an answer that is a refusal.
+    pub(crate) fn from_answer(
+        operation: &'static str,
+        resource: &str,
+        status: u16,
+        code: &str,
+        text: &str,
+    ) -> Self {
+        let kind = (classify(status, code, text), effect_of(status));
+        Self::told(operation, resource, kind, Some(code), text)
+    }
+
+    /// From a request that got no answer.
+    pub(crate) fn from_connector(
+        operation: &'static str,
+        resource: &str,
+        error: &ConnectorError,
+    ) -> Self {
+        Self::told(
+            operation,
+            resource,
+            of_connector(error),
+            None,
+            &chain(error),
+        )
+    }
+
+    fn told(
+        operation: &'static str,
+        resource: &str,
+        (kind, effect): (Kind, Effect),
+        code: Option<&str>,
+        text: &str,
+    ) -> Self {
         let code = code.filter(|code| !code.is_empty()).map(one_line);
         let said = match &code {
-            Some(code) => format!("{code}: {}", one_line(&text)),
-            None => one_line(&text),
+            Some(code) => format!("{code}: {}", one_line(text)),
+            None => one_line(text),
         };
         // What to do comes first: AWS's own text is long, and a message is cut at its end.
-        let message = match next_step(kind, code.as_deref().unwrap_or_default(), &text) {
+        let message = match next_step(kind, code.as_deref().unwrap_or_default(), text) {
             Some(next) => format!("{next} ({said})"),
             None => said,
         };

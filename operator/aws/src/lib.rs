@@ -7,7 +7,8 @@
 //! - [`error`]: one error for every call, and what a failed write leaves behind.
 //! - [`budget`]: our share of AWS's request limits. [`metrics`]: every request, counted.
 //! - [`in_process`]: an AWS without sockets, for tests.
-//! - `gates`: what a release is tested with: requests and tasks.
+//! - `gates`: what a release is tested with: requests, tasks and functions.
+//! - `signed`: requests to services of which one operation is needed.
 //! - `watches`: alarms and metrics.
 //! - `group_settings`: a target group's settings, from a template to a request.
 //! - [`names`]: where an application's parameters are. [`params`]: the same for the command line.
@@ -32,6 +33,7 @@ pub mod names;
 mod page;
 pub mod params;
 pub mod read;
+mod signed;
 pub mod survey;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::error::{self, Kind};
 
 /// Every operation that the operator calls, by service (as in IAM).
-pub const OPERATIONS: [(&str, &str); 34] = [
+pub const OPERATIONS: [(&str, &str); 35] = [
     ("application-autoscaling", "DescribeScalableTargets"),
     ("cloudwatch", "DescribeAlarms"),
     ("cloudwatch", "GetMetricData"),
@@ -47,6 +47,7 @@ pub const OPERATIONS: [(&str, &str); 34] = [
     ("elasticloadbalancing", "ModifyListener"),
     ("elasticloadbalancing", "ModifyRule"),
     ("elasticloadbalancing", "ModifyTargetGroupAttributes"),
+    ("lambda", "Invoke"),
     ("ssm", "GetParameter"),
     ("ssm", "GetParameters"),
     ("ssm", "GetParametersByPath"),
@@ -154,7 +155,13 @@ impl CallMetrics {
         self.0.budget_wait.clone()
     }
 
-    fn count(&self, service: &str, operation: &str, failure: Option<Kind>, seconds: f64) {
+    pub(crate) fn count(
+        &self,
+        service: &str,
+        operation: &str,
+        failure: Option<Kind>,
+        seconds: f64,
+    ) {
         let outcome = failure.map_or(OK, Kind::category);
         self.0
             .calls
@@ -248,7 +255,7 @@ fn kind_of(response: &HttpResponse) -> Kind {
 }
 
 /// The error code in an answer of either protocol; empty when there is none.
-fn code_in(body: &[u8]) -> String {
+pub(crate) fn code_in(body: &[u8]) -> String {
     if let Ok(serde_json::Value::Object(answer)) = serde_json::from_slice(body) {
         let code = answer
             .get("__type")

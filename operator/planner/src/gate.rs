@@ -5,6 +5,7 @@
 
 use crd_schema::GateName;
 use crd_schema::gate::Gate;
+use crd_schema::record::Stage;
 
 /// A run that is to be on its way. The same in each plan while the gate is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +17,16 @@ pub struct Run {
     pub name: GateName,
     /// Where it stands ([`crd_schema::record::GateRun::place`]).
     pub place: String,
+    /// The stage that waits for it; none: a step names it.
+    pub before: Option<Stage>,
     /// The version that is tested, for people.
     pub version: String,
     /// What is tried.
     pub gate: Gate,
     /// The task definition of the release, once it is registered.
     pub task_definition: Option<String>,
+    /// The ARN of the service that runs the release, once it is there.
+    pub service: Option<String>,
 }
 
 /// What a run has come to so far.

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use crd_schema::GateName;
-use crd_schema::gate::{Check, EcsTask, Gate};
+use crd_schema::gate::{Check, EcsTask, Gate, OnError};
 use crd_schema::intent::{Abort, Approve};
 use crd_schema::record::{Ended, Generation, MAX_BYTES, Outcome, Rejection, Stage};
 use crd_schema::strategy::{Share, Step};
@@ -35,6 +35,7 @@ fn task(before: Option<Stage>) -> Gate {
         attempts: 1,
         every: Duration::from_secs(1),
         timeout: Duration::from_secs(60),
+        on_error: OnError::Hold,
     }
 }
 

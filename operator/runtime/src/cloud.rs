@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::time::Duration;
 
 use crd_schema::record::Generation;
 use crd_schema::{Application, ApplicationName};
@@ -65,8 +66,10 @@ pub enum Tried {
     },
     /// It runs: to be looked at again.
     Runs {
-        /// The ECS task.
-        arn: String,
+        /// What the next look at it is given: an ECS task's ARN, what a function said for itself.
+        so_far: String,
+        /// When it wants to be looked at again; none: soon.
+        after: Option<Duration>,
         /// How far it is.
         reason: String,
     },
@@ -142,14 +145,14 @@ pub trait CloudWriter: Send + Sync + 'static {
         write: &Write,
     ) -> impl Future<Output = WriteOutcome> + Send;
 
-    /// Tries a gate once, or looks how the try that runs as `task` goes. `failed` says how many tries of this run have
+    /// Tries a gate once, or looks how the try that has come `so_far` goes. `failed` says how many tries of this run have
     /// failed: the same try is never begun twice, whoever begins it. The caller bounds the time.
     fn try_gate(
         &self,
         application: &Application,
         run: &Run,
         failed: u32,
-        task: Option<&str>,
+        so_far: Option<&str>,
     ) -> impl Future<Output = Tried> + Send;
 
     /// Writes the status document.

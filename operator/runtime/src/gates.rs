@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crd_schema::Application;
+use crd_schema::gate::OnError;
 use planner::gate::{Run, Verdict};
 use planner::{Plan, WaitingOn};
 use tokio::time::timeout;
@@ -65,9 +66,12 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
     ) {
         let tell = |found| told.tell(found);
         let name = &application.name;
-        let mut failed = 0;
+        let (mut failed, mut so_far) = (0, None);
         while self.executor.standing() == begun {
-            let reason = match self.one_try(&application, &run, failed, tell).await {
+            let reason = match self
+                .one_try(&application, &run, failed, &mut so_far, tell)
+                .await
+            {
                 Verdict::Passed => {
                     tracing::info!(application = %name, gate = %run.place, "gate passed");
                     return tell(Verdict::Passed);
@@ -77,7 +81,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                     return tell(Verdict::Failed { reason });
                 }
                 Verdict::Failed { reason } => {
-                    failed += 1;
+                    (failed, so_far) = (failed + 1, None);
                     format!("try {failed} of {} failed: {reason}", run.gate.attempts)
                 }
                 Verdict::Unclear { reason } => reason,
@@ -88,12 +92,13 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         }
     }
 
-    /// One try to its end, or to the end of its time.
+    /// One try to its end, or to the end of its time. What it says `so_far` outlives a look that tells nothing.
     async fn one_try(
         &self,
         application: &Application,
         run: &Run,
         failed: u32,
+        so_far: &mut Option<String>,
         tell: impl Fn(Verdict),
     ) -> Verdict {
         let Some(writer) = self.executor.runner() else {
@@ -101,17 +106,26 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
             return Verdict::Unclear { reason };
         };
         let tries = async {
-            let mut task = None;
             loop {
-                let look = writer.try_gate(application, run, failed, task.as_deref());
+                let look = writer.try_gate(application, run, failed, so_far.as_deref());
                 match look.await {
                     Tried::Passed => return Verdict::Passed,
                     Tried::Failed { reason } => return Verdict::Failed { reason },
-                    Tried::Unclear { reason } => return Verdict::Unclear { reason },
-                    Tried::Runs { arn, reason } => {
-                        task = Some(arn);
+                    Tried::Unclear { reason } => {
+                        return match run.gate.on_error {
+                            OnError::Hold => Verdict::Unclear { reason },
+                            OnError::Fail => Verdict::Failed { reason },
+                        };
+                    }
+                    Tried::Runs {
+                        so_far: said,
+                        after,
+                        reason,
+                    } => {
+                        *so_far = Some(said);
                         tell(Verdict::Unclear { reason });
-                        tokio::time::sleep(self.executor.tuning.poll_moving).await;
+                        let again = after.unwrap_or(self.executor.tuning.poll_moving);
+                        tokio::time::sleep(again).await;
                     }
                 }
             }

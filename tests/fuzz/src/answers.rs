@@ -283,6 +283,10 @@ fn encode(received: &Received, output: &Value) -> Vec<u8> {
     match received.protocol {
         Protocol::Cbor => cbor::encode(model::of(received.service), shape, output),
         Protocol::Json => output.to_string().into_bytes(),
+        Protocol::Rest => {
+            let payload = output["Payload"].as_str().unwrap_or_default();
+            payload.as_bytes().to_vec()
+        }
         Protocol::Query => {
             let mut members = String::new();
             xml::members(model::of(received.service), shape, output, &mut members);

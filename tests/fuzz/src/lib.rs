@@ -58,6 +58,10 @@ fn well_formed(protocol: Protocol, body: &[u8]) -> bool {
         Protocol::Json => {
             serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|value| value.is_object())
         }
+        // What a function returns is any JSON.
+        Protocol::Rest => {
+            body.is_empty() || serde_json::from_slice::<serde_json::Value>(body).is_ok()
+        }
         Protocol::Query => is_xml(body),
     }
 }

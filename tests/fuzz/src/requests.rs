@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use arbitrary::Unstructured;
 use bytes::Bytes;
 use emulator::Emulator;
-use emulator::protocol::model::{self, Model, Protocol, SERVICES, Shape};
+use emulator::protocol::model::{self, Model, Operation, Protocol, SERVICES, Shape};
+use http::request::Builder;
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
@@ -125,6 +126,10 @@ async fn one_call(emulator: &Emulator, choices: &mut Unstructured<'_>) {
                 input.to_string().into_bytes(),
             )
         }
+        Protocol::Rest => {
+            let body = input["Payload"].as_str().unwrap_or_default().to_owned();
+            (at_its_path(request, operation, &input), body.into_bytes())
+        }
         Protocol::Query => {
             let mut form = form_urlencoded::Serializer::new(String::new());
             form.append_pair("Action", &operation.name)
@@ -233,6 +238,15 @@ fn input(model: &Model, shape: &str, choices: &mut Unstructured<'_>, depth: usiz
     }
 }
 
+/// A REST request: method, and the path with its member in it.
+fn at_its_path(request: Builder, operation: &Operation, input: &Value) -> Builder {
+    let http = operation.http.as_ref().expect("REST says where");
+    let name = input["FunctionName"].as_str().unwrap_or_default();
+    let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    let path = http.request_uri.replace("{FunctionName}", &name);
+    request.method(http.method.as_str()).uri(path)
+}
+
 fn word(choices: &mut Unstructured<'_>) -> String {
     WORDS[below(choices, WORDS.len())].clone()
 }
@@ -265,6 +279,10 @@ pub(crate) fn a_body_for_the_emulator(data: &[u8]) {
                 body.to_vec(),
             )
         }
+        Protocol::Rest => (
+            at_its_path(request, operation, &json!({"FunctionName": "smoke"})),
+            body.to_vec(),
+        ),
         Protocol::Query => {
             let head = format!(
                 "Action={}&Version={}&",

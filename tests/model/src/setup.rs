@@ -6,7 +6,7 @@ use std::time::Duration;
 use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric, Otherwise};
 use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
-use crd_schema::gate::{Check, EcsTask, Gate};
+use crd_schema::gate::{Check, EcsTask, Gate, OnError};
 use crd_schema::record::{Generation, Stage};
 use crd_schema::strategy::Step;
 use crd_schema::{AnalysisName, Application, GateName, TargetGroupArn};
@@ -209,6 +209,7 @@ impl Setup {
             attempts: 1,
             every: ticks(1),
             timeout: ticks(1),
+            on_error: OnError::Hold,
         };
         self.application(|application| {
             application.gates.insert(GateName::new(name), gate);

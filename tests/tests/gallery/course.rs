@@ -1,7 +1,7 @@
 //! Gates, and people who change the course of a release.
 
 use crd_schema::GateName;
-use crd_schema::gate::{Check, EcsTask, Gate};
+use crd_schema::gate::{Check, EcsTask, Gate, OnError};
 use crd_schema::intent::{Abort, Promote};
 use crd_schema::record::Stage;
 use crd_schema::strategy::{Share, Step};
@@ -25,6 +25,7 @@ fn task(before: Option<Stage>) -> Gate {
         attempts: 1,
         every: std::time::Duration::from_secs(1),
         timeout: std::time::Duration::from_secs(60),
+        on_error: OnError::Hold,
     }
 }
 

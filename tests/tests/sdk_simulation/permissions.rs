@@ -105,6 +105,11 @@ fn writes_elsewhere_are_denied() {
             tagged("aws:RequestTag/teal:managed-by"),
         ),
         (
+            "lambda:InvokeFunction",
+            arn("lambda", "function:another"),
+            none.clone(),
+        ),
+        (
             "elasticloadbalancing:ModifyListener",
             arn("elasticloadbalancing", "listener/app/other/1/2"),
             none.clone(),

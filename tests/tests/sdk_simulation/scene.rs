@@ -7,6 +7,7 @@ use std::time::Duration;
 use emulator::api::Service;
 use emulator::world::Settings;
 use emulator::world::behaviour::{Behaviour, Exit};
+use emulator::world::lambda::{Answer, Function};
 use serde_json::json;
 use tests::{Snapshot, Stage};
 
@@ -41,6 +42,7 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
         // Nodes of the load balancer that take their time, as the settle time of 30 s allows.
         propagation_min_ms: 22_000,
         propagation_max_ms: 28_000,
+        functions: BTreeMap::from([("blog-smoke-test".to_owned(), smoke_test())]),
         ..Settings::default()
     };
     let mut stage = Stage::with(settings, |mut spec| {
@@ -52,7 +54,10 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
         }
         if scene == Scene::Gated {
             let task = json!({"container": "web", "command": ["bin/migrate"]});
-            spec["spec"]["gates"] = json!({"migrate": {"ecsTask": task, "before": "ScaleUp"}});
+            spec["spec"]["gates"] = json!({
+                "migrate": {"ecsTask": task, "before": "ScaleUp"},
+                "smoke": {"lambda": {"function": "blog-smoke-test"}},
+            });
             spec["spec"]["alarms"] = json!({"names": ["blog-5xx"]});
             let rate = json!({"successRate": {"atLeast": 99}, "onNoData": "pass"});
             spec["spec"]["analysis"] = json!({"errors": rate});
@@ -94,6 +99,17 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
         operator.stop().await;
     }
     stage.snapshot()
+}
+
+/// A function that wants to be asked twice.
+fn smoke_test() -> Function {
+    let answers = [
+        json!({"hookStatus": "IN_PROGRESS", "callBackDelay": 5}),
+        json!({"hookStatus": "SUCCEEDED"}),
+    ];
+    Function {
+        answers: answers.map(Answer::Returns).into(),
+    }
 }
 
 /// Secrets where the operator comes by: in the base task definition, and beside the application's own parameters.

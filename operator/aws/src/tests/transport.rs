@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crd_schema::GateName;
-use crd_schema::gate::{Check, Gate, Http};
+use crd_schema::gate::{Check, Gate, Http, OnError};
 use planner::Write;
 use planner::gate::Run;
 use planner::memory::WriteOutcome;
@@ -100,8 +100,11 @@ async fn try_at(url: &str, (status, body): (u16, Option<&str>)) -> Tried {
             attempts: 1,
             every: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
+            on_error: OnError::Hold,
         },
+        before: None,
         task_definition: None,
+        service: None,
     };
     let metrics = CallMetrics::new(&Registry::new()).unwrap();
     let connection = Connection::local("http://127.0.0.1:9", &Settings::default(), metrics);

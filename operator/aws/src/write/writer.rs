@@ -54,9 +54,9 @@ impl CloudWriter for AwsWriter {
         application: &Application,
         run: &Run,
         failed: u32,
-        task: Option<&str>,
+        so_far: Option<&str>,
     ) -> Tried {
-        gates::attempt(&self.clients, &self.web, application, run, failed, task).await
+        gates::attempt(&self.clients, &self.web, application, run, failed, so_far).await
     }
 
     async fn put_status(&self, name: &ApplicationName, status: &str) -> Result<(), ReadError> {

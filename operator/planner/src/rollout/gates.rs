@@ -9,7 +9,7 @@ use crate::ablation;
 use crate::gate::{Run, Verdict};
 use crate::release::{self, Wanted};
 use crate::report::WaitingOn;
-use crate::view::View;
+use crate::view::{View, runs};
 
 use super::deadline::late;
 use super::decision::{AtGate, Decision};
@@ -19,7 +19,7 @@ pub(super) fn before(view: &View<'_>, boundary: Stage, stage: Stage) -> Option<D
     let gates = gate::before(&view.application.gates, boundary);
     let mut open = gates.filter_map(|(name, gate)| {
         let place = GateRun::place(name, None);
-        closed(view, stage, name, gate, place)
+        closed(view, stage, name, gate, (place, Some(boundary)))
     });
     open.next()
 }
@@ -28,13 +28,8 @@ pub(super) fn before(view: &View<'_>, boundary: Stage, stage: Stage) -> Option<D
 pub(super) fn at_step(view: &View<'_>, name: &GateName, step: usize) -> Option<Decision> {
     // One that is not described any more asks for nothing.
     let gate = view.application.gates.get(name)?;
-    closed(
-        view,
-        Stage::Shift,
-        name,
-        gate,
-        GateRun::place(name, Some(step)),
-    )
+    let place = GateRun::place(name, Some(step));
+    closed(view, Stage::Shift, name, gate, (place, None))
 }
 
 /// What is to be done while the gate has not passed.
@@ -43,7 +38,7 @@ fn closed(
     stage: Stage,
     name: &GateName,
     gate: &Gate,
-    place: String,
+    (place, before): (String, Option<Stage>),
 ) -> Option<Decision> {
     if view.tuning.without(ablation::Rule::Gates) {
         return None;
@@ -73,6 +68,8 @@ fn closed(
         version: version.clone(),
         gate: gate.clone(),
         task_definition: view.revision(digest).map(|revision| revision.arn.clone()),
+        service: serves(view, digest),
+        before,
         place,
     };
     Some(match verdict(view, &run) {
@@ -94,11 +91,18 @@ fn closed(
     })
 }
 
+/// The service that runs the release.
+fn serves(view: &View<'_>, digest: &str) -> Option<String> {
+    let mut live = view.live().into_iter();
+    let service = live.find(|service| runs(service, digest))?;
+    Some(service.arn.clone())
+}
+
 fn waiting(stage: Stage, run: Run, so_far: String) -> Decision {
     let gate = run.place.clone();
     let waiting = match run.gate.check {
         Check::Approval => WaitingOn::Approval { gate },
-        Check::Http(_) | Check::EcsTask(_) => WaitingOn::Gate { gate, so_far },
+        Check::Http(_) | Check::EcsTask(_) | Check::Lambda(_) => WaitingOn::Gate { gate, so_far },
     };
     Decision {
         gate: Some(AtGate::Run(Box::new(run))),
@@ -113,6 +117,8 @@ fn verdict(view: &View<'_>, run: &Run) -> Option<Verdict> {
         Check::Approval => Some(Verdict::Unclear {
             reason: "nobody has approved it".to_owned(),
         }),
-        Check::Http(_) | Check::EcsTask(_) => view.world.verdicts.get(&run.key).cloned(),
+        Check::Http(_) | Check::EcsTask(_) | Check::Lambda(_) => {
+            view.world.verdicts.get(&run.key).cloned()
+        }
     }
 }

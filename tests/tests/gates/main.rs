@@ -7,6 +7,8 @@
     reason = "a test says so by failing"
 )]
 
+mod functions;
+
 use std::time::Duration;
 
 use emulator::world::Settings;
@@ -27,22 +29,35 @@ struct Scene {
 
 impl Scene {
     async fn with(gates: Value) -> Self {
-        let mut stage = Stage::with(Settings::default(), |mut application| {
+        let mut scene = Self::without_operator(gates);
+        scene.begin().await;
+        scene
+    }
+
+    /// Nothing is released yet, and nobody looks.
+    fn without_operator(gates: Value) -> Self {
+        let stage = Stage::with(Settings::default(), |mut application| {
             application["spec"]["gates"] = gates.clone();
             application["spec"]["deadlines"]["validate"] = "5m".into();
             application
         });
         stage.behave("1.3.0 bin/migrate", ends(1_000, 0));
-        stage.wish("1.3.0");
         let wire = Wire::new(&stage.emulator);
-        let operator = Operator::start_over(&wire, &stage.emulator, Loop::default(), true);
-        stage.settled_on("1.3.0").await;
-        stage.open(20.0);
         Self {
             stage,
             wire,
-            operator: Some(operator),
+            operator: None,
         }
+    }
+
+    /// 1.3.0 is released, and users come.
+    async fn begin(&mut self) {
+        self.stage.wish("1.3.0");
+        let emulator = &self.stage.emulator;
+        let operator = Operator::start_over(&self.wire, emulator, Loop::default(), true);
+        self.operator = Some(operator);
+        self.stage.settled_on("1.3.0").await;
+        self.stage.open(20.0);
     }
 
     async fn restart(&mut self) {

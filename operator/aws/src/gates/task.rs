@@ -1,12 +1,8 @@
-//! Gates as requests: an HTTP request to wherever the spec says, an ECS task in the application's network.
+//! An ECS task in the application's network, which runs to its end.
 
 use aws_sdk_ecs::types::{Container, Task};
-use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use crd_schema::Application;
-use crd_schema::gate::{Check, EcsTask, Http};
+use crd_schema::gate::EcsTask;
 use planner::gate::Run;
 use planner::release::{MANAGED_BY, TAG_APPLICATION, TAG_MANAGED_BY};
 use runtime::cloud::Tried;
@@ -14,11 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::budget::Class;
 use crate::clients::Clients;
-use crate::error::{Error, Kind, chain};
+use crate::error::{Error, Kind};
 use crate::write::with_body;
 
-/// Bytes of an answer in which a text is looked for.
-const MAX_BODY: usize = 256 * 1024;
 /// Members of CreateService's request that RunTask knows too, by the same name.
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>)
 const SHARED: [&str; 6] = [
@@ -30,110 +24,9 @@ const SHARED: [&str; 6] = [
     "platformVersion",
 ];
 
-/// Sends a request, or asks for a task: one try, or one look at it.
-pub(crate) async fn attempt(
-    clients: &Clients,
-    web: &SharedHttpConnector,
-    application: &Application,
-    run: &Run,
-    failed: u32,
-    task: Option<&str>,
-) -> Tried {
-    match &run.gate.check {
-        Check::Http(http) => request(web, http, run).await,
-        Check::EcsTask(wanted) => {
-            let looked = match task {
-                Some(arn) => look(clients, application, wanted, arn).await,
-                None => start(clients, application, wanted, run, failed).await,
-            };
-            looked.unwrap_or_else(|error| Tried::Unclear {
-                reason: error.to_string(),
-            })
-        }
-        Check::Approval => Tried::Unclear {
-            reason: "a person approves it".to_owned(),
-        },
-    }
-}
-
-/// An answer passes or fails; no answer tells nothing. A redirect is an answer like any other.
-async fn request(web: &SharedHttpConnector, http: &Http, run: &Run) -> Tried {
-    let Http {
-        url,
-        method,
-        headers,
-        status,
-        body,
-    } = http;
-    let asked = format!("{method} {url}");
-    let unclear = |why: &dyn std::fmt::Display| Tried::Unclear {
-        reason: format!("{asked} got no answer: {why}"),
-    };
-    let mut request = HttpRequest::new(SdkBody::empty());
-    if let Err(error) = request
-        .set_uri(url.as_str())
-        .and_then(|()| request.set_method(method))
-    {
-        return unclear(&error);
-    }
-    let own = [
-        ("user-agent", concat!("teal/", env!("CARGO_PKG_VERSION"))),
-        ("idempotency-key", &run.key),
-        ("content-length", "0"),
-    ];
-    let given = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in own.into_iter().chain(given) {
-        if let Err(error) = request
-            .headers_mut()
-            .try_insert(name.to_ascii_lowercase(), value.to_owned())
-        {
-            return unclear(&error);
-        }
-    }
-    let answer = match web.call(request).await {
-        Ok(answer) => answer,
-        Err(error) => return unclear(&chain(&error)),
-    };
-    let found = answer.status().as_u16();
-    if found != *status {
-        let reason = format!("{asked} answered {found}, and {status} is right");
-        return Tried::Failed { reason };
-    }
-    let Some(text) = body else {
-        return Tried::Passed;
-    };
-    match beginning(answer.into_body()).await {
-        Ok(read) if String::from_utf8_lossy(&read).contains(text) => Tried::Passed,
-        Ok(read) => Tried::Failed {
-            reason: format!(
-                "{asked} answered {found} with {} bytes that do not contain {text:?}",
-                read.len()
-            ),
-        },
-        Err(error) => unclear(&error),
-    }
-}
-
-/// At most [`MAX_BODY`] bytes of an answer.
-pub(crate) async fn beginning(
-    body: SdkBody,
-) -> Result<Vec<u8>, aws_smithy_types::byte_stream::error::Error> {
-    let mut stream = ByteStream::new(body);
-    let mut read = Vec::new();
-    while read.len() < MAX_BODY
-        && let Some(bytes) = stream.next().await
-    {
-        read.extend_from_slice(&bytes?);
-    }
-    read.truncate(MAX_BODY);
-    Ok(read)
-}
-
 /// RunTask with a token of this try: the same try asked for again gives the same task.
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>)
-async fn start(
+pub(super) async fn start(
     clients: &Clients,
     application: &Application,
     wanted: &EcsTask,
@@ -221,7 +114,7 @@ fn body(
     body
 }
 
-async fn look(
+pub(super) async fn look(
     clients: &Clients,
     application: &Application,
     wanted: &EcsTask,
@@ -239,7 +132,8 @@ async fn look(
         Some(task) => state(task, wanted),
         // Reads may lag behind RunTask.
         None => Tried::Runs {
-            arn: arn.to_owned(),
+            so_far: arn.to_owned(),
+            after: None,
             reason: "ECS does not show the task yet".to_owned(),
         },
     })
@@ -252,7 +146,11 @@ fn state(task: &Task, wanted: &EcsTask) -> Tried {
     let status = task.last_status().unwrap_or("UNKNOWN");
     if status != "STOPPED" {
         let reason = format!("task {id} is {status}");
-        return Tried::Runs { arn, reason };
+        return Tried::Runs {
+            so_far: arn,
+            after: None,
+            reason,
+        };
     }
     let named = wanted.container.as_deref();
     let decides = |one: &&Container| named.is_none() || one.name() == named;
