@@ -12,6 +12,7 @@ use crate::gate::Gates;
 use crate::identity::{ApplicationName, ListenerArn, RuleArn, TargetGroupArn};
 use crate::schedule::Schedule;
 use crate::strategy::Strategy;
+use crate::webhook::Notification;
 
 /// One application: what is released, where traffic comes from, and how a release goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,8 @@ pub struct Application {
     pub strategy: Strategy,
     /// Tests that a release must pass.
     pub gates: Gates,
+    /// Who is told what happens.
+    pub notifications: Vec<Notification>,
     /// Alarms that must be quiet.
     pub alarms: Option<Alarms>,
     /// Metrics that are measured while green has traffic.

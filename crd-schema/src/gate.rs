@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::identity::GateName;
 use crate::record::Stage;
+use crate::webhook::Webhook;
 
 /// The gates of an application, by name.
 pub type Gates = BTreeMap<GateName, Gate>;
@@ -16,8 +17,8 @@ pub type Gates = BTreeMap<GateName, Gate>;
 /// One test that a release must pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
-    /// It must have passed before this stage begins: any but [`Stage::RollBack`] and [`Stage::Settled`]. None: only
-    /// where a step of the strategy names it.
+    /// It must have passed before this stage begins: any but [`Stage::Settled`]. Before [`Stage::RollBack`]: it is asked
+    /// when traffic is back, and what failed goes when it has ended. None: only where a step of the strategy names it.
     pub before: Option<Stage>,
     /// What is tried.
     pub check: Check,
@@ -50,6 +51,8 @@ pub enum Check {
     EcsTask(EcsTask),
     /// An AWS Lambda function, asked as Amazon ECS asks its lifecycle hooks.
     Lambda(Lambda),
+    /// Somebody else's service, which answers that it passed, failed or is in progress.
+    Webhook(Webhook),
     /// A person says yes.
     Approval,
 }
@@ -78,6 +81,18 @@ pub struct EcsTask {
     pub container: Option<String>,
     /// The command that takes the place of that container's own; empty: its own.
     pub command: Vec<String>,
+    /// What becomes of a task whose release is over before it ends.
+    pub on_abort: OnAbort,
+}
+
+/// What becomes of a task that nobody waits for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnAbort {
+    /// It is stopped: SIGTERM, and SIGKILL after its `stopTimeout`.
+    Stop,
+    /// It is left to its end.
+    Finish,
 }
 
 /// A function that answers `{"hookStatus": "SUCCEEDED"}`, `"FAILED"` or `"IN_PROGRESS"`.
@@ -96,6 +111,7 @@ impl Check {
             Self::Http(_) => "http",
             Self::EcsTask(_) => "ecsTask",
             Self::Lambda(_) => "lambda",
+            Self::Webhook(_) => "webhook",
             Self::Approval => "approval",
         }
     }

@@ -3,6 +3,8 @@
 //! - [`spec`]: the Application as people write it: reading, checking, explaining what is wrong, JSON Schema.
 //! - [`application`]: the Application after validation: what the rest of the house works with.
 //! - [`gate`]: tests that a release must pass.
+//! - [`webhook`]: somebody else's service, told or asked by a signed POST.
+//! - [`event`]: what may happen.
 //! - [`analysis`]: what is watched while a release is on its way.
 //! - [`strategy`]: how traffic moves, as steps.
 //! - [`schedule`]: when releases may begin.
@@ -18,6 +20,7 @@
 pub mod analysis;
 pub mod application;
 pub mod desired;
+pub mod event;
 pub mod gate;
 pub mod identity;
 mod image;
@@ -28,6 +31,7 @@ pub mod spec;
 pub mod status;
 pub mod strategy;
 mod text;
+pub mod webhook;
 
 pub use application::Application;
 pub use desired::{Desired, DesiredError};

@@ -114,7 +114,7 @@ pub struct StepProgress {
 pub struct GateRun {
     /// Since when.
     pub began: Timestamp,
-    /// It passed. What did not end is not passed; what failed rejects the generation.
+    /// It passed. What did not end is not passed; what failed rejects the generation. At a roll-back: it ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passed: bool,
 }

@@ -299,12 +299,20 @@ fn gates() {
             &gates("  gates: {one: {}, two: {approval: {}, http: {url: http://a.example/}}}"),
         ),
         (
-            "kinds that are to come",
-            &gates("  gates: {two: {webhook: {url: http://a.example/}}}"),
+            "webhooks",
+            &gates(
+                "  gates: {one: {webhook: {url: http://a.example/}}, two: {webhook: {url: a.example, secret: whsec_x}}, three: {webhook: {url: http://a.example/, secret: {}}}, four: {webhook: {url: http://a.example/, secret: {parameter: qa, environment: HOME}}}}",
+            ),
         ),
         (
             "names",
             &gates("  gates: {Smoke: {approval: {}}, a-name-that-is-too-long-: {approval: {}}}"),
+        ),
+        (
+            "notifications",
+            &gates(
+                "  notifications: [{webhook: {url: http://a.example/, secret: {}}, events: [Nothing]}, {events: []}]",
+            ),
         ),
         (
             "functions",
@@ -327,7 +335,7 @@ fn gates() {
         (
             "tries and times",
             &gates(
-                "  gates: {one: {approval: {}, attempts: 0, every: 0s, timeout: soon, before: RollBack}}",
+                "  gates: {one: {approval: {}, attempts: 0, every: 0s, timeout: soon, before: Settled}}",
             ),
         ),
         (

@@ -352,6 +352,12 @@ pub fn asked(
             all.extend(tagging(&in_ecs("task", "new")));
             all
         }
+        (Service::Ecs, "StopTask") => {
+            let resource = in_ecs("task", &text("task"));
+            let mut context = tags_of(emulator, &resource);
+            context.extend(in_cluster());
+            vec![one("ecs", resource, context)]
+        }
         (Service::Ecs, "CreateService") => {
             let resource = in_ecs("service", &text("serviceName"));
             let mut context = requested();

@@ -28,6 +28,21 @@ pub struct Exchange {
     pub digest: [u8; 32],
 }
 
+/// One request to hooks.example.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hooked {
+    /// When, in milliseconds since the account began.
+    pub at: u64,
+    /// `webhook-id`.
+    pub id: String,
+    /// `webhook-timestamp`.
+    pub timestamp: String,
+    /// `webhook-signature`.
+    pub signature: String,
+    /// The body.
+    pub body: Value,
+}
+
 /// Everything that went over one account's wire. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Wire {
@@ -43,6 +58,10 @@ struct Kept {
     exchanges: Vec<Exchange>,
     asked: BTreeSet<Asked>,
     visits: Vec<String>,
+    /// What the service at hooks.example was told.
+    hooked: Vec<Hooked>,
+    /// What it answers, in order; after the last one that one again; none: 200 and nothing more.
+    hook_answers: Vec<(u16, String)>,
     /// What the Prometheus server at prometheus.example answers; none: nothing listens.
     prometheus: Option<String>,
     /// Reads that were held against the policy already: nothing about them depends on the account's state.
@@ -114,6 +133,9 @@ impl Wire {
         let host = uri.host().unwrap_or_default();
         kept.visits.push(format!("{} {uri}", request.method()));
         let dice = kept.visits.len() as u64;
+        if host == "hooks.example" {
+            return Ok(hook(&mut kept, request, self.emulator.now()));
+        }
         let answer = kept.prometheus.clone();
         drop(kept);
         if let (Some("prometheus.example"), Some(value)) = (uri.host(), answer) {
@@ -133,6 +155,19 @@ impl Wire {
     /// Requests that went elsewhere than to AWS, in order: method and address.
     pub fn visits(&self) -> Vec<String> {
         self.lock().visits.clone()
+    }
+
+    /// What the service at `hooks.example` was told, in order.
+    pub fn hooked(&self) -> Vec<Hooked> {
+        self.lock().hooked.clone()
+    }
+
+    /// What it answers from here on: status and body, in order, and the last one again and again.
+    pub fn hook_answers(&self, answers: &[(u16, &str)]) {
+        let answers = answers
+            .iter()
+            .map(|(status, body)| (*status, (*body).to_owned()));
+        self.lock().hook_answers = answers.rev().collect();
     }
 
     /// The Prometheus server at `prometheus.example` answers every query with this from here on.
@@ -208,6 +243,28 @@ impl Wire {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The service at hooks.example.
+fn hook(kept: &mut Kept, request: &Request<Bytes>, at: u64) -> Response<Bytes> {
+    let header = |name: &str| {
+        let value = request.headers().get(name);
+        let value = value.and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    kept.hooked.push(Hooked {
+        at,
+        id: header("webhook-id"),
+        timestamp: header("webhook-timestamp"),
+        signature: header("webhook-signature"),
+        body: serde_json::from_slice(request.body()).unwrap_or_default(),
+    });
+    let (status, body) = match &mut kept.hook_answers {
+        answers if answers.len() > 1 => answers.pop().unwrap_or_default(),
+        answers => answers.last().cloned().unwrap_or((200, String::new())),
+    };
+    let answer = Response::builder().status(status);
+    answer.body(Bytes::from(body)).expect("a status")
 }
 
 /// The same answer without the token that leads to another page. Names keep their length: in CBOR that counts.

@@ -11,7 +11,8 @@ use super::analysis::{Alarms, Analysis};
 use super::schedule::Schedule;
 use super::{format, refused};
 use crate::application::{Drift, DuringBake, OnFailure};
-use crate::gate::OnError;
+use crate::event::Reason;
+use crate::gate::{OnAbort, OnError};
 use crate::identity::{
     AnalysisName, ApplicationName, GateName, ListenerArn, RuleArn, TargetGroupArn,
 };
@@ -81,6 +82,10 @@ pub(super) struct Spec {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Analysis>", extend("maxProperties" = 10, "propertyNames" = { "format": "gate-name", "pattern": "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$" }))]
     pub(super) analysis: BTreeMap<AnalysisName, Analysis>,
+    /// Who is told what happens, by signed webhooks. Nothing waits for that.
+    #[serde(default)]
+    #[schemars(length(max = 5))]
+    pub(super) notifications: Vec<Notification>,
     /// When a release may begin.
     #[serde(default)]
     pub(super) schedule: Option<Schedule>,
@@ -245,10 +250,9 @@ pub(super) enum Step {
     Analysis(AnalysisName),
 }
 
-/// One test that a release must pass: exactly one of `http`, `ecsTask`, `lambda` and `approval`, and when it is tried.
+/// One test that a release must pass: exactly one of `http`, `ecsTask`, `lambda`, `webhook` and `approval`, and when it is tried.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(transform = refused::in_gate)]
 pub(super) struct Gate {
     /// An HTTP request, usually to a test route.
     #[serde(default)]
@@ -260,10 +264,14 @@ pub(super) struct Gate {
     /// `{"hookStatus": "SUCCEEDED"}`.
     #[serde(default)]
     pub(super) lambda: Option<Lambda>,
+    /// A signed POST to somebody else's service: passed when it answers 2xx and does not say
+    /// `{"status": "failed"}` or `{"status": "inProgress"}`.
+    #[serde(default)]
+    pub(super) webhook: Option<Webhook>,
     /// A person says yes (`teal approve`): write `approval: {}`.
     #[serde(default)]
     pub(super) approval: Option<Approval>,
-    /// The stage that does not begin before the gate has passed.
+    /// The stage that does not begin before the gate has passed; `RollBack` holds nothing but the removal of what failed.
     #[serde(default)]
     pub(super) before: Option<Before>,
     /// How often it is tried before the release fails. A try that could not tell does not count. 5 for a request, else 1.
@@ -273,7 +281,7 @@ pub(super) struct Gate {
     /// The wait between two tries.
     #[serde(default = "Gate::every")]
     pub(super) every: Deadline,
-    /// How long one try may take: a request 10s, a task 30m, a function 30m with all its calls.
+    /// How long one try may take: a request 10s, a task 30m, a function or a webhook 30m with all its calls.
     #[serde(default)]
     pub(super) timeout: Option<Deadline>,
     /// What a try counts as that could not tell (no answer, a denied call, a function that broke): `hold` tries again
@@ -366,19 +374,64 @@ pub(super) struct EcsTask {
     #[serde(default)]
     #[schemars(length(max = 50))]
     pub(super) command: Vec<String>,
+    /// What becomes of a task whose release is aborted or superseded: `stop` (SIGTERM, and SIGKILL after its
+    /// `stopTimeout`), or `finish`. One that takes longer than `timeout` is stopped in any case.
+    #[serde(default = "EcsTask::stop")]
+    pub(super) on_abort: OnAbort,
+}
+
+impl EcsTask {
+    fn stop() -> OnAbort {
+        OnAbort::Stop
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Lambda {
-    /// Its name, perhaps with a version or an alias (`blog-smoke-test:live`), or its ARN. The operator's role must be
-    /// allowed to invoke it.
+    /// Its name or its ARN. A version or an alias may follow after a colon. The operator's role must be allowed to invoke
+    /// it.
     #[schemars(extend("format" = "function", "pattern" = "^(arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,64}(:([$]LATEST|[A-Za-z0-9_-]{1,128}))?$"))]
     pub(super) function: String,
     /// What the function is given as `hookDetails` with each call. It is not secret: an Application is no place for
     /// secrets.
     #[serde(default)]
     pub(super) hook_details: Map<String, Value>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhook {
+    /// Where to: `https://…`, or `http://…` inside a network of your own.
+    #[schemars(extend("format" = "url", "pattern" = "^https?://"))]
+    pub(super) url: String,
+    /// Where the secret is that signs each request. It is shared with the other side, and never stands here.
+    pub(super) secret: Secret,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Notification {
+    /// Where to. Each event is one signed POST, `webhook-id` is its own.
+    pub(super) webhook: Webhook,
+    /// What of; left out: everything.
+    #[serde(default)]
+    pub(super) events: Vec<Reason>,
+}
+
+/// Exactly one place.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("errorMessage" = "write `secret: {parameter: /teal/secrets/NAME}`, and the secret itself into that parameter (SecureString)"))]
+pub(super) struct Secret {
+    /// A parameter of Parameter Store, best a SecureString. The shipped policy allows those under `/teal/secrets/`.
+    #[serde(default)]
+    #[schemars(extend("format" = "parameter-name", "pattern" = "^/", "maxLength" = 1011))]
+    pub(super) parameter: Option<String>,
+    /// A variable of the operator's environment: `TEAL_WEBHOOK_…`.
+    #[serde(default)]
+    #[schemars(extend("format" = "secret-variable", "pattern" = "^TEAL_WEBHOOK_[A-Z0-9_]+$"))]
+    pub(super) environment: Option<String>,
 }
 
 /// The stages that a gate may stand before.
@@ -389,6 +442,7 @@ pub(super) enum Before {
     Shift,
     Bake,
     CleanUp,
+    RollBack,
 }
 
 /// For a while, or until a person promotes.

@@ -33,6 +33,8 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
         }
         "family-alone" => family(text),
         "function" => function(text),
+        "parameter-name" => parameter(text),
+        "secret-variable" => variable(text),
         "image-template" => image::Template::parse(text).map(|_| ()),
         "period" => period(text).map(|_| ()),
         "deadline" if period(text)? < Duration::from_secs(1) => Err("write at least `1s`".into()),
@@ -128,6 +130,27 @@ fn family(text: &str) -> Result<(), String> {
     right.then_some(()).ok_or_else(|| {
         "write a task definition's `family` or `family:revision` (not an ARN)".to_owned()
     })
+}
+
+/// A parameter's full name.
+/// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>)
+fn parameter(text: &str) -> Result<(), String> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let rest = text.strip_prefix('/').unwrap_or_default();
+    let right = rest
+        .split('/')
+        .all(|part| !part.is_empty() && part.chars().all(inner));
+    let words = "write the full name of a parameter, such as `/teal/secrets/qa`";
+    right.then_some(()).ok_or_else(|| words.to_owned())
+}
+
+/// A variable that may hold a webhook's secret, and nothing else of the environment.
+fn variable(text: &str) -> Result<(), String> {
+    let inner = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let rest = text.strip_prefix("TEAL_WEBHOOK_").unwrap_or_default();
+    let right = !rest.is_empty() && rest.chars().all(inner);
+    let words = "write the name of a variable that begins with `TEAL_WEBHOOK_`";
+    right.then_some(()).ok_or_else(|| words.to_owned())
 }
 
 /// A Lambda function's name or ARN, perhaps with a version or an alias.

@@ -34,14 +34,6 @@ pub(super) fn in_step(schema: &mut Schema) {
     );
 }
 
-pub(super) fn in_gate(schema: &mut Schema) {
-    refuse(
-        schema,
-        "webhook",
-        "`webhook` (a signed webhook as a gate) is not supported yet; write one of `http`, `ecsTask`, `lambda` and `approval`",
-    );
-}
-
 pub(super) fn in_headers(schema: &mut Schema) {
     let names = json!({ "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "format": "header-name", "maxLength": 100 });
     schema.insert("propertyNames".into(), names);

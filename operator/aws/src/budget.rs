@@ -22,7 +22,7 @@ pub enum Class {
     DefinitionRead,
     /// ECS: tag a resource.
     TagModify,
-    /// ECS: run a task.
+    /// ECS: run and stop a task.
     TaskModify,
     /// ECS: list and describe tasks.
     TaskRead,

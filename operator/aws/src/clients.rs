@@ -331,6 +331,11 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    /// What time it is, as signatures have it.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.signer.now()
+    }
+
     /// Waits for the budget, then sends a request that no SDK of ours knows. The caller bounds the time.
     pub(crate) async fn ask(&self, class: Class, ask: &Ask<'_>) -> Result<Answer, Error> {
         self.budget.acquire(class, self.priority).await;

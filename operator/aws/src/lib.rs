@@ -9,6 +9,7 @@
 //! - [`in_process`]: an AWS without sockets, for tests.
 //! - `gates`: what a release is tested with: requests, tasks and functions.
 //! - `signed`: requests to services of which one operation is needed.
+//! - `webhook`: signed POSTs to somebody else.
 //! - `watches`: alarms and metrics.
 //! - `group_settings`: a target group's settings, from a template to a request.
 //! - [`names`]: where an application's parameters are. [`params`]: the same for the command line.
@@ -38,6 +39,7 @@ pub mod survey;
 #[cfg(test)]
 mod tests;
 mod watches;
+mod webhook;
 pub mod write;
 
 pub use clients::{ConnectError, Connection, Settings};

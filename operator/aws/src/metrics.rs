@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::error::{self, Kind};
 
 /// Every operation that the operator calls, by service (as in IAM).
-pub const OPERATIONS: [(&str, &str); 35] = [
+pub const OPERATIONS: [(&str, &str); 36] = [
     ("application-autoscaling", "DescribeScalableTargets"),
     ("cloudwatch", "DescribeAlarms"),
     ("cloudwatch", "GetMetricData"),
@@ -33,6 +33,7 @@ pub const OPERATIONS: [(&str, &str); 35] = [
     ("ecs", "ListTasks"),
     ("ecs", "RegisterTaskDefinition"),
     ("ecs", "RunTask"),
+    ("ecs", "StopTask"),
     ("ecs", "TagResource"),
     ("ecs", "UpdateService"),
     ("elasticloadbalancing", "AddTags"),

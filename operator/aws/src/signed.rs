@@ -145,13 +145,11 @@ impl Signer {
         let identity = credentials
             .map_err(|error| wrong(Kind::Credentials, &error))?
             .into();
-        let clock = self.config.time_source();
-        let now = clock.map_or_else(SystemTime::now, |clock| clock.now());
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(self.region())
             .name(ask.service)
-            .time(now)
+            .time(self.now())
             .settings(SigningSettings::default())
             .build()
             .map_err(|error| wrong(Kind::Invalid, &error))?
@@ -179,6 +177,12 @@ impl Signer {
                 .map_err(|error| wrong(Kind::Invalid, &error))?;
         }
         Ok(request)
+    }
+
+    /// What time it is on the clock of the SDK.
+    pub(crate) fn now(&self) -> SystemTime {
+        let clock = self.config.time_source();
+        clock.map_or_else(SystemTime::now, |clock| clock.now())
     }
 
     fn region(&self) -> &str {

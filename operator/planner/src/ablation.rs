@@ -101,6 +101,8 @@ pub enum Rule {
     SupersedeFirst,
     /// … puts a count right before traffic goes back.
     TrafficFirst,
+    /// … tells what happens although another operator leads (the loop).
+    ToldByTheLeader,
     /// … takes one health reading for evidence.
     TwoReadings,
     /// … overlooks rules that name a group and do not stand in the spec (the planner).
@@ -109,6 +111,8 @@ pub enum Rule {
     UnreadRules,
     /// … goes on whatever alarms and analyses say (the planner).
     Watches,
+    /// … removes what failed before the tests at roll-back have ended (the planner).
+    UndoneFirst,
     /// … goes back to what served as if it were released anew.
     WayBack,
     /// … leaves a rule whose weights are all zero.

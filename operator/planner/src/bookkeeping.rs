@@ -67,6 +67,7 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
         } => {
             remember_what_leaves(view, &mut record, service);
             enter(view, &mut record, decision.stage);
+            gate(view, &mut record, decision);
         }
     }
     record

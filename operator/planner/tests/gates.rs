@@ -11,10 +11,11 @@
 use std::time::Duration;
 
 use crd_schema::GateName;
-use crd_schema::gate::{Check, EcsTask, Gate, OnError};
+use crd_schema::gate::{Check, EcsTask, Gate, OnAbort, OnError};
 use crd_schema::intent::{Abort, Approve};
 use crd_schema::record::{Ended, Generation, MAX_BYTES, Outcome, Rejection, Stage};
 use crd_schema::strategy::{Share, Step};
+use planner::ablation::{Rule, Without};
 use planner::gate::Verdict;
 use planner::lab::{Ending, Lab, Operator, application};
 use planner::memory::weight;
@@ -28,6 +29,7 @@ fn task(before: Option<Stage>) -> Gate {
         task_definition: None,
         container: None,
         command: Vec::new(),
+        on_abort: OnAbort::Stop,
     };
     Gate {
         before,
@@ -171,6 +173,80 @@ fn a_gate_that_failed_takes_the_release_back_and_says_why() {
         assert_eq!((release.services(), release.share()), (1, 0));
         assert_eq!(release.lab.tests.places(), ["smoke"], "{boundary:?}: once");
     }
+}
+
+/// A release that fails its test, and what is asked when it is taken back.
+fn taken_back(undo: Option<Verdict>) -> Release {
+    let gates = [
+        ("smoke", task(Some(Stage::Bake))),
+        ("undo", task(Some(Stage::RollBack))),
+    ];
+    let mut release = Release::with(&gates, Vec::new());
+    release.comes_to("smoke", failed());
+    if let Some(undo) = undo {
+        release.comes_to("undo", undo);
+    }
+    release
+}
+
+fn undoing(plan: &Plan) -> bool {
+    plan.gate.as_ref().is_some_and(|run| run.place == "undo")
+}
+
+#[test]
+fn at_roll_back_traffic_is_back_before_anything_is_asked_and_what_failed_is_still_there() {
+    let mut release = taken_back(None);
+    let plan = release.until(|_, plan| undoing(plan));
+    assert_eq!((release.services(), release.share()), (2, 0));
+    assert_eq!(plan.report.stage, Stage::RollBack);
+    let run = plan.gate.expect("it is asked");
+    assert_eq!(
+        (run.version.as_str(), run.before),
+        ("1.4.0", Some(Stage::RollBack))
+    );
+    assert!(run.service.is_some(), "it is told what failed");
+    for _ in 0..20 {
+        release.restart();
+        let again = release.until(|_, plan| undoing(plan));
+        assert_eq!(again.gate.as_ref(), Some(&run), "the same after a restart");
+    }
+    assert_eq!((release.services(), release.share()), (2, 0));
+    release.comes_to("undo", Verdict::Passed);
+    assert_eq!(release.settles(), rolled_back());
+    assert_eq!(release.services(), 1);
+    assert_eq!(release.lab.tests.places(), ["smoke", "undo"], "once");
+}
+
+#[test]
+fn at_roll_back_neither_a_failure_nor_silence_holds_anything_for_long() {
+    let mut release = taken_back(Some(failed()));
+    assert_eq!(release.settles(), rolled_back());
+    assert_eq!(release.lab.tests.places(), ["smoke", "undo"]);
+
+    let mut release = taken_back(None);
+    let plan = release.until(|_, plan| undoing(plan));
+    let deadline = plan.report.deadline.expect("each stage has one");
+    assert_eq!(release.settles(), rolled_back());
+    assert!(
+        release.lab.wall(release.lab.now) >= deadline,
+        "it was waited for"
+    );
+}
+
+#[test]
+fn at_roll_back_what_failed_goes_at_once_without_the_rule() {
+    let mut release = taken_back(None);
+    release.operator.tuning.without = Without::rules(&[Rule::UndoneFirst]);
+    release.settles();
+    assert_eq!(release.lab.tests.places(), ["smoke"], "nobody was asked");
+}
+
+#[test]
+fn a_release_that_succeeds_asks_nothing_at_roll_back() {
+    let mut release = taken_back(None);
+    release.comes_to("smoke", Verdict::Passed);
+    assert_eq!(release.settles(), succeeded());
+    assert_eq!(release.lab.tests.places(), ["smoke"]);
 }
 
 #[test]

@@ -96,7 +96,9 @@ impl Applications {
             };
             if slot.with(|kept| std::mem::replace(&mut kept.spec.present, false)) {
                 let note = "its spec parameter is gone: everything is left as it is".to_owned();
-                self.events.emit(name, Reason::Orphaned, note, now.wall);
+                let to = slot.with(|kept| kept.spec.application.clone());
+                self.events
+                    .emit(name, to.as_deref(), Reason::Orphaned, note, now.wall);
                 wakes.push((name.clone(), Wake::SpecChanged));
             }
         }
@@ -162,7 +164,10 @@ impl Applications {
             Some(problem) => (Reason::SpecRefused, problem),
             None => (Reason::SpecAccepted, "the spec is in force".to_owned()),
         };
-        self.events.emit(name, reason, note, now.wall);
+        let slot = self.slots.get(name);
+        let to = slot.and_then(|slot| slot.with(|kept| kept.spec.application.clone()));
+        self.events
+            .emit(name, to.as_deref(), reason, note, now.wall);
         Some((name.clone(), wake))
     }
 

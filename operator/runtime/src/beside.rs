@@ -1,9 +1,9 @@
 //! What runs beside the reconciles of an application, and tells verdicts: gates, alarms, analyses.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use planner::gate::Verdict;
+use planner::gate::{Run, Verdict};
 use tokio::task::JoinHandle;
 
 /// A run, on its way or at its end. Dropped, it is broken off.
@@ -12,6 +12,54 @@ pub(crate) struct Running {
     key: String,
     verdict: Told,
     task: JoinHandle<()>,
+}
+
+/// A try of a gate that goes on outside of this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Begun {
+    pub(crate) run: Run,
+    /// What it is known by ([`crate::cloud::Tried::Runs`]).
+    pub(crate) so_far: String,
+}
+
+/// What was begun and has not ended. Clones are one list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ledger(Arc<Mutex<Vec<Begun>>>);
+
+impl Ledger {
+    /// How far the run has come.
+    pub(crate) fn so_far(&self, run: &Run) -> Option<String> {
+        let begun = self.lock();
+        let mut begun = begun.iter();
+        let found = begun.find(|begun| begun.run.key == run.key);
+        found.map(|begun| begun.so_far.clone())
+    }
+
+    /// It has come so far.
+    pub(crate) fn note(&self, begun: Begun) {
+        let mut all = self.lock();
+        all.retain(|known| known.run.key != begun.run.key);
+        all.push(begun);
+    }
+
+    /// It has ended.
+    pub(crate) fn end(&self, run: &Run) -> Option<Begun> {
+        let mut all = self.lock();
+        let at = all.iter().position(|begun| begun.run.key == run.key);
+        at.map(|at| all.swap_remove(at))
+    }
+
+    /// Keeps what is waited for, and gives out the rest.
+    pub(crate) fn over(&self, waited_for: impl Fn(&Begun) -> bool) -> Vec<Begun> {
+        let mut all = self.lock();
+        let (open, over) = std::mem::take(&mut *all).into_iter().partition(waited_for);
+        *all = open;
+        over
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Begun>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where a run says what it has come to.

@@ -5,12 +5,15 @@ use std::future::Future;
 use std::time::Duration;
 
 use crd_schema::record::Generation;
+use crd_schema::webhook::Webhook;
 use crd_schema::{Application, ApplicationName};
 use jiff::Timestamp;
 use planner::gate::Run;
 use planner::memory::WriteOutcome;
 use planner::watch::{Measured, Watch};
 use planner::{World, Write};
+
+use crate::events::Event;
 
 /// What to look at besides what the Application names: hints from memory, never inputs to a decision.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -154,6 +157,29 @@ pub trait CloudWriter: Send + Sync + 'static {
         failed: u32,
         so_far: Option<&str>,
     ) -> impl Future<Output = Tried> + Send;
+
+    /// Stops what a try has begun and nobody waits for any more (an ECS task). Where there is nothing to stop, or it has
+    /// stopped already, nothing happens.
+    ///
+    /// # Errors
+    /// Why it may still run.
+    fn stop_gate(
+        &self,
+        application: &Application,
+        run: &Run,
+        so_far: &str,
+        why: &str,
+    ) -> impl Future<Output = Result<(), ReadError>> + Send;
+
+    /// Tells somebody what happened, once. The caller bounds the time and tries again.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    fn notify(
+        &self,
+        to: &Webhook,
+        event: &Event,
+    ) -> impl Future<Output = Result<(), ReadError>> + Send;
 
     /// Writes the status document.
     ///

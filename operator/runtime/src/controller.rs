@@ -8,6 +8,7 @@ use std::time::Duration;
 use crd_schema::ApplicationName;
 use crd_schema::record::Generation;
 use planner::{Mono, Tuning};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use crate::executor::{Executor, Mode};
 use crate::lease::authority::View;
 use crate::lease::{Authority, Standing};
 use crate::metrics::{Metrics, QueueState, Role, Sweep};
+use crate::notify::Notice;
 use crate::outcome::{Outcome, Wake};
 use crate::queue::{self, Limits, Next, Queue};
 use crate::snapshot::{Board, Health, Leadership};
@@ -78,6 +80,8 @@ pub struct Controller<C, W> {
     /// The last list of all specs could be read.
     listed: bool,
     ready: bool,
+    /// What is to be told outward.
+    notices: mpsc::Receiver<Notice>,
 }
 
 /// What a job brought.
@@ -137,7 +141,8 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             metrics: Arc::clone(&metrics),
             write_limit,
         };
-        let (events, board) = (Events::default(), Board::default());
+        let (events, notices) = Events::outward(&metrics);
+        let board = Board::default();
         let applications = Applications::new(
             executor.standing(),
             Arc::clone(&metrics),
@@ -166,6 +171,7 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             wishes_due: None,
             listed: false,
             ready: false,
+            notices,
         }
     }
 
@@ -188,6 +194,9 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
     /// all known is handed over in its record.
     pub async fn run(mut self) {
         let stop = self.worker.stop.clone();
+        let (_, nothing) = mpsc::channel(1);
+        let notices = std::mem::replace(&mut self.notices, nothing);
+        let notifier = tokio::spawn(Arc::clone(&self.worker).notify_all(notices));
         loop {
             let wakes = self.applications.lead(self.worker.executor.standing());
             self.wake(wakes);
@@ -202,6 +211,7 @@ impl<C: Cloud, W: CloudWriter> Controller<C, W> {
             }
         }
         self.drain().await;
+        notifier.abort();
     }
 
     /// Starts whatever is due, and says when to look again.

@@ -1,154 +1,31 @@
-//! What happened, for people: a closed catalogue, each event once, to the log and to a bounded ring.
+//! What happened, for people: each event once, to the log, to a bounded ring, and to whoever the Application names.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crd_schema::ApplicationName;
 use crd_schema::record::{self, Ended, Record, Rejection, Stage};
+use crd_schema::{Application, ApplicationName};
 use jiff::Timestamp;
 use planner::{Report, WaitingOn, Write};
 use serde::Serialize;
+use tokio::sync::mpsc;
+
+pub use crd_schema::event::Reason;
 
 use crate::executor::Enacted;
+use crate::metrics::Metrics;
+use crate::notify::{Notice, Notified, WAITING};
 use crate::outcome::Outcome;
 
 /// Events that the ring keeps.
 const KEPT: usize = 512;
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub enum Reason {
-    /// A rollout of another release began.
-    ReleaseStarted,
-    /// Its task definition was registered.
-    TaskDefinitionRegistered,
-    /// A target group was created.
-    TargetGroupCreated,
-    /// A service was created.
-    ServiceCreated,
-    /// A service's desired count was changed.
-    ServiceScaled,
-    /// Weights of a rule were changed.
-    TrafficShifted,
-    /// Green serves everything; blue stands by.
-    BakeStarted,
-    /// Blue is being drained and removed.
-    CleanUpStarted,
-    /// Traffic goes back to the last good release.
-    RollBackStarted,
-    /// A target group was deleted.
-    TargetGroupDeleted,
-    /// A service was deleted.
-    ServiceDeleted,
-    /// The release serves alone.
-    ReleaseSucceeded,
-    /// The generation failed and is not tried again.
-    ReleaseRejected,
-    /// The rollout ended with the last good release.
-    RolledBack,
-    /// The rollout was ended by a person or by a change back to what serves.
-    ReleaseAborted,
-    /// A newer release took the rollout's place.
-    ReleaseSuperseded,
-    /// Production weights differ from what was last asked for.
-    DriftDetected,
-    /// They were put back.
-    DriftHealed,
-    /// Nothing is done until a person changes something.
-    Holding,
-    /// What held is gone.
-    HoldEnded,
-    /// AWS refused a write.
-    WriteRefused,
-    /// It is not known whether a write happened.
-    WriteUnknown,
-    /// The newest spec is not in force.
-    SpecRefused,
-    /// A changed spec is in force.
-    SpecAccepted,
-    /// The spec parameter is gone; everything is left as it is.
-    Orphaned,
-    /// A reconcile panicked: a bug.
-    ReconcilePanicked,
-    /// A reconcile took longer than it may.
-    ReconcileTimedOut,
-    /// The operator stopped between two steps and said so in the record.
-    HandedOver,
-}
-
-impl Reason {
-    /// The stable name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ReleaseStarted => "ReleaseStarted",
-            Self::TaskDefinitionRegistered => "TaskDefinitionRegistered",
-            Self::TargetGroupCreated => "TargetGroupCreated",
-            Self::ServiceCreated => "ServiceCreated",
-            Self::ServiceScaled => "ServiceScaled",
-            Self::TrafficShifted => "TrafficShifted",
-            Self::BakeStarted => "BakeStarted",
-            Self::CleanUpStarted => "CleanUpStarted",
-            Self::RollBackStarted => "RollBackStarted",
-            Self::TargetGroupDeleted => "TargetGroupDeleted",
-            Self::ServiceDeleted => "ServiceDeleted",
-            Self::ReleaseSucceeded => "ReleaseSucceeded",
-            Self::ReleaseRejected => "ReleaseRejected",
-            Self::RolledBack => "RolledBack",
-            Self::ReleaseAborted => "ReleaseAborted",
-            Self::ReleaseSuperseded => "ReleaseSuperseded",
-            Self::DriftDetected => "DriftDetected",
-            Self::DriftHealed => "DriftHealed",
-            Self::Holding => "Holding",
-            Self::HoldEnded => "HoldEnded",
-            Self::WriteRefused => "WriteRefused",
-            Self::WriteUnknown => "WriteUnknown",
-            Self::SpecRefused => "SpecRefused",
-            Self::SpecAccepted => "SpecAccepted",
-            Self::Orphaned => "Orphaned",
-            Self::ReconcilePanicked => "ReconcilePanicked",
-            Self::ReconcileTimedOut => "ReconcileTimedOut",
-            Self::HandedOver => "HandedOver",
-        }
-    }
-
-    /// A person should look.
-    pub fn is_warning(self) -> bool {
-        match self {
-            Self::RollBackStarted
-            | Self::ReleaseRejected
-            | Self::RolledBack
-            | Self::DriftDetected
-            | Self::Holding
-            | Self::WriteRefused
-            | Self::WriteUnknown
-            | Self::SpecRefused
-            | Self::Orphaned
-            | Self::ReconcilePanicked
-            | Self::ReconcileTimedOut => true,
-            Self::ReleaseStarted
-            | Self::TaskDefinitionRegistered
-            | Self::ServiceCreated
-            | Self::ServiceScaled
-            | Self::TrafficShifted
-            | Self::BakeStarted
-            | Self::CleanUpStarted
-            | Self::TargetGroupCreated
-            | Self::TargetGroupDeleted
-            | Self::ServiceDeleted
-            | Self::ReleaseSucceeded
-            | Self::ReleaseAborted
-            | Self::ReleaseSuperseded
-            | Self::DriftHealed
-            | Self::HoldEnded
-            | Self::SpecAccepted
-            | Self::HandedOver => false,
-        }
-    }
-}
-
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Event {
+    /// Not that of any other event.
+    pub id: String,
     /// When it was noticed.
     pub at: Timestamp,
     /// The application's name.
@@ -161,12 +38,34 @@ pub struct Event {
 
 /// The newest events, shared with readers. Clones are one ring.
 #[derive(Debug, Clone, Default)]
-pub struct Events(Arc<Mutex<VecDeque<Event>>>);
+pub struct Events {
+    ring: Arc<Mutex<VecDeque<Event>>>,
+    emitted: Arc<AtomicU64>,
+    outbox: Option<Outbox>,
+}
+
+/// The way to [`crate::notify`].
+#[derive(Debug, Clone)]
+struct Outbox {
+    notices: mpsc::Sender<Notice>,
+    metrics: Arc<Metrics>,
+}
 
 impl Events {
+    /// Events that are told outward, too: what is to be sent, as long as there is room for it.
+    pub(crate) fn outward(metrics: &Arc<Metrics>) -> (Self, mpsc::Receiver<Notice>) {
+        let (notices, receiver) = mpsc::channel(WAITING);
+        let metrics = Arc::clone(metrics);
+        let events = Self {
+            outbox: Some(Outbox { notices, metrics }),
+            ..Self::default()
+        };
+        (events, receiver)
+    }
+
     /// The newest events, oldest first.
     pub fn newest(&self) -> Vec<Event> {
-        self.0
+        self.ring
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
@@ -174,9 +73,11 @@ impl Events {
             .collect()
     }
 
+    /// It happened to the application; `to` is as its spec says, where that is known. Never waits.
     pub(crate) fn emit(
         &self,
         application: &ApplicationName,
+        to: Option<&Application>,
         reason: Reason,
         note: String,
         at: Timestamp,
@@ -186,16 +87,38 @@ impl Events {
         } else {
             tracing::info!(%application, event = reason.as_str(), note, "event");
         }
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ring.len() == KEPT {
-            ring.pop_front();
-        }
-        ring.push_back(Event {
+        let number = self.emitted.fetch_add(1, Ordering::Relaxed);
+        let event = Event {
+            id: format!("{application}-{}-{number}", at.as_millisecond()),
             at,
             application: application.to_string(),
             reason,
             note,
-        });
+        };
+        let to = to
+            .into_iter()
+            .flat_map(|application| &application.notifications);
+        for to in to.filter(|to| to.wants(reason)) {
+            self.tell(Notice {
+                event: event.clone(),
+                to: to.webhook.clone(),
+            });
+        }
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if ring.len() == KEPT {
+            ring.pop_front();
+        }
+        ring.push_back(event);
+    }
+
+    fn tell(&self, notice: Notice) {
+        let Some(Outbox { notices, metrics }) = &self.outbox else {
+            return;
+        };
+        if let Err(error) = notices.try_send(notice) {
+            metrics.notified(Notified::Dropped);
+            tracing::warn!(%error, "a notification was dropped: too many wait to be sent");
+        }
     }
 }
 

@@ -82,6 +82,16 @@ impl<W: CloudWriter> Executor<W> {
         }
     }
 
+    /// The write capability, for telling what happened: once, by the operator that leads.
+    pub(crate) fn teller(&self) -> Option<&W> {
+        match &self.mode {
+            Mode::Apply { writer, .. } if self.tuning.without(Rule::ToldByTheLeader) => {
+                Some(writer)
+            }
+            Mode::Apply { .. } | Mode::ObserveOnly => self.runner(),
+        }
+    }
+
     /// The write capability, where a write begun now, which takes up to `bound`, ends in the leadership `begun`.
     pub(crate) fn writer_within(&self, begun: Standing, bound: Duration) -> Option<&W> {
         match &self.mode {

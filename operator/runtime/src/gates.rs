@@ -1,20 +1,22 @@
 //! Runs the gate that a plan asks for, beside the reconciles, and keeps what came of it for the next world.
 //!
 //! At most one gate of an application runs at a time: the one that its last plan asked for. A gate whose run nobody
-//! waits for any more is left: what it has sent stays sent, and it has not passed.
+//! waits for any more has not passed. What it has sent stays sent, but a task that it began is stopped.
 
 use std::sync::Arc;
 
 use crd_schema::Application;
-use crd_schema::gate::OnError;
+use crd_schema::gate::{Check, OnAbort, OnError};
+use crd_schema::record::{Record, Rollout, Stage};
 use planner::gate::{Run, Verdict};
+use planner::release::gate_key;
 use planner::{Plan, WaitingOn};
 use tokio::time::timeout;
 
-use crate::beside::{Running, Told};
+use crate::beside::{Begun, Ledger, Running, Told};
 use crate::cloud::{Cloud, CloudWriter, Tried};
 use crate::lease::Standing;
-use crate::slot::Slot;
+use crate::slot::{Kept, Slot};
 use crate::worker::Worker;
 
 impl<C: Cloud, W: CloudWriter> Worker<C, W> {
@@ -32,6 +34,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 kept.beside.clear();
                 return;
             };
+            self.stop_what_is_over(&application, kept);
             let mut before = std::mem::take(&mut kept.beside);
             let mut of = |key: &str| {
                 let found = before.iter().position(|running| running.is(key));
@@ -41,7 +44,8 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 Some(running) if running.is_good() => running,
                 cut_off => Running::start(run.key.clone(), cut_off.is_some(), |told| {
                     let application = Arc::clone(&application);
-                    Arc::clone(self).run_gate(application, run.clone(), standing, told)
+                    let ledger = kept.begun.clone();
+                    Arc::clone(self).run_gate(ledger, application, run.clone(), standing, told)
                 }),
             });
             let watches = plan.watches.iter().map(|watch| match of(&watch.key) {
@@ -59,6 +63,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
     /// Tries until one try passes, or as many have failed as may; a try that could not tell does not count.
     async fn run_gate(
         self: Arc<Self>,
+        ledger: Ledger,
         application: Arc<Application>,
         run: Run,
         begun: Standing,
@@ -66,10 +71,10 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
     ) {
         let tell = |found| told.tell(found);
         let name = &application.name;
-        let (mut failed, mut so_far) = (0, None);
+        let mut failed = 0;
         while self.executor.standing() == begun {
             let reason = match self
-                .one_try(&application, &run, failed, &mut so_far, tell)
+                .one_try(&ledger, &application, &run, failed, tell)
                 .await
             {
                 Verdict::Passed => {
@@ -81,7 +86,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                     return tell(Verdict::Failed { reason });
                 }
                 Verdict::Failed { reason } => {
-                    (failed, so_far) = (failed + 1, None);
+                    failed += 1;
                     format!("try {failed} of {} failed: {reason}", run.gate.attempts)
                 }
                 Verdict::Unclear { reason } => reason,
@@ -94,11 +99,11 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
 
     /// One try to its end, or to the end of its time. What it says `so_far` outlives a look that tells nothing.
     async fn one_try(
-        &self,
-        application: &Application,
+        self: &Arc<Self>,
+        ledger: &Ledger,
+        application: &Arc<Application>,
         run: &Run,
         failed: u32,
-        so_far: &mut Option<String>,
         tell: impl Fn(Verdict),
     ) -> Verdict {
         let Some(writer) = self.executor.runner() else {
@@ -107,22 +112,35 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         };
         let tries = async {
             loop {
+                let so_far = ledger.so_far(run);
                 let look = writer.try_gate(application, run, failed, so_far.as_deref());
                 match look.await {
-                    Tried::Passed => return Verdict::Passed,
-                    Tried::Failed { reason } => return Verdict::Failed { reason },
+                    Tried::Passed => {
+                        ledger.end(run);
+                        return Verdict::Passed;
+                    }
+                    Tried::Failed { reason } => {
+                        ledger.end(run);
+                        return Verdict::Failed { reason };
+                    }
                     Tried::Unclear { reason } => {
-                        return match run.gate.on_error {
-                            OnError::Hold => Verdict::Unclear { reason },
-                            OnError::Fail => Verdict::Failed { reason },
-                        };
+                        if run.gate.on_error == OnError::Hold {
+                            return Verdict::Unclear { reason };
+                        }
+                        if let Some(begun) = ledger.end(run) {
+                            self.stop_task(application, begun, &reason);
+                        }
+                        return Verdict::Failed { reason };
                     }
                     Tried::Runs {
                         so_far: said,
                         after,
                         reason,
                     } => {
-                        *so_far = Some(said);
+                        ledger.note(Begun {
+                            run: run.clone(),
+                            so_far: said,
+                        });
                         tell(Verdict::Unclear { reason });
                         let again = after.unwrap_or(self.executor.tuning.poll_moving);
                         tokio::time::sleep(again).await;
@@ -131,10 +149,77 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
             }
         };
         let limit = run.gate.timeout;
-        timeout(limit, tries)
-            .await
-            .unwrap_or_else(|_| Verdict::Failed {
-                reason: format!("it took longer than {} s", limit.as_secs()),
-            })
+        if let Ok(verdict) = timeout(limit, tries).await {
+            return verdict;
+        }
+        let reason = format!("it took longer than {} s", limit.as_secs());
+        if let Some(begun) = ledger.end(run) {
+            self.stop_task(application, begun, &reason);
+        }
+        Verdict::Failed { reason }
+    }
+
+    /// What a gate began whose release is over, is stopped.
+    fn stop_what_is_over(self: &Arc<Self>, application: &Arc<Application>, kept: &Kept) {
+        let record = &kept.memory.record;
+        let over = kept
+            .begun
+            .over(|begun| is_waited_for(application, record, &begun.run));
+        for begun in over.into_iter().filter(|begun| stops(&begun.run)) {
+            self.stop_task(application, begun, "the release that it was for is over");
+        }
+    }
+
+    /// Sends the stop, beside everything else. One that is not taken is sent again, a few times.
+    fn stop_task(self: &Arc<Self>, application: &Arc<Application>, begun: Begun, why: &str) {
+        let (worker, application) = (Arc::clone(self), Arc::clone(application));
+        let Begun { run, so_far } = begun;
+        let reason = format!("teal: gate {} of {}: {why}", run.place, application.name);
+        tokio::spawn(async move {
+            let (name, gate) = (&application.name, &run.place);
+            let limit = worker.executor.write_limit;
+            for _ in 0..STOPS {
+                let Some(writer) = worker.executor.runner() else {
+                    return;
+                };
+                let stop = writer.stop_gate(&application, &run, &so_far, &reason);
+                let left = match timeout(limit, stop).await {
+                    Ok(Ok(())) => {
+                        tracing::info!(application = %name, %gate, task = so_far, reason, "gate stopped");
+                        return;
+                    }
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => "no answer in time".to_owned(),
+                };
+                tracing::warn!(application = %name, %gate, task = so_far, reason = left, "a gate's task could not be stopped and may still run");
+                tokio::time::sleep(limit).await;
+            }
+        });
+    }
+}
+
+/// How often a stop is sent that is not taken.
+const STOPS: u32 = 3;
+
+/// The release that the gate belongs to is on its way, and the gate has not passed. It may be asked for again, though no
+/// plan asks for it now.
+fn is_waited_for(application: &Application, record: &Record, run: &Run) -> bool {
+    let Some(Rollout { release, gates, .. }) = &record.rollout else {
+        return false;
+    };
+    let mut rejected = record.rejected.iter();
+    let rejected = rejected.any(|one| one.generation == release.generation);
+    let same = |began| gate_key(application, &release.digest, &run.place, began) == run.key;
+    let open = gates.get(&run.place);
+    // At a roll-back it is of a release that is over.
+    let rejected = rejected && run.before != Some(Stage::RollBack);
+    !rejected && open.is_some_and(|gate| !gate.passed && same(gate.began))
+}
+
+/// It is not left to its end.
+fn stops(run: &Run) -> bool {
+    match &run.gate.check {
+        Check::EcsTask(task) => task.on_abort == OnAbort::Stop,
+        Check::Http(_) | Check::Lambda(_) | Check::Webhook(_) | Check::Approval => false,
     }
 }

@@ -26,6 +26,7 @@ mod gates;
 pub mod lab;
 pub mod lease;
 pub mod metrics;
+mod notify;
 pub mod outcome;
 mod publish;
 pub mod queue;

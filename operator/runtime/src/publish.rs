@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crd_schema::status::Status;
 use jiff::Timestamp;
+use planner::ablation::Rule;
 use planner::{Mono, Plan, WaitingOn};
 
 use crate::cloud::{Cloud, CloudWriter};
@@ -33,7 +34,8 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
         let status = slot.with(|kept| {
             self.log(slot, kept, reconciled);
             // Each event is told once: by the operator that leads.
-            if kept.standing != Standing::Standby {
+            let tells = kept.standing != Standing::Standby;
+            if tells || self.executor.tuning.without(Rule::ToldByTheLeader) {
                 self.tell_events(slot, kept, reconciled, now.wall);
             }
             let told = &mut kept.told;
@@ -106,7 +108,8 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
             events.extend(events::of_report(before, &plan.report));
         }
         for (reason, note) in events {
-            self.events.emit(&slot.name, reason, note, now);
+            let to = kept.spec.application.as_deref();
+            self.events.emit(&slot.name, to, reason, note, now);
         }
     }
 

@@ -9,7 +9,7 @@ use crd_schema::{Application, ApplicationName};
 use planner::world::{DesiredParameter, Read, ServiceStatus};
 use planner::{Memory, Mono, Plan, WaitingOn, World};
 
-use crate::beside::Running;
+use crate::beside::{Ledger, Running};
 use crate::lease::Standing;
 
 /// One application's place.
@@ -32,6 +32,8 @@ pub(crate) struct Kept {
     pub(crate) world: Option<Arc<World>>,
     /// The gate and the watches that run for it.
     pub(crate) beside: Vec<Running>,
+    /// What its gates have begun and what has not ended, as far as this process knows.
+    pub(crate) begun: Ledger,
     pub(crate) told: Told,
 }
 
@@ -83,6 +85,7 @@ impl Slot {
             standing,
             world: None,
             beside: Vec::new(),
+            begun: Ledger::default(),
             told: Told::default(),
         };
         Self {
@@ -117,6 +120,7 @@ impl Kept {
             self.memory = Memory::new(now);
             self.world = None;
             self.beside.clear();
+            self.begun = Ledger::default();
             self.told.record = None;
         }
         self.remembered = Some(Arc::clone(application));

@@ -123,8 +123,9 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
             Ok(Enacted::Applied) => {
                 let note = "the operator stops, and the record says that nothing is outstanding"
                     .to_owned();
+                let now = self.clock.now().wall;
                 self.events
-                    .emit(application, Reason::HandedOver, note, self.clock.now().wall);
+                    .emit(application, None, Reason::HandedOver, note, now);
             }
             Ok(Enacted::ObserveOnly | Enacted::Standby) => {}
             Ok(enacted) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric, Otherwise};
 use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
-use crd_schema::gate::{Check, EcsTask, Gate, OnError};
+use crd_schema::gate::{Check, EcsTask, Gate, OnAbort, OnError};
 use crd_schema::record::{Generation, Stage};
 use crd_schema::strategy::Step;
 use crd_schema::{AnalysisName, Application, GateName, TargetGroupArn};
@@ -202,6 +202,7 @@ impl Setup {
             task_definition: None,
             container: None,
             command: Vec::new(),
+            on_abort: OnAbort::Stop,
         };
         let gate = Gate {
             before,

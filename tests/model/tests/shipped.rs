@@ -199,6 +199,11 @@ fn gated() -> Vec<Planned> {
     vec![
         ("a gate", before.clone(), all),
         ("a gate before green", prepared, all),
+        (
+            "a gate, and one at roll-back",
+            before.clone().gate("undo", Some(Stage::RollBack)),
+            all,
+        ),
         ("a gate at a step", at_step.clone(), all),
         (
             "a gate, a restart",

@@ -1,7 +1,7 @@
 //! Gates, and people who change the course of a release.
 
 use crd_schema::GateName;
-use crd_schema::gate::{Check, EcsTask, Gate, OnError};
+use crd_schema::gate::{Check, EcsTask, Gate, OnAbort, OnError};
 use crd_schema::intent::{Abort, Promote};
 use crd_schema::record::Stage;
 use crd_schema::strategy::{Share, Step};
@@ -21,6 +21,7 @@ fn task(before: Option<Stage>) -> Gate {
             task_definition: None,
             container: None,
             command: Vec::new(),
+            on_abort: OnAbort::Stop,
         }),
         attempts: 1,
         every: std::time::Duration::from_secs(1),

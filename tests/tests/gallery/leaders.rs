@@ -79,6 +79,49 @@ async fn paused_leader((service, operation): (Service, &str), seconds: u64, off:
     }
 }
 
+/// Two operators, one of which leads, and somebody who is told of what ends. Returns how often.
+async fn told_by_two(off: &[Rule]) -> usize {
+    let scene = Scene::serving_in(world(), |spec| {
+        let webhook = json!({"url": "https://hooks.example/ops", "secret": {"parameter": "/teal/secrets/ops"}});
+        spec["notifications"] = json!([{"webhook": webhook, "events": ["ReleaseSucceeded"]}]);
+    })
+    .await;
+    let stage = &scene.stage;
+    let secret = json!({"Name": "/teal/secrets/ops", "Value": "shared", "Type": "SecureString"});
+    stage.person(Service::Ssm, "PutParameter", secret);
+    stage.create_leases();
+    let start = |holder| {
+        let wire = Wire::new(&stage.emulator);
+        let operator = Operator::start_leased(&wire, &stage.emulator, without(off), holder);
+        (operator, wire)
+    };
+    let (first, first_wire) = start("first");
+    assert!(scene.reaches(60, |_| first.role() == Role::Leading).await);
+    let (second, second_wire) = start("second");
+    pass(10).await;
+    stage.wish(GREEN);
+    assert!(scene.settles_on(GREEN, 1_800).await);
+    pass(120).await;
+    assert_eq!(second.role(), Role::Standby);
+    let (first, second) = (first_wire.hooked(), second_wire.hooked());
+    let all: Vec<_> = first.into_iter().chain(second).collect();
+    assert!(
+        all.iter().all(|one| one.body["type"] == "ReleaseSucceeded"),
+        "{all:?}"
+    );
+    all.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn gallery_g38_what_happens_is_told_once() {
+    assert_eq!(told_by_two(&[]).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn gallery_g38_fails_when_every_operator_tells() {
+    assert_eq!(told_by_two(&[Rule::ToldByTheLeader]).await, 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn gallery_g15_a_paused_leader_leads_no_more() {
     for write in WRITES {

@@ -111,6 +111,18 @@ impl CloudWriter for Account {
         self.lab().apply(write)
     }
 
+    async fn notify(
+        &self,
+        _: &crd_schema::webhook::Webhook,
+        _: &runtime::events::Event,
+    ) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    async fn stop_gate(&self, _: &Application, _: &Run, _: &str, _: &str) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     async fn try_gate(&self, _: &Application, _: &Run, _: u32, _: Option<&str>) -> Tried {
         Tried::Unclear {
             reason: "there are no gates here".to_owned(),

@@ -8,6 +8,9 @@
 )]
 
 mod functions;
+mod notifications;
+mod stops;
+mod webhooks;
 
 use std::time::Duration;
 

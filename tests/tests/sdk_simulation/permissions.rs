@@ -21,6 +21,7 @@ fn reference() -> Vec<Plan> {
             ..Plan::calm(Scene::Serving, "1.4.0")
         },
         Plan::bad(),
+        Plan::stuck(),
         many(),
     ]
 }

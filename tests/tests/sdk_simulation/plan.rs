@@ -96,6 +96,23 @@ impl Plan {
         plan
     }
 
+    /// A release whose migration takes too long.
+    pub(crate) fn stuck() -> Self {
+        let mut plan = Self::calm(Scene::Gated, "1.4.0");
+        let exits = Some(Exit {
+            after_ms: 3_600_000,
+            code: 0,
+        });
+        let migration = Behaviour {
+            exits,
+            ..Behaviour::default()
+        };
+        let migrates = Deed::Behave("1.4.0 bin/migrate".to_owned(), migration);
+        plan.acts.insert(0, at(0, migrates));
+        plan.acts.insert(0, at(0, crashes("1.4.0")));
+        plan
+    }
+
     /// The last version that was wished for.
     pub(crate) fn wish(&self) -> &str {
         let wishes = self.acts.iter().rev().filter_map(|act| match &act.deed {

@@ -12,7 +12,7 @@ use serde_json::json;
 use tests::{Snapshot, Stage};
 
 use crate::plan::Scene;
-use crate::secrets::{ENVIRONMENT, SECURE};
+use crate::secrets::{ENVIRONMENT, SECURE, SIGNS};
 
 static SET: Mutex<BTreeMap<Scene, Snapshot>> = Mutex::new(BTreeMap::new());
 
@@ -55,7 +55,8 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
         if scene == Scene::Gated {
             let task = json!({"container": "web", "command": ["bin/migrate"]});
             spec["spec"]["gates"] = json!({
-                "migrate": {"ecsTask": task, "before": "ScaleUp"},
+                "migrate": {"ecsTask": task, "before": "ScaleUp", "timeout": "2m"},
+                "qa": {"webhook": {"url": "https://hooks.example/qa", "secret": {"parameter": "/teal/secrets/qa"}}},
                 "smoke": {"lambda": {"function": "blog-smoke-test"}},
             });
             spec["spec"]["alarms"] = json!({"names": ["blog-5xx"]});
@@ -138,6 +139,8 @@ fn hide_secrets(stage: &Stage) {
     stage.person(Service::Ecs, "RegisterTaskDefinition", body);
     let token = json!({"Name": "/teal/apps/blog/token", "Value": SECURE, "Type": "SecureString"});
     stage.person(Service::Ssm, "PutParameter", token);
+    let signs = json!({"Name": "/teal/secrets/qa", "Value": SIGNS, "Type": "SecureString"});
+    stage.person(Service::Ssm, "PutParameter", signs);
 }
 
 /// A rule of the production listener that the spec lists too.

@@ -17,6 +17,9 @@ pub(crate) const ENVIRONMENT: &str = "canary-in-the-environment";
 /// In a SecureString beside the application's parameters.
 pub(crate) const SECURE: &str = "canary-in-a-secure-string";
 
+/// In the SecureString that webhooks are signed with.
+pub(crate) const SIGNS: &str = "canary-that-signs-webhooks";
+
 /// The log of one run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
@@ -69,7 +72,7 @@ impl<'a> MakeWriter<'a> for Log {
 
 /// Which canaries a text holds.
 pub(crate) fn found(text: &str, place: &str) -> Vec<String> {
-    let there = [ENVIRONMENT, SECURE, MADE_UP_SECRET]
+    let there = [ENVIRONMENT, SECURE, SIGNS, MADE_UP_SECRET]
         .into_iter()
         .filter(|canary| text.contains(canary));
     there

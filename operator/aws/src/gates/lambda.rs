@@ -123,7 +123,8 @@ fn lifecycle_stage(before: Option<Stage>) -> &'static str {
         Some(Stage::Shift) => "POST_TEST_TRAFFIC_SHIFT",
         None => "PRODUCTION_TRAFFIC_SHIFT",
         Some(Stage::Bake) => "POST_PRODUCTION_TRAFFIC_SHIFT",
-        Some(Stage::CleanUp | Stage::RollBack | Stage::Settled) => "CLEAN_UP",
+        Some(Stage::CleanUp | Stage::Settled) => "CLEAN_UP",
+        Some(Stage::RollBack) => "ROLLBACK",
     }
 }
 

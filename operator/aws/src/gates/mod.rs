@@ -1,9 +1,10 @@
 //! Gates as requests: an HTTP request to wherever the spec says, an ECS task in the application's network, a Lambda
-//! function.
+//! function, somebody else's webhook.
 
 mod http;
 mod lambda;
 mod task;
+mod webhook;
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use crd_schema::Application;
@@ -12,6 +13,7 @@ use planner::gate::Run;
 use runtime::cloud::Tried;
 
 use crate::clients::Clients;
+use crate::error::Error;
 
 pub(crate) use http::beginning;
 
@@ -33,6 +35,9 @@ pub(crate) async fn attempt(
         Check::Lambda(function) => {
             lambda::invoke(clients, application, run, function, failed, so_far).await
         }
+        Check::Webhook(hook) => {
+            Ok(webhook::ask(clients, web, application, run, hook, failed).await)
+        }
         Check::Approval => Ok(Tried::Unclear {
             reason: "a person approves it".to_owned(),
         }),
@@ -40,4 +45,18 @@ pub(crate) async fn attempt(
     looked.unwrap_or_else(|error| Tried::Unclear {
         reason: error.to_string(),
     })
+}
+
+/// Stops what runs for a gate that nobody waits for any more: an ECS task. All else ends by itself.
+pub(crate) async fn stop(
+    clients: &Clients,
+    application: &Application,
+    run: &Run,
+    so_far: &str,
+    why: &str,
+) -> Result<(), Error> {
+    match &run.gate.check {
+        Check::EcsTask(_) => task::stop(clients, application, so_far, why).await,
+        Check::Http(_) | Check::Lambda(_) | Check::Webhook(_) | Check::Approval => Ok(()),
+    }
 }

@@ -139,6 +139,24 @@ pub(super) async fn look(
     })
 }
 
+/// StopTask. One that has stopped already stays as it is.
+pub(super) async fn stop(
+    clients: &Clients,
+    application: &Application,
+    arn: &str,
+    why: &str,
+) -> Result<(), Error> {
+    let send = clients
+        .ecs
+        .stop_task()
+        .cluster(&application.cluster)
+        .task(arn)
+        .reason(why)
+        .send();
+    let stopped = clients.call(Class::TaskModify, "StopTask", arn, send).await;
+    stopped.map(drop)
+}
+
 /// How far a task is. It passes when the container that was named ended with 0, or each of them where none was.
 fn state(task: &Task, wanted: &EcsTask) -> Tried {
     let arn = task.task_arn().unwrap_or_default().to_owned();

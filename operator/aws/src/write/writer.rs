@@ -1,16 +1,19 @@
 //! The runtime's trait `CloudWriter` over AWS.
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use crd_schema::webhook::Webhook;
 use crd_schema::{Application, ApplicationName};
 use planner::Write;
 use planner::gate::Run;
 use planner::memory::WriteOutcome;
 use runtime::cloud::{Changed, CloudWriter, ReadError, Tried};
+use runtime::events::Event;
 
 use crate::clients::{Clients, Connection};
 use crate::gates;
 use crate::names::{Leaf, Names};
 use crate::params::Parameters;
+use crate::webhook;
 
 /// Writes to AWS. An operator that only observes never makes one.
 #[derive(Debug, Clone)]
@@ -57,6 +60,20 @@ impl CloudWriter for AwsWriter {
         so_far: Option<&str>,
     ) -> Tried {
         gates::attempt(&self.clients, &self.web, application, run, failed, so_far).await
+    }
+
+    async fn stop_gate(
+        &self,
+        application: &Application,
+        run: &Run,
+        so_far: &str,
+        why: &str,
+    ) -> Result<(), ReadError> {
+        Ok(gates::stop(&self.clients, application, run, so_far, why).await?)
+    }
+
+    async fn notify(&self, to: &Webhook, event: &Event) -> Result<(), ReadError> {
+        Ok(webhook::tell(&self.clients, &self.web, to, event).await?)
     }
 
     async fn put_status(&self, name: &ApplicationName, status: &str) -> Result<(), ReadError> {

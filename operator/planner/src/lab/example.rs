@@ -36,6 +36,7 @@ pub fn application() -> Application {
         gates: BTreeMap::new(),
         alarms: None,
         analyses: BTreeMap::new(),
+        notifications: Vec::new(),
         schedule: None,
         bake_time: Duration::from_secs(60),
         clean_up: CleanUp {

@@ -12,6 +12,7 @@ use crate::write::{Weights, Write};
 
 use super::deadline::trouble;
 use super::decision::Decision;
+use super::gates;
 use super::removal::{arrived, clean_up, leftovers};
 use super::serve::stage_so_far;
 use super::weighing::{self, set_weights, test_follows};
@@ -76,6 +77,11 @@ pub(super) fn back(
     }
     if let Some(write) = mark_rejected(view, service) {
         return Decision::act(stage, write);
+    }
+    if course == Course::Back
+        && let Some(asked) = gates::at_roll_back(view)
+    {
+        return asked;
     }
     if others.is_empty() && !leftovers(view, side.other()) {
         return arrived(view, side, stage);

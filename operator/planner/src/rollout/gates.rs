@@ -3,7 +3,7 @@
 
 use crd_schema::GateName;
 use crd_schema::gate::{self, Check, Gate};
-use crd_schema::record::{GateRun, Stage};
+use crd_schema::record::{GateRun, Release, Stage};
 
 use crate::ablation;
 use crate::gate::{Run, Verdict};
@@ -11,7 +11,7 @@ use crate::release::{self, Wanted};
 use crate::report::WaitingOn;
 use crate::view::{View, runs};
 
-use super::deadline::late;
+use super::deadline::{deadline, late};
 use super::decision::{AtGate, Decision};
 
 /// The first gate before `boundary` that has not passed. The wait for it belongs to `stage`.
@@ -22,6 +22,61 @@ pub(super) fn before(view: &View<'_>, boundary: Stage, stage: Stage) -> Option<D
         closed(view, stage, name, gate, (place, Some(boundary)))
     });
     open.next()
+}
+
+/// The first test at roll-back that has not ended. Traffic is back by then: the removal of what failed is all that waits
+/// for it, whatever it says, and that at most until the stage's deadline.
+pub(super) fn at_roll_back(view: &View<'_>) -> Option<Decision> {
+    let stage = Stage::RollBack;
+    let rollout = view.record().rollout.as_ref();
+    let rollout = rollout.filter(|rollout| rollout.stage == stage)?;
+    let over = deadline(view, stage).is_none_or(|end| view.now.wall >= end);
+    if over || view.tuning.without(ablation::Rule::UndoneFirst) {
+        return None;
+    }
+    let mut gates = gate::before(&view.application.gates, stage);
+    gates.find_map(|(name, gate)| {
+        let place = GateRun::place(name, None);
+        let Some(begun) = rollout.gates.get(&place) else {
+            return Some(begin(stage, place));
+        };
+        if begun.passed {
+            return None;
+        }
+        let Release {
+            digest, version, ..
+        } = &rollout.release;
+        let run = Run {
+            key: release::gate_key(view.application, digest, &place, begun.began),
+            name: name.clone(),
+            version: version.clone(),
+            gate: gate.clone(),
+            task_definition: view.revision(digest).map(|revision| revision.arn.clone()),
+            service: serves(view, digest),
+            before: Some(stage),
+            place,
+        };
+        Some(match verdict(view, &run) {
+            // A failure says what a person must look at; it keeps nothing alive.
+            Some(Verdict::Passed | Verdict::Failed { .. }) => passed(stage, run),
+            Some(Verdict::Unclear { reason }) => waiting(stage, run, reason),
+            None => waiting(stage, run, "it begins".to_owned()),
+        })
+    })
+}
+
+fn begin(stage: Stage, place: String) -> Decision {
+    Decision {
+        gate: Some(AtGate::Begin(place)),
+        ..Decision::wait(stage, WaitingOn::OwnStep)
+    }
+}
+
+fn passed(stage: Stage, run: Run) -> Decision {
+    Decision {
+        gate: Some(AtGate::Pass(Box::new(run))),
+        ..Decision::wait(stage, WaitingOn::OwnStep)
+    }
 }
 
 /// The gate that a step names, until it has passed.
@@ -44,10 +99,7 @@ fn closed(
         return None;
     }
     let Some(begun) = view.gate_run(&place) else {
-        return Some(Decision {
-            gate: Some(AtGate::Begin(place)),
-            ..Decision::wait(stage, WaitingOn::OwnStep)
-        });
+        return Some(begin(stage, place));
     };
     if begun.passed && !view.tuning.without(ablation::Rule::PassedOnce) {
         return None;
@@ -73,10 +125,7 @@ fn closed(
         place,
     };
     Some(match verdict(view, &run) {
-        Some(Verdict::Passed) => Decision {
-            gate: Some(AtGate::Pass(Box::new(run))),
-            ..Decision::wait(stage, WaitingOn::OwnStep)
-        },
+        Some(Verdict::Passed) => passed(stage, run),
         // What it came to is not forgotten before it is written down.
         Some(Verdict::Failed { reason }) => Decision {
             gate: Some(AtGate::Run(Box::new(run))),
@@ -102,7 +151,9 @@ fn waiting(stage: Stage, run: Run, so_far: String) -> Decision {
     let gate = run.place.clone();
     let waiting = match run.gate.check {
         Check::Approval => WaitingOn::Approval { gate },
-        Check::Http(_) | Check::EcsTask(_) | Check::Lambda(_) => WaitingOn::Gate { gate, so_far },
+        Check::Http(_) | Check::EcsTask(_) | Check::Lambda(_) | Check::Webhook(_) => {
+            WaitingOn::Gate { gate, so_far }
+        }
     };
     Decision {
         gate: Some(AtGate::Run(Box::new(run))),
@@ -117,7 +168,7 @@ fn verdict(view: &View<'_>, run: &Run) -> Option<Verdict> {
         Check::Approval => Some(Verdict::Unclear {
             reason: "nobody has approved it".to_owned(),
         }),
-        Check::Http(_) | Check::EcsTask(_) | Check::Lambda(_) => {
+        Check::Http(_) | Check::EcsTask(_) | Check::Lambda(_) | Check::Webhook(_) => {
             view.world.verdicts.get(&run.key).cloned()
         }
     }

@@ -27,6 +27,7 @@
 //! | `teal_reconcile_timeouts_total` | counter | `application` | it took longer than it may |
 //! | `teal_writes_total` | counter | `operation`, `outcome` (`Applied`, `NotSent`, `Refused`, `Unknown`) | AWS writes of the executor, the record's among them, the status's not |
 //! | `teal_status_writes_total` | counter | `result` (`written`, `failed`) | PutParameter of status documents |
+//! | `teal_notifications_total` | counter | `result` (`sent`, `failed`, `dropped`) | events that were told to whoever a spec names; failed: not taken in any of five tries; dropped: too many waited, or the leadership ended |
 //! | `teal_guard_refusals_total` | counter | `property` ([`planner::safety::PROPERTIES`]) | planned writes that the safety guard refused: a bug or a race |
 //! | `teal_application_info` | gauge | `application`, `phase`, `stage`, `waiting_on`, `hold` | 1; `hold` is why, while `waiting_on` is `Hold`, and else empty |
 //! | `teal_stage_start_timestamp_seconds` | gauge | `application`, `stage` | when the stage began that the application is in; 0 for the others, and while Settled |
@@ -59,6 +60,7 @@ use prometheus::{
     Registry,
 };
 
+use crate::notify::Notified;
 use crate::outcome::Wake;
 use application::Open;
 
@@ -173,6 +175,7 @@ pub struct Metrics {
     timeouts: IntCounterVec,
     writes: IntCounterVec,
     status_writes: IntCounterVec,
+    notifications: IntCounterVec,
     guard_refusals: IntCounterVec,
     info: GaugeVec,
     stage_start: GaugeVec,
@@ -286,6 +289,11 @@ impl Metrics {
                 "writes of status documents",
                 &["result"],
             )?,
+            notifications: register.counters(
+                "teal_notifications_total",
+                "events that were told outward",
+                &["result"],
+            )?,
             guard_refusals: register.counters(
                 "teal_guard_refusals_total",
                 "planned writes that the safety guard refused",
@@ -381,6 +389,10 @@ impl Metrics {
         for result in ["written", "failed"] {
             self.status_writes.with_label_values(&[result]).reset();
         }
+        for result in Notified::ALL {
+            let result = result.label();
+            self.notifications.with_label_values(&[result]).reset();
+        }
         for operation in OPERATIONS {
             for outcome in WRITE_OUTCOMES {
                 self.writes.with_label_values(&[operation, outcome]).reset();
@@ -462,6 +474,11 @@ impl Metrics {
         self.status_writes
             .with_label_values(&[if written { "written" } else { "failed" }])
             .inc();
+    }
+
+    pub(crate) fn notified(&self, result: Notified) {
+        let result = result.label();
+        self.notifications.with_label_values(&[result]).inc();
     }
 
     pub(crate) fn guard_refused(&self, property: &str) {
