@@ -39,6 +39,8 @@ pub struct Application {
     pub analyses: Analyses,
     /// When a release may begin; none: always.
     pub schedule: Option<Schedule>,
+    /// How each release's service is autoscaled; none: as the one that serves.
+    pub autoscaling: Option<Autoscaling>,
     /// How long green serves everything before blue is removed.
     pub bake_time: Duration,
     /// Waits while blue is removed.
@@ -109,6 +111,19 @@ pub enum RuleTarget {
     Listener(ListenerArn),
     /// A rule with conditions (changed by ModifyRule).
     Rule(RuleArn),
+}
+
+/// How Application Auto Scaling scales the service of each release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Autoscaling {
+    /// The fewest tasks.
+    pub min: u32,
+    /// The most tasks.
+    pub max: u32,
+    /// By `PolicyName`: PutScalingPolicy's other members, AWS's own JSON.
+    pub policies: BTreeMap<String, Map<String, Value>>,
+    /// By `ScheduledActionName`: PutScheduledAction's other members, AWS's own JSON.
+    pub actions: BTreeMap<String, Map<String, Value>>,
 }
 
 /// Waits while blue is removed.

@@ -16,6 +16,8 @@ pub enum Reason {
     ServiceCreated,
     /// A service's desired count was changed.
     ServiceScaled,
+    /// Application Auto Scaling was told something about a service.
+    AutoscalingMoved,
     /// Weights of a rule were changed.
     TrafficShifted,
     /// Green serves everything; blue stands by.
@@ -73,6 +75,7 @@ impl Reason {
             Self::TargetGroupCreated => "TargetGroupCreated",
             Self::ServiceCreated => "ServiceCreated",
             Self::ServiceScaled => "ServiceScaled",
+            Self::AutoscalingMoved => "AutoscalingMoved",
             Self::TrafficShifted => "TrafficShifted",
             Self::BakeStarted => "BakeStarted",
             Self::CleanUpStarted => "CleanUpStarted",
@@ -117,6 +120,7 @@ impl Reason {
             | Self::TaskDefinitionRegistered
             | Self::ServiceCreated
             | Self::ServiceScaled
+            | Self::AutoscalingMoved
             | Self::TrafficShifted
             | Self::BakeStarted
             | Self::CleanUpStarted

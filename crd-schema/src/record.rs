@@ -1,6 +1,6 @@
 //! The operator's durable memory of one application: only what AWS cannot tell.
 //!
-//! A lost record makes a rollout slower, never unsafe. At most 3 KB when written, of the 4 that a standard parameter
+//! A lost record makes a rollout slower, never unsafe. At most 3.5 KB when written, of the 4 that a standard parameter
 //! takes (a property test at maximal lengths holds that): texts are cut, lists are bounded.
 
 mod json;
@@ -32,6 +32,9 @@ pub struct Record {
     /// The rollout on its way; none while settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// While the operator keeps scale-in suspended: whether people had it suspended before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale_in_suspended: Option<bool>,
     /// Generations not to be tried again, newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<Rejection>,

@@ -135,7 +135,8 @@ prop_compose! {
         history in proptest::collection::vec(any_ended(), 0..=2 * KEPT_HISTORY),
     ) -> Record {
         let rejection = |(generation, version, reason, aborted)| Rejection { generation, version, reason, aborted };
-        Record { clean, created, rollout, rejected: rejected.into_iter().map(rejection).collect(), last_good, history }
+        let scale_in_suspended = clean.then_some(created % 2 == 0);
+        Record { clean, created, rollout, scale_in_suspended, rejected: rejected.into_iter().map(rejection).collect(), last_good, history }
     }
 }
 
@@ -202,6 +203,7 @@ fn largest_record() -> Record {
             10
         ],
         last_good: Some(release),
+        scale_in_suspended: Some(false),
         history: vec![ended; 20],
     }
 }

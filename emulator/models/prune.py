@@ -36,7 +36,8 @@ SERVED = {
         GetParameterHistory DescribeParameters LabelParameterVersion
         AddTagsToResource ListTagsForResource RemoveTagsFromResource""",
     "application-autoscaling": """RegisterScalableTarget DescribeScalableTargets DeregisterScalableTarget
-        PutScalingPolicy DescribeScalingPolicies DeleteScalingPolicy""",
+        PutScalingPolicy DescribeScalingPolicies DeleteScalingPolicy
+        PutScheduledAction DescribeScheduledActions DeleteScheduledAction""",
     "sts": "GetCallerIdentity",
 }
 

@@ -456,7 +456,32 @@ pub fn asked(
             };
             vec![one("lambda", function, BTreeMap::new())]
         }
-        (Service::AutoScaling, "DescribeScalableTargets") => any("application-autoscaling"),
+        (
+            Service::AutoScaling,
+            "DescribeScalableTargets" | "DescribeScalingPolicies" | "DescribeScheduledActions",
+        ) => any("application-autoscaling"),
+        (
+            Service::AutoScaling,
+            "RegisterScalableTarget"
+            | "PutScalingPolicy"
+            | "PutScheduledAction"
+            | "DeregisterScalableTarget",
+        ) => {
+            // AWS's id of a target is its own; what is asked for is told in the context.
+            let target = arn(
+                "application-autoscaling",
+                "scalable-target/0ec50123456789abcdef",
+            );
+            let mut about = key(
+                "application-autoscaling:service-namespace",
+                [text("ServiceNamespace")],
+            );
+            about.extend(key(
+                "application-autoscaling:scalable-dimension",
+                [text("ScalableDimension")],
+            ));
+            vec![one("application-autoscaling", target, about)]
+        }
         (service, operation) => {
             return Err(format!(
                 "{service:?} {operation}: nobody wrote what it asks for"

@@ -391,8 +391,18 @@ impl Stage {
             "ModifyTargetGroupAttributes",
             "DeleteTargetGroup",
         ];
+        let scaling = [
+            "RegisterScalableTarget",
+            "PutScalingPolicy",
+            "PutScheduledAction",
+            "DeregisterScalableTarget",
+        ];
         ecs.iter().map(|op| count(Service::Ecs, op)).sum::<u64>()
             + elb.iter().map(|op| count(Service::Elbv2, op)).sum::<u64>()
+            + scaling
+                .iter()
+                .map(|op| count(Service::AutoScaling, op))
+                .sum::<u64>()
     }
 
     /// For messages: what there is.

@@ -6,7 +6,7 @@ use super::{KEPT_HISTORY, KEPT_REJECTIONS, Record, Release};
 use crate::text::cut;
 
 /// Bytes that a written record may have.
-pub const MAX_BYTES: usize = 3 * 1024;
+pub const MAX_BYTES: usize = 7 * 512;
 /// Bytes of a record that are looked at: a newer operator may write more than this one.
 const MAX_READ: usize = 8 * 1024;
 /// Characters of a reason that are kept.

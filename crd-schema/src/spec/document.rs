@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::analysis::{Alarms, Analysis};
+use super::autoscaling::Autoscaling;
 use super::schedule::Schedule;
 use super::{format, refused};
 use crate::application::{Drift, DuringBake, OnFailure};
@@ -89,6 +90,8 @@ pub(super) struct Spec {
     /// When a release may begin.
     #[serde(default)]
     pub(super) schedule: Option<Schedule>,
+    #[serde(default)]
+    pub(super) autoscaling: Option<Autoscaling>,
     /// How long green serves everything, with blue standing by at full size, before blue is removed.
     #[serde(default = "Spec::bake_time")]
     pub(super) bake_time: Period,

@@ -90,6 +90,7 @@ fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
     findings.extend(super::gates::contradictions(&document.spec, node));
     findings.extend(super::analysis::contradictions(&document.spec, node));
     findings.extend(super::schedule::contradictions(&document.spec, node));
+    findings.extend(super::autoscaling::contradictions(&document.spec, node));
     for (index, route) in document.spec.traffic.routes.iter().enumerate() {
         let path = Path::default()
             .key("spec")
@@ -172,6 +173,7 @@ fn application(document: Document) -> Application {
         alarms,
         analysis,
         schedule,
+        autoscaling,
         bake_time,
         clean_up,
         deadlines,
@@ -224,6 +226,7 @@ fn application(document: Document) -> Application {
         analyses: super::analysis::mean(analysis, &strategy),
         schedule: schedule.and_then(super::schedule::Schedule::mean),
         strategy: strategy.mean(),
+        autoscaling: autoscaling.map(super::autoscaling::Autoscaling::mean),
         bake_time: bake_time.0,
         clean_up: application::CleanUp {
             settle: clean_up.settle.0,

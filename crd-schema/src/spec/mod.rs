@@ -10,6 +10,7 @@
 //! as its text: it is refused by name and never ignored.
 
 mod analysis;
+mod autoscaling;
 mod check;
 mod document;
 mod format;

@@ -1,4 +1,4 @@
-//! Application Auto Scaling: scalable targets and policies.
+//! Application Auto Scaling: scalable targets, policies and scheduled actions.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::{AwsError, Call, Service};
 use crate::world::World;
-use crate::world::autoscaling::{Dimension, POLICIES, Policy, ScalableTarget, Suspended};
+use crate::world::autoscaling::{
+    ACTIONS, Dimension, POLICIES, Policy, ScalableTarget, ScheduledAction, Suspended, tracking,
+};
 
 /// Carries out one operation.
 ///
@@ -20,6 +22,9 @@ pub fn call(world: &mut World, operation: &str, input: &Value) -> Result<Value, 
         "PutScalingPolicy" => put_policy(world, input),
         "DescribeScalingPolicies" => describe_policies(world, input),
         "DeleteScalingPolicy" => delete_policy(world, input),
+        "PutScheduledAction" => put_action(world, input),
+        "DescribeScheduledActions" => describe_actions(world, input),
+        "DeleteScheduledAction" => delete_action(world, input),
         _ => Err(AwsError::not_emulated(operation)),
     }
 }
@@ -43,7 +48,15 @@ struct PutPolicy {
     rest: Map<String, Value>,
 }
 
-/// What the two describe operations filter by.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutAction {
+    scheduled_action_name: String,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// What the describe operations filter by.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Describe {
@@ -52,9 +65,24 @@ struct Describe {
     resource_ids: Vec<String>,
     scalable_dimension: Option<String>,
     policy_names: Vec<String>,
+    scheduled_action_names: Vec<String>,
     max_results: Option<usize>,
     next_token: Option<String>,
 }
+
+/// The members of a scheduled action that say what it does when.
+const SCHEDULE: [&str; 5] = [
+    "Schedule",
+    "Timezone",
+    "StartTime",
+    "EndTime",
+    "ScalableTargetAction",
+];
+
+/// Entries of a page of policies, which is smaller than the other pages.
+const POLICY_PAGE: usize = 10;
+/// Entries of another page.
+const PAGE: usize = 50;
 
 /// The members of a policy that say how it scales.
 const CONFIGURATIONS: [&str; 3] = [
@@ -120,7 +148,10 @@ fn new_target(world: &mut World, dimension: &Dimension) -> ScalableTarget {
             "arn:aws:application-autoscaling:{region}:{account}:scalable-target/0ec5{id:016x}"
         ),
         created: world.now,
-        policies: std::collections::BTreeMap::new(),
+        policies: Default::default(),
+        actions: Default::default(),
+        tracked: false,
+        scaled_at: None,
     }
 }
 
@@ -183,7 +214,7 @@ fn describe_targets(world: &World, input: &Value) -> Result<Value, AwsError> {
             "ScalableTargetARN": target.arn,
         })
     });
-    page("ScalableTargets", found.collect(), &asked)
+    page("ScalableTargets", found.collect(), &asked, PAGE)
 }
 
 fn deregister(world: &mut World, input: &Value) -> Result<Value, AwsError> {
@@ -222,6 +253,7 @@ fn put_policy(world: &mut World, input: &Value) -> Result<Value, AwsError> {
         kind: "StepScaling".into(),
         configuration: Map::new(),
         created: now,
+        alarms: Vec::new(),
     });
     policy.kind = asked.policy_type.unwrap_or_else(|| policy.kind.clone());
     let given = asked
@@ -229,7 +261,30 @@ fn put_policy(world: &mut World, input: &Value) -> Result<Value, AwsError> {
         .into_iter()
         .filter(|(name, _)| CONFIGURATIONS.contains(&name.as_str()));
     policy.configuration.extend(given);
-    Ok(json!({"PolicyARN": policy.arn, "Alarms": []}))
+    if policy.kind == "TargetTrackingScaling" && policy.alarms.is_empty() {
+        let alarm = |which: &str| format!("TargetTracking-{resource}-Alarm{which}-{id}");
+        policy.alarms = ["High", "Low"].map(alarm).into();
+    }
+    let policy = policy.clone();
+    tracking::begin(world, &dimension.key());
+    Ok(json!({"PolicyARN": policy.arn, "Alarms": alarms(world, &policy)}))
+}
+
+/// Its own alarms, or those of the user that call it.
+fn alarms(world: &World, policy: &Policy) -> Value {
+    let (region, account) = (&world.settings.region, &world.settings.account);
+    let own = policy.alarms.iter().map(|name| {
+        let arn = format!("arn:aws:cloudwatch:{region}:{account}:alarm:{name}");
+        json!({"AlarmName": name, "AlarmARN": arn})
+    });
+    let calls = |described: &Map<String, Value>| {
+        let actions = described.get("AlarmActions").and_then(Value::as_array);
+        actions.is_some_and(|actions| actions.iter().any(|action| *action == policy.arn))
+    };
+    let users = world.cloudwatch.alarms.iter();
+    let users = users.filter(|(_, alarm)| calls(&alarm.described));
+    let users = users.map(|(name, alarm)| json!({"AlarmName": name, "AlarmARN": alarm.arn}));
+    Value::Array(own.chain(users).collect())
 }
 
 fn describe_policies(world: &World, input: &Value) -> Result<Value, AwsError> {
@@ -254,7 +309,7 @@ fn describe_policies(world: &World, input: &Value) -> Result<Value, AwsError> {
                     json!(target.dimension.scalable_dimension),
                 ),
                 ("PolicyType", json!(policy.kind)),
-                ("Alarms", json!([])),
+                ("Alarms", alarms(world, policy)),
                 ("CreationTime", json!(world.unix_seconds(policy.created))),
             ] {
                 members.insert(name.to_owned(), value);
@@ -262,7 +317,7 @@ fn describe_policies(world: &World, input: &Value) -> Result<Value, AwsError> {
             found.push(Value::Object(members));
         }
     }
-    page("ScalingPolicies", found, &asked)
+    page("ScalingPolicies", found, &asked, POLICY_PAGE)
 }
 
 fn delete_policy(world: &mut World, input: &Value) -> Result<Value, AwsError> {
@@ -277,6 +332,87 @@ fn delete_policy(world: &mut World, input: &Value) -> Result<Value, AwsError> {
     removed
         .map(|_| json!({}))
         .ok_or_else(|| AwsError::new("ObjectNotFoundException", text()))
+}
+
+fn put_action(world: &mut World, input: &Value) -> Result<Value, AwsError> {
+    let (dimension, asked): (Dimension, PutAction) = (read(input)?, read(input)?);
+    let (now, id) = (world.now, world.fresh_uuid());
+    let (region, account) = (
+        world.settings.region.clone(),
+        world.settings.account.clone(),
+    );
+    let target = world
+        .autoscaling
+        .targets
+        .get_mut(&dimension.key())
+        .ok_or_else(|| no_target(&dimension))?;
+    let name = asked.scheduled_action_name;
+    if !target.actions.contains_key(&name) && target.actions.len() == ACTIONS {
+        let text =
+            format!("The maximum number of scheduled actions for a scalable target is {ACTIONS}");
+        return Err(AwsError::new("LimitExceededException", text));
+    }
+    let given: Map<String, Value> = asked
+        .rest
+        .into_iter()
+        .filter(|(member, _)| SCHEDULE.contains(&member.as_str()))
+        .collect();
+    if !target.actions.contains_key(&name) && !given.contains_key("Schedule") {
+        let text = "Schedule is required to create a new scheduled action";
+        return Err(AwsError::new("ValidationException", text));
+    }
+    let (namespace, resource) = (&dimension.service_namespace, &dimension.resource_id);
+    let action = target.actions.entry(name.clone()).or_insert_with(|| ScheduledAction {
+        arn: format!(
+            "arn:aws:autoscaling:{region}:{account}:scheduledAction:{id}:resource/{namespace}/{resource}:scheduledActionName/{name}"
+        ),
+        given: Map::new(),
+        created: now,
+    });
+    action.given.extend(given);
+    Ok(json!({}))
+}
+
+fn describe_actions(world: &World, input: &Value) -> Result<Value, AwsError> {
+    let asked: Describe = read(input)?;
+    let mut found = Vec::new();
+    for target in targets(world, &asked) {
+        for (name, action) in &target.actions {
+            let names = &asked.scheduled_action_names;
+            if !names.is_empty() && !names.contains(name) {
+                continue;
+            }
+            let mut members = action.given.clone();
+            let dimension = &target.dimension;
+            for (member, value) in [
+                ("ScheduledActionName", json!(name)),
+                ("ScheduledActionARN", json!(action.arn)),
+                ("ServiceNamespace", json!(dimension.service_namespace)),
+                ("ResourceId", json!(dimension.resource_id)),
+                ("ScalableDimension", json!(dimension.scalable_dimension)),
+                ("CreationTime", json!(world.unix_seconds(action.created))),
+            ] {
+                members.insert(member.to_owned(), value);
+            }
+            found.push(Value::Object(members));
+        }
+    }
+    page("ScheduledActions", found, &asked, PAGE)
+}
+
+fn delete_action(world: &mut World, input: &Value) -> Result<Value, AwsError> {
+    let (dimension, asked): (Dimension, PutAction) = (read(input)?, read(input)?);
+    let target = world
+        .autoscaling
+        .targets
+        .get_mut(&dimension.key())
+        .ok_or_else(|| no_target(&dimension))?;
+    let name = asked.scheduled_action_name;
+    let text = format!("No scheduled action found with name {name}");
+    let removed = target.actions.remove(&name);
+    removed
+        .map(|_| json!({}))
+        .ok_or_else(|| AwsError::new("ObjectNotFoundException", text))
 }
 
 fn no_target(dimension: &Dimension) -> AwsError {
@@ -309,14 +445,14 @@ fn targets<'a>(world: &'a World, asked: &'a Describe) -> impl Iterator<Item = &'
 }
 
 /// One page of `all` as the member `name`; the token is the number of items given out before.
-fn page(name: &str, all: Vec<Value>, asked: &Describe) -> Result<Value, AwsError> {
+fn page(name: &str, all: Vec<Value>, asked: &Describe, most: usize) -> Result<Value, AwsError> {
     let start: usize = match &asked.next_token {
         Some(token) => token
             .parse()
             .map_err(|_| AwsError::new("InvalidNextTokenException", "Invalid NextToken"))?,
         None => 0,
     };
-    let (count, length) = (all.len(), asked.max_results.unwrap_or(50).clamp(1, 50));
+    let (count, length) = (all.len(), asked.max_results.unwrap_or(most).clamp(1, most));
     let items: Vec<Value> = all.into_iter().skip(start).take(length).collect();
     let mut output = json!({name: items});
     let end = start.saturating_add(length);

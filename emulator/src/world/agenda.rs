@@ -28,6 +28,8 @@ pub enum Event {
     Drained(String, SocketAddrV4),
     /// An alarm (name, number of its creation) is evaluated.
     Alarm(String, u64),
+    /// The policies of a scalable target (its key, its ARN) are looked at.
+    Tracking(String, String),
     /// A stream of modelled requests (by index) sends its next request.
     Request(usize),
     /// A modelled request (by number) ends.

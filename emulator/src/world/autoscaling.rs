@@ -1,6 +1,8 @@
-//! Application Auto Scaling: scalable targets and their policies, as they were registered.
+//! Application Auto Scaling: scalable targets, their policies and scheduled actions, as they were registered.
 //!
-//! Policies are kept and described; nothing scales by them.
+//! Target tracking by requests scales ([`tracking`]); other policies, and scheduled actions, are kept and described.
+
+pub mod tracking;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +13,8 @@ use super::Millis;
 
 /// Policies that a scalable target can have.
 pub const POLICIES: usize = 50;
+/// Scheduled actions that a scalable target can have.
+pub const ACTIONS: usize = 200;
 
 /// Application Auto Scaling.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -75,6 +79,15 @@ pub struct ScalableTarget {
     pub created: Millis,
     /// By name.
     pub policies: BTreeMap<String, Policy>,
+    /// By name.
+    #[serde(default)]
+    pub actions: BTreeMap<String, ScheduledAction>,
+    /// Its policies are looked at each minute.
+    #[serde(default)]
+    pub tracked: bool,
+    /// When one of them last changed the capacity.
+    #[serde(default)]
+    pub scaled_at: Option<Millis>,
 }
 
 /// Which kinds of scaling are suspended.
@@ -98,6 +111,20 @@ pub struct Policy {
     pub kind: String,
     /// The configuration members as they were put.
     pub configuration: Map<String, Value>,
+    /// When it was first put.
+    pub created: Millis,
+    /// Names of the alarms that Application Auto Scaling made for it: those of target tracking.
+    #[serde(default)]
+    pub alarms: Vec<String>,
+}
+
+/// A scheduled action.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScheduledAction {
+    /// Its ARN.
+    pub arn: String,
+    /// What was put: `Schedule`, `Timezone`, `StartTime`, `EndTime`, `ScalableTargetAction`.
+    pub given: Map<String, Value>,
     /// When it was first put.
     pub created: Millis,
 }

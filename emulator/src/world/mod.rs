@@ -104,6 +104,7 @@ impl World {
             Event::Check(group, target) => elb::health::check(self, &group, target),
             Event::Drained(group, target) => elb::target_group::drained(self, &group, target),
             Event::Alarm(name, id) => cloudwatch::alarm::evaluate(self, &name, id),
+            Event::Tracking(key, arn) => autoscaling::tracking::look(self, &key, &arn),
             Event::Request(stream) => traffic::send(self, stream),
             Event::RequestEnds(number) => traffic::end(self, number),
         }

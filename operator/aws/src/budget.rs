@@ -36,6 +36,8 @@ pub enum Class {
     ParameterWrite,
     /// Application Auto Scaling: describe.
     ScalingRead,
+    /// Application Auto Scaling: register, put, deregister. No number is published for either.
+    ScalingModify,
     /// CloudWatch: describe alarms. ECS's own look at alarms draws on the same quota.
     AlarmRead,
     /// CloudWatch: get metric data.
@@ -45,7 +47,7 @@ pub enum Class {
 }
 
 impl Class {
-    const COUNT: usize = 15;
+    const COUNT: usize = 16;
 
     /// AWS's limit for the whole account in a Region: burst, and calls a second.
     fn limit(self) -> (f64, f64) {
@@ -59,7 +61,7 @@ impl Class {
             Self::ElbModify => (20.0, 3.0),
             Self::ParameterRead => (40.0, 40.0),
             Self::ParameterWrite => (6.0, 3.0),
-            Self::ScalingRead => (20.0, 5.0),
+            Self::ScalingRead | Self::ScalingModify => (20.0, 5.0),
             Self::AlarmRead => (9.0, 9.0),
             Self::MetricRead => (50.0, 50.0),
             Self::FunctionInvoke => (20.0, 10.0),
@@ -79,6 +81,7 @@ impl Class {
         Self::ParameterRead,
         Self::ParameterWrite,
         Self::ScalingRead,
+        Self::ScalingModify,
         Self::AlarmRead,
         Self::MetricRead,
         Self::FunctionInvoke,

@@ -16,8 +16,14 @@ use tokio::time::Instant;
 use crate::error::{self, Kind};
 
 /// Every operation that the operator calls, by service (as in IAM).
-pub const OPERATIONS: [(&str, &str); 36] = [
+pub const OPERATIONS: [(&str, &str); 42] = [
+    ("application-autoscaling", "DeregisterScalableTarget"),
     ("application-autoscaling", "DescribeScalableTargets"),
+    ("application-autoscaling", "DescribeScalingPolicies"),
+    ("application-autoscaling", "DescribeScheduledActions"),
+    ("application-autoscaling", "PutScalingPolicy"),
+    ("application-autoscaling", "PutScheduledAction"),
+    ("application-autoscaling", "RegisterScalableTarget"),
     ("cloudwatch", "DescribeAlarms"),
     ("cloudwatch", "GetMetricData"),
     ("dynamodb", "GetItem"),

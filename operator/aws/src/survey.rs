@@ -2,10 +2,13 @@
 //!
 //! Reads only, and nothing that the operator's own reads would not be allowed to read.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_ecs::types::ServiceField;
 use aws_sdk_elasticloadbalancingv2::types::{Listener, Rule, RuleCondition};
 use crd_schema::application::RuleTarget;
 use crd_schema::{ListenerArn, RuleArn, TargetGroupArn};
+use planner::scaling::Scaling;
 use planner::world::Action;
 use serde_json::{Map, Value};
 
@@ -14,7 +17,7 @@ use crate::clients::{Clients, Connection};
 use crate::error::{Error, Kind};
 use crate::group_settings;
 use crate::read::raw::RawAnswer;
-use crate::read::{balancers, definitions, groups};
+use crate::read::{balancers, definitions, groups, scaling};
 
 const DESCRIBE: &str = "DescribeServices";
 
@@ -107,6 +110,16 @@ impl Survey {
     /// When it cannot be read.
     pub async fn definition(&self, arn: &str) -> Result<(String, Map<String, Value>), Error> {
         definitions::describe(&self.clients, arn).await
+    }
+
+    /// What Application Auto Scaling knows of a service.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn scaling(&self, cluster: &str, name: &str) -> Result<Option<Scaling>, Error> {
+        let services = BTreeSet::from([name.to_owned()]);
+        let known = scaling::of_services(&self.clients, cluster, &services).await?;
+        Ok(known.into_values().next())
     }
 
     /// One target group.

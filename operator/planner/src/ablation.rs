@@ -93,6 +93,10 @@ pub enum Rule {
     Revive,
     /// … gives a service another name with every plan.
     SameName,
+    /// … moves traffic although what it leaves may be scaled in (the planner).
+    ScaleInWaits,
+    /// … leaves autoscaling where it is (the planner).
+    ScalingMoves,
     /// … plans at once after a start or a takeover.
     StartWait,
     /// … ignores a second service on the aim's group.

@@ -13,10 +13,12 @@ use crate::holds;
 use crate::memory::Memory;
 use crate::release::{Wanted, group_name, service_name, task_definition};
 use crate::rollout::{AtGate, Decision};
+use crate::scaling::Change;
 use crate::target::{Aim, Course, ToCreate};
 use crate::time::{Now, instant_after};
 use crate::view::{View, runs};
 use crate::world::{Base, Group, Origin, Service, ServiceStatus};
+use crate::write::Write;
 
 /// Longest reason that is kept, in characters.
 const REASON: usize = 200;
@@ -70,7 +72,44 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
             gate(view, &mut record, decision);
         }
     }
+    scale_in(view, aim, &mut record, decision);
     record
+}
+
+/// How people had scale-in, from before it is suspended until it is so again.
+fn scale_in(view: &View<'_>, aim: &Aim<'_>, record: &mut Record, decision: &Decision) {
+    let Some(all) = view.world.scaling.value() else {
+        return;
+    };
+    let suspends = match &decision.write {
+        Some(Write::SetScaling { name, change }) => match change {
+            // What it is copied from, which nobody has touched yet.
+            Change::Register { suspended, .. } if suspended.scale_in => Some(
+                all.iter()
+                    .any(|(other, known)| other != name && known.suspended.scale_in),
+            ),
+            Change::Suspend(suspended) if suspended.scale_in => Some(false),
+            Change::Register { .. }
+            | Change::Suspend(_)
+            | Change::PutPolicy { .. }
+            | Change::PutAction { .. }
+            | Change::Deregister => None,
+        },
+        Some(_) | None => None,
+    };
+    if let Some(before) = suspends {
+        record.scale_in_suspended.get_or_insert(before);
+    }
+    if let Aim::Serve { service, .. } = aim
+        && decision.stage == Stage::Settled
+        && decision.write.is_none()
+        && view.record().rollout.is_none()
+    {
+        let known = all.get(&service.name).map(|known| known.suspended.scale_in);
+        if known.is_none() || known == record.scale_in_suspended {
+            record.scale_in_suspended = None;
+        }
+    }
 }
 
 fn reject(view: &View<'_>, record: &mut Record, wanted: &Wanted, reason: &str) {

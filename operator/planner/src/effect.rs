@@ -14,6 +14,7 @@ pub(crate) fn service_name(write: &Write) -> Option<String> {
         Write::CreateService { name, .. }
         | Write::ScaleService { name, .. }
         | Write::TagService { name, .. }
+        | Write::SetScaling { name, .. }
         | Write::DeleteService { name } => Some(name.clone()),
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
@@ -38,7 +39,8 @@ pub(crate) fn is_ecs(write: &Write) -> bool {
         | Write::SetWeights { .. }
         | Write::CreateTargetGroup { .. }
         | Write::SetGroupAttributes { .. }
-        | Write::DeleteTargetGroup { .. } => false,
+        | Write::DeleteTargetGroup { .. }
+        | Write::SetScaling { .. } => false,
     }
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn lag(write: &Write, tuning: &Tuning) -> Duration {
 /// It sets a value that may have been there before, and that somebody else may set as well.
 pub(crate) fn recurs(write: &Write) -> bool {
     match write {
-        Write::ScaleService { .. } | Write::SetWeights { .. } => true,
+        Write::ScaleService { .. } | Write::SetWeights { .. } | Write::SetScaling { .. } => true,
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
         | Write::CreateTargetGroup { .. }
@@ -84,6 +86,7 @@ pub(crate) fn subject(write: &Write) -> String {
         }
         Write::TagService { name, key, .. } => format!("tag {name} {key}"),
         Write::DeregisterTaskDefinition { arn } => format!("revision {arn}"),
+        Write::SetScaling { name, change } => format!("scaling of {name}: {}", change.subject()),
     }
 }
 
@@ -102,6 +105,7 @@ pub(crate) fn read_at(world: &World, write: &Write) -> Option<Mono> {
         Write::CreateTargetGroup { .. }
         | Write::SetGroupAttributes { .. }
         | Write::DeleteTargetGroup { .. } => world.own.at(),
+        Write::SetScaling { .. } => world.scaling.at(),
     }
 }
 
@@ -158,6 +162,10 @@ pub(crate) fn shows(world: &World, write: &Write) -> bool {
                 })
             })
         }
+        Write::SetScaling { name, change } => world
+            .scaling
+            .value()
+            .is_some_and(|all| change.shown_by(all.get(name))),
         Write::DeleteTargetGroup { group } => {
             own_groups(world).is_some_and(|mut all| all.all(|read| read.arn != *group))
         }

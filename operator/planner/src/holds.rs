@@ -7,7 +7,7 @@ use crd_schema::record::Stage;
 use crate::ablation;
 use crate::memory::{Memory, weight};
 use crate::report::{Hold, WaitingOn};
-use crate::rollout::Decision;
+use crate::rollout::{Decision, unmovable};
 use crate::view::{View, resource, rule_name, weights};
 use crate::world::{Action, DesiredParameter, Read, Role, Rule, ServiceStatus, Side};
 use crate::write::Write;
@@ -167,7 +167,7 @@ pub(crate) fn before(view: &View<'_>, decision: &Decision) -> Option<WaitingOn> 
             rule: unlisted(&rule.target),
         }));
     }
-    let autoscaled = match &view.world.autoscaled {
+    let scaling = match &view.world.scaling {
         Read::Known { value, .. } => value,
         Read::Unread { reason } => {
             return Some(WaitingOn::Observation {
@@ -175,14 +175,10 @@ pub(crate) fn before(view: &View<'_>, decision: &Decision) -> Option<WaitingOn> 
             });
         }
     };
-    let scaled = view
-        .live()
-        .into_iter()
-        .chain(view.groupless())
-        .find(|service| autoscaled.contains(&service.name))?;
-    Some(WaitingOn::Hold(Hold::AutoscalingNotSupported {
-        service: scaled.name.clone(),
-    }))
+    let live = view.live().into_iter();
+    let mut live = live.filter(|_| begins && view.application.autoscaling.is_none());
+    let what = live.find_map(|service| unmovable(view, service, scaling.get(&service.name)?))?;
+    Some(WaitingOn::Hold(Hold::AutoscalingNotSupported { what }))
 }
 
 /// A rule that does not stand in the spec keeps weight on a group that is to be emptied, or names one that is to go.

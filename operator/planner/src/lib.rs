@@ -11,6 +11,7 @@
 //! - `target`: which release should serve now.
 //! - `rollout`: the stages that lead there, one write at a time.
 //! - `bookkeeping`: the record that goes with it.
+//! - [`scaling`]: a service's autoscaling, which goes where its traffic goes.
 //! - [`safety`]: what may never happen, checked apart from the planner on every write.
 //! - [`write`], [`report`]: what comes out.
 //! - [`ablation`]: what tests can switch off.
@@ -30,6 +31,7 @@ pub mod release;
 pub mod report;
 mod rollout;
 pub mod safety;
+pub mod scaling;
 mod target;
 pub mod time;
 pub mod tuning;

@@ -355,11 +355,14 @@ impl Memory {
         })
     }
 
-    /// The first own write that this world should show and does not.
-    pub fn unseen_write(&self, world: &World) -> Option<&Write> {
+    /// The first own write that this world should show and does not, if `next` depends on it: traffic moves whatever
+    /// scales.
+    pub fn unseen_write(&self, world: &World, next: &Write) -> Option<&Write> {
+        let traffic = matches!(next, Write::SetWeights { .. });
         self.barriers
             .values()
             .map(|barrier| &barrier.write)
+            .filter(|write| !(traffic && matches!(write, Write::SetScaling { .. })))
             .find(|write| !effect::shows(world, write))
     }
 
@@ -382,7 +385,8 @@ impl Memory {
             | Write::TagService { .. }
             | Write::DeleteService { .. }
             | Write::DeleteTargetGroup { .. }
-            | Write::DeregisterTaskDefinition { .. } => false,
+            | Write::DeregisterTaskDefinition { .. }
+            | Write::SetScaling { .. } => false,
         };
         let hurts = |late: &&Unsettled| match (&late.write, write) {
             (Write::CreateService { name, .. }, Write::CreateService { name: other, .. }) => {
@@ -452,7 +456,8 @@ impl Memory {
             | Write::TagService { .. }
             | Write::DeleteService { .. }
             | Write::DeleteTargetGroup { .. }
-            | Write::DeregisterTaskDefinition { .. } => {}
+            | Write::DeregisterTaskDefinition { .. }
+            | Write::SetScaling { .. } => {}
         }
         self.refused = None;
         let barrier = if effect::is_ecs(write) {
@@ -474,7 +479,7 @@ impl Memory {
 
     /// Outstanding writes and barriers end when the world shows them, or when their bound has passed.
     fn settle_writes(&mut self, world: &World, tuning: &Tuning, now: Now) {
-        self.lift_barriers(world, tuning);
+        self.lift_barriers(world, tuning, now);
         if let Some(sent) = &self.outstanding {
             // A value that may have been there before proves nothing while a read may show what was before.
             let from = if effect::recurs(&sent.write) {
@@ -504,10 +509,15 @@ impl Memory {
     }
 
     /// Reads after a barrier's bound show its write.
-    fn lift_barriers(&mut self, world: &World, tuning: &Tuning) {
+    fn lift_barriers(&mut self, world: &World, tuning: &Tuning, now: Now) {
         self.barriers.retain(|_, barrier| {
             let from = barrier.since + effect::lag(&barrier.write, tuning);
-            effect::read_at(world, &barrier.write).is_none_or(|at| at < from)
+            match effect::read_at(world, &barrier.write) {
+                Some(at) => at < from,
+                // What depends on scaling waits for a read by itself, and nothing else does.
+                None if matches!(barrier.write, Write::SetScaling { .. }) => now.mono < from,
+                None => true,
+            }
         });
     }
 
@@ -602,7 +612,8 @@ impl Memory {
             | Write::SetWeights { .. }
             | Write::TagService { .. }
             | Write::DeleteTargetGroup { .. }
-            | Write::DeregisterTaskDefinition { .. } => None,
+            | Write::DeregisterTaskDefinition { .. }
+            | Write::SetScaling { .. } => None,
         }
     }
 }

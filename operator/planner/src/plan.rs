@@ -199,6 +199,7 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
         return (Decision::hold(stage, hold), unchanged());
     }
     let decision = frozen(view, rollout::towards(view, aim));
+    let decision = rollout::scaling(view, aim, decision);
     if let Some(pause) = paused(view, aim, &decision) {
         let mut record = unchanged();
         bookkeeping::pause(view, &mut record);
@@ -303,7 +304,7 @@ fn patient(view: &View<'_>, decision: Decision) -> Decision {
         until,
         ..decision.clone()
     };
-    if let Some(unseen) = view.memory.unseen_write(view.world) {
+    if let Some(unseen) = view.memory.unseen_write(view.world, write) {
         return wait(
             WaitingOn::ReadYourWrites {
                 what: unseen.describe(),
@@ -352,7 +353,8 @@ fn is_repair(view: &View<'_>, write: &Write) -> bool {
         | Write::TagService { .. }
         | Write::DeleteService { .. }
         | Write::DeleteTargetGroup { .. }
-        | Write::DeregisterTaskDefinition { .. } => false,
+        | Write::DeregisterTaskDefinition { .. }
+        | Write::SetScaling { .. } => false,
     }
 }
 
@@ -570,5 +572,20 @@ fn notes(view: &View<'_>) -> Vec<String> {
     };
     let intents = view.memory.intents.iter();
     let unusable = intents.flat_map(|intents| intents.unusable.iter().cloned());
-    invalid.into_iter().chain(unread).chain(unusable).collect()
+    let told = invalid.into_iter().chain(unread).chain(unusable);
+    told.chain(scale_in_suspended(view)).collect()
+}
+
+/// Nothing is on its way, and a service takes no task away by itself.
+fn scale_in_suspended(view: &View<'_>) -> Option<String> {
+    let all = view.world.scaling.value()?;
+    let record = view.record();
+    let idle = record.rollout.is_none() && record.scale_in_suspended.is_none();
+    let live = view.live().into_iter().filter(|_| idle);
+    let mut suspended = live.filter(|service| {
+        let known = all.get(&service.name);
+        known.is_some_and(|known| known.suspended.scale_in)
+    });
+    let name = &suspended.next()?.name;
+    Some(format!("scale-in of service {name} is suspended"))
 }

@@ -269,10 +269,10 @@ pub enum Hold {
         /// Which services.
         services: String,
     },
-    /// A service has a registered scalable target.
+    /// A service's autoscaling cannot go with its traffic.
     AutoscalingNotSupported {
-        /// Which service.
-        service: String,
+        /// What of it, why, and what to do.
+        what: String,
     },
     /// The base task definition cannot be used.
     BaseUnusable {
@@ -368,6 +368,7 @@ impl Hold {
             Self::RuleUnusable { what }
             | Self::RuleNamesNeitherGroup { what }
             | Self::GroupUnusable { what }
+            | Self::AutoscalingNotSupported { what }
             | Self::BaseUnusable { what } => what.clone(),
             Self::UnlistedRule { rule } => rule.clone(),
             Self::ForeignService { service } => service.clone(),
@@ -377,9 +378,6 @@ impl Hold {
             Self::SharedGroup { services } => {
                 format!("services {services} share one group that has weight: delete the one that should not be there")
             }
-            Self::AutoscalingNotSupported { service } => format!(
-                "service {service} has a registered scalable target, which a release would leave behind: deregister it (aws application-autoscaling deregister-scalable-target), or wait for a version of Teal that moves it"
-            ),
             Self::Contended => {
                 "the weights were changed by someone else twice in this rollout: stop the other writer, then write the desired version again".to_owned()
             }

@@ -5,6 +5,7 @@
 //! are properties of whole runs and are checked by the tests.
 
 mod groups;
+mod scaling;
 
 use std::collections::BTreeMap;
 
@@ -25,15 +26,15 @@ use groups::Groups;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{property}: {message}")]
 pub struct Violation {
-    /// Which property, `S1`–`S16`.
+    /// Which property, `S1`–`S18`.
     pub property: &'static str,
     /// What is wrong with the write.
     pub message: String,
 }
 
 /// Every property that [`check`] can report, for metrics that initialise each series.
-pub const PROPERTIES: [&str; 10] = [
-    "S1", "S2", "S4", "S5", "S7", "S8", "S9", "S10", "S11", "S14",
+pub const PROPERTIES: [&str; 11] = [
+    "S1", "S2", "S4", "S5", "S7", "S8", "S9", "S10", "S11", "S14", "S18",
 ];
 
 fn deny<T>(property: &'static str, message: impl Into<String>) -> Result<T, Violation> {
@@ -100,6 +101,7 @@ pub fn check(
         Write::ScaleService { name, to, .. } => {
             let service = facts.own(name)?;
             if *to < service.desired {
+                facts.not_scaled(service)?;
                 facts.remove(service)
             } else {
                 Ok(())
@@ -134,8 +136,10 @@ pub fn check(
                     format!("service {name} still runs {} tasks", service.running),
                 );
             }
+            facts.not_scaled(service)?;
             facts.remove(service)
         }
+        Write::SetScaling { name, change } => facts.set_scaling(name, change),
         Write::DeregisterTaskDefinition { arn } => {
             if facts
                 .services
@@ -372,6 +376,9 @@ impl<'a> Facts<'a> {
             let proof = evidence.iter().find(|proof| proof.side == side);
             if !proof.is_some_and(fresh) {
                 return deny("S2", "the evidence of health is missing or too old");
+            }
+            if carried {
+                self.follows_scaling(rule, next, service, side)?;
             }
         }
         Ok(())

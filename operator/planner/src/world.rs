@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::gate::Verdict;
+use crate::scaling::Scaling;
 use crate::time::Mono;
 
 /// A part of the world, or why it could not be read.
@@ -108,8 +109,9 @@ pub struct World {
     pub base: Read<Base>,
     /// ACTIVE revisions of the family `<application>-teal`, newest first.
     pub revisions: Read<Vec<Revision>>,
-    /// Names of services of this application that have a registered scalable target.
-    pub autoscaled: Read<BTreeSet<String>>,
+    /// What Application Auto Scaling knows of services of this application, by their names; nothing of one that has no
+    /// registered scalable target.
+    pub scaling: Read<BTreeMap<String, Scaling>>,
     /// What the gates that this process runs have come to, by [`crate::gate::Run::key`].
     pub verdicts: BTreeMap<String, Verdict>,
     /// What another application of this operator claims as well, in words; empty when nothing.

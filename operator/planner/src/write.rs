@@ -10,6 +10,7 @@ use crd_schema::strategy::Share;
 use serde_json::{Map, Value};
 
 use crate::ablation::Rule;
+use crate::scaling::Change;
 use crate::time::Mono;
 use crate::tuning::Tuning;
 use crate::world::Side;
@@ -101,6 +102,13 @@ pub enum Write {
         /// ARN.
         arn: String,
     },
+    /// A call to Application Auto Scaling about one service.
+    SetScaling {
+        /// `serviceName`.
+        name: String,
+        /// What changes.
+        change: Change,
+    },
 }
 
 /// Without the request, which carries what the template has in its environment.
@@ -132,6 +140,7 @@ impl Write {
             Self::DeleteService { .. } => "DeleteService",
             Self::DeleteTargetGroup { .. } => "DeleteTargetGroup",
             Self::DeregisterTaskDefinition { .. } => "DeregisterTaskDefinition",
+            Self::SetScaling { change, .. } => change.operation(),
         }
     }
 
@@ -139,6 +148,7 @@ impl Write {
     pub fn is_destructive(&self) -> bool {
         match self {
             Self::ScaleService { from, to, .. } => to < from,
+            Self::SetScaling { change, .. } => matches!(change, Change::Deregister),
             Self::DeleteService { .. }
             | Self::DeleteTargetGroup { .. }
             | Self::DeregisterTaskDefinition { .. } => true,
@@ -208,6 +218,7 @@ impl Write {
             Self::DeleteService { name } => format!("delete service {name}"),
             Self::DeleteTargetGroup { group } => format!("delete target group {group}"),
             Self::DeregisterTaskDefinition { arn } => format!("deregister task definition {arn}"),
+            Self::SetScaling { name, change } => change.describe(name),
         }
     }
 }

@@ -290,6 +290,7 @@ pub(crate) fn of_write(write: &Write, enacted: &Enacted, report: &Report) -> Opt
                 | Write::SetGroupAttributes { .. }
                 | Write::TagService { .. }
                 | Write::DeregisterTaskDefinition { .. } => return None,
+                Write::SetScaling { .. } => Reason::AutoscalingMoved,
             };
             Some((reason, write.describe()))
         }

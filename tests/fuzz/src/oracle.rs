@@ -37,7 +37,7 @@ pub(crate) fn reasons(world: &World) -> Vec<String> {
         of(&world.base),
         of(&world.revisions),
         of(&world.own),
-        of(&world.autoscaled),
+        of(&world.scaling),
     ];
     if let Some(DesiredParameter::Invalid { reason, .. }) = world.desired.value() {
         reasons.push(Some(reason.clone()));
@@ -74,8 +74,8 @@ pub(crate) fn check(application: &Application, world: &World, told: &[Exchange])
     if let Some(revisions) = world.revisions.value() {
         told.revisions(revisions);
     }
-    if let Some(autoscaled) = world.autoscaled.value() {
-        told.autoscaled(autoscaled);
+    if let Some(scaling) = world.scaling.value() {
+        told.autoscaled(scaling.keys());
     }
 }
 
@@ -114,6 +114,8 @@ impl Told<'_> {
             "ListServices",
             "DescribeServices",
             "DescribeScalableTargets",
+            "DescribeScalingPolicies",
+            "DescribeScheduledActions",
         ];
         let believed = [
             (
@@ -143,7 +145,7 @@ impl Told<'_> {
             ),
             (
                 "autoscaled",
-                garbage(&scaled) && world.autoscaled.value().is_some(),
+                garbage(&scaled) && world.scaling.value().is_some(),
             ),
         ];
         for (part, wrong) in believed {
@@ -433,7 +435,7 @@ impl Told<'_> {
         }
     }
 
-    fn autoscaled(&self, names: &BTreeSet<String>) {
+    fn autoscaled<'b>(&self, names: impl Iterator<Item = &'b String>) {
         let Some(told) = self.of("DescribeScalableTargets") else {
             return;
         };

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::Response;
 use planner::Write;
 use planner::memory::WriteOutcome;
+use planner::scaling::Change;
 use planner::world::Side;
 use prometheus::Registry;
 use runtime::clock::Clock;
@@ -104,6 +105,10 @@ fn write(which: usize) -> Write {
         },
         Write::DeleteService { name: name() },
         Write::DeregisterTaskDefinition { arn: arn() },
+        Write::SetScaling {
+            name: name(),
+            change: Change::Deregister,
+        },
     ];
     all[which % all.len()].clone()
 }

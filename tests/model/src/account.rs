@@ -9,6 +9,7 @@ use crd_schema::intent::Intents;
 use crd_schema::record::{Generation, Record};
 use jiff::Timestamp;
 use planner::release;
+use planner::scaling::Change;
 use planner::time::{Mono, Now};
 use planner::world::{Revision, Service, ServiceStatus, Tags, TargetState};
 use planner::{Side, Write};
@@ -38,6 +39,8 @@ pub struct Deployed {
     pub leaving: u8,
     /// When it had 1, 2, … healthy targets.
     pub health: Vec<Health>,
+    /// Application Auto Scaling knows it, and its scale-in is suspended.
+    pub scaled: Option<bool>,
 }
 
 /// The last two ticks at which a service had so many healthy targets, newest first. What comes and goes between two
@@ -106,6 +109,8 @@ pub enum Part {
     Rules,
     /// Target groups and their health.
     Groups,
+    /// Scalable targets.
+    Scaling,
 }
 
 /// Which answer each API gives to one round of reads.
@@ -236,6 +241,9 @@ impl Account {
         };
         let group = self.place_group(setup, tags.release.as_deref(), generation, side);
         self.add(setup, &name, group, count, arn, tags);
+        if setup.autoscaled {
+            self.set_scaled(setup, &name, Some(false));
+        }
         name
     }
 
@@ -294,6 +302,7 @@ impl Account {
                 sick: false,
                 leaving: 0,
                 health: Vec::new(),
+                scaled: None,
             });
         });
         self.scale(setup, name, count);
@@ -305,6 +314,15 @@ impl Account {
             let nobodys = Tags::default();
             self.add(setup, "intruder", group, 1, "theirs:1".to_owned(), nobodys);
         }
+    }
+
+    /// Registers a service with Application Auto Scaling, with scale-in suspended or not, or deregisters it.
+    pub fn set_scaled(&mut self, setup: &Setup, name: &str, scaled: Option<bool>) {
+        self.change_ecs(setup, |ecs| {
+            if let Some(service) = ecs.named(name) {
+                service.scaled = scaled;
+            }
+        });
     }
 
     /// Sets a service's count, as UpdateService does.
@@ -539,6 +557,21 @@ impl Account {
             }
             Write::DeregisterTaskDefinition { arn } => {
                 self.change_ecs(setup, |ecs| ecs.revisions.retain(|r| r.arn != *arn));
+            }
+            Write::SetScaling { name, change } => {
+                let mut known = self.ecs.truth().services.iter();
+                let known = known.rfind(|s| s.shown.name == *name).ok_or(Refused)?;
+                let scaled = match (change, known.scaled) {
+                    (Change::Register { suspended, .. }, _) => {
+                        self.active(name)?;
+                        Some(suspended.scale_in)
+                    }
+                    (_, None) => return Err(Refused),
+                    (Change::Suspend(suspended), Some(_)) => Some(suspended.scale_in),
+                    (Change::PutPolicy { .. } | Change::PutAction { .. }, same) => same,
+                    (Change::Deregister, Some(_)) => None,
+                };
+                self.set_scaled(setup, name, scaled);
             }
         }
         Ok(())

@@ -131,6 +131,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             sick,
             leaving,
             health,
+            scaled,
         } = service;
         self.put((&shown.name, shown.status as u8, group, shown.desired));
         let tags = &shown.tags;
@@ -140,7 +141,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             &tags.blue,
             tags.rejected,
         ));
-        self.put((tasks, leaving));
+        self.put((tasks, leaving, scaled));
         if truth {
             self.put(sick);
             for health in health {
@@ -185,8 +186,9 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             rejected,
             last_good,
             history: _,
+            scale_in_suspended,
         } = record;
-        self.put((clean, created));
+        self.put((clean, created, scale_in_suspended));
         match rollout {
             Some(rollout) => self.rollout(rollout),
             None => self.put(false),
@@ -415,6 +417,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             } => self.put((name, key, value)),
             Write::DeleteService { name } => self.put(name),
             Write::DeregisterTaskDefinition { arn } => self.put(arn),
+            Write::SetScaling { name, change } => self.put((name, format!("{change:?}"))),
         }
     }
 }

@@ -38,6 +38,10 @@ const STEPS: usize = 400;
 /// needs as many.
 const WRITES: usize = 22;
 
+/// S12: writes more where Application Auto Scaling knows the services: the one that stays is registered, the others are
+/// suspended and deregistered, scale-in is as it was, and the record tells how that was.
+const SCALING: usize = 8;
+
 /// What a fair world does not put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
@@ -158,7 +162,7 @@ impl Known {
             *rests.entry(rest.waiting).or_default() += 1;
         }
         self.most_writes.fetch_max(total, Ordering::Relaxed);
-        (total > most_writes(&start.setup.application)).then(|| Wrong {
+        (total > most_writes(&start.setup)).then(|| Wrong {
             property: "S12",
             what: format!("{total} writes to converge"),
         })
@@ -195,9 +199,11 @@ impl Known {
 }
 
 /// S12: the most writes that convergence may take. A step is one more for each rule, and one of the record.
-pub fn most_writes(application: &Application) -> usize {
+pub fn most_writes(setup: &Setup) -> usize {
+    let application: &Application = &setup.application;
+    let scaling = if setup.autoscaled { SCALING } else { 0 };
     let step = application.route.production.len() + 1;
-    WRITES + step * application.strategy.steps.len()
+    WRITES + scaling + step * application.strategy.steps.len()
 }
 
 fn wrong(property: &'static str, what: String) -> Option<Wrong> {
@@ -279,6 +285,11 @@ fn judge_rest(state: &State, waiting: &WaitingOn) -> Option<Wrong> {
         || account.ecs.truth().revisions.len() > setup.tuning.keep_revisions.max(2) + 1;
     if leftovers {
         return wrong("L5", describe());
+    }
+    // From any world whatever some of it may have been lost before.
+    let lost = |s: &&Deployed| s.scaled != Some(false) && setup.start != Start::Anything;
+    if setup.autoscaled && services.first().is_some_and(lost) {
+        return wrong("S18", describe());
     }
     match services.first() {
         Some(service)
@@ -408,13 +419,14 @@ pub fn describe(state: &State) -> String {
     let account = &state.account;
     let services = account.ecs.truth().services.iter().map(|s| {
         format!(
-            "{} {:?} {:?} desired {} healthy {} rejected {:?}",
+            "{} {:?} {:?} desired {} healthy {} rejected {:?} scaled {:?}",
             s.shown.name,
             account.side(&s.group),
             s.shown.status,
             s.shown.desired,
             account.healthy_of(setup, s),
-            s.shown.tags.rejected
+            s.shown.tags.rejected,
+            s.scaled
         )
     });
     let elb = account.elb.truth();

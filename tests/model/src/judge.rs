@@ -64,7 +64,8 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
         }
         Write::ScaleService { name, .. }
         | Write::DeleteService { name }
-        | Write::TagService { name, .. } => {
+        | Write::TagService { name, .. }
+        | Write::SetScaling { name, .. } => {
             let found = state.account.active(name).ok();
             found.is_some_and(|s| !s.shown.tags.ours).then_some("S9")
         }
@@ -128,6 +129,12 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
             }
             if next
                 .iter()
+                .any(|given| unscaled(account, &before, *given, &next))
+            {
+                return Some("S18");
+            }
+            if next
+                .iter()
                 .any(|given| untested(setup, state, rule, &next, *given, made))
             {
                 return Some("S17");
@@ -185,13 +192,49 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
         | Write::SetGroupAttributes { .. }
         | Write::ScaleService { .. }
         | Write::TagService { .. }
+        | Write::SetScaling { .. }
         | Write::DeregisterTaskDefinition { .. } => None,
     }
+}
+
+/// S18: traffic goes to a service that was created beside the one that it leaves, and the one may be scaled in, or the
+/// other is not scaled.
+fn unscaled<'a>(
+    account: &Account,
+    before: &impl Fn(&TargetGroupArn) -> (u32, u32),
+    (group, to): (&'a TargetGroupArn, u32),
+    next: &[(&'a TargetGroupArn, u32)],
+) -> bool {
+    let Some(green) = account
+        .active_in(group)
+        .next()
+        .filter(|_| to > before(group).0)
+    else {
+        return false;
+    };
+    let falls = |(left, to): &&(&TargetGroupArn, u32)| *left != group && *to < before(left).0;
+    let left = next.iter().filter(falls);
+    let mut blues = left.flat_map(|(left, _)| account.active_in(left));
+    let blue = blues.find(|blue| green.shown.tags.blue.as_ref() == Some(&blue.shown.name));
+    // What is dead, or was until just now, has nothing to lose.
+    let lives = |blue: &&Deployed| {
+        let twice = blue.health.first().and_then(|health| health.0[1]);
+        twice.is_some_and(|at| at + 1 >= account.now)
+    };
+    let blue = blue.filter(lives);
+    let held = blue.is_none_or(|blue| {
+        blue.scaled
+            .is_none_or(|held| held && green.scaled.is_some())
+    });
+    !held
 }
 
 /// S4: what is taken away may still serve.
 fn removal(setup: &Setup, account: &Account, name: &str) -> Option<&'static str> {
     let service = account.active(name).ok()?;
+    if service.scaled.is_some() {
+        return Some("S18");
+    }
     let serves = account.may_serve(setup, &service.group, 0);
     (!service.tasks.is_empty() && serves).then_some("S4")
 }

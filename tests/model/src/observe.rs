@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use crd_schema::ListenerArn;
 use crd_schema::application::TargetGroups;
+use planner::scaling::{Scaling, Suspended};
 use planner::world::{
     Action, Base, DesiredParameter, Group, Origin, OwnGroups, RecordParameter, Role, Rule, Service,
     ServiceStatus, Target, Template, World,
@@ -75,6 +76,9 @@ impl Account {
         let shown = services.iter().filter(|s| !hidden(s));
         let shown = shown.map(|s| self.show(setup, elb, &sides, s)).collect();
         let own = own_groups(setup, elb, &sides, health);
+        let scaled = |s: &Deployed| Some((s.shown.name.clone(), show_scaling(s.scaled?)));
+        let scaling = services.iter().filter(|s| !hidden(s)).filter_map(scaled);
+        let scaling = scaling.collect();
         let revisions = self.ecs.answer(reads.ecs).revisions.clone();
         World {
             spec_present: true,
@@ -88,7 +92,7 @@ impl Account {
             base: Read::known(base, at),
             revisions: Read::known(revisions, at),
             verdicts: BTreeMap::new(),
-            autoscaled: Read::known(BTreeSet::new(), at),
+            scaling: known(reads, Part::Scaling, scaling, at),
             conflicts: Vec::new(),
         }
     }
@@ -183,6 +187,19 @@ fn own_groups(setup: &Setup, elb: &Balancer, sides: &Sides, health: &Targets) ->
             .map(|n| show_group(setup, &elb.groups[*n], health))
             .collect(),
         taken: BTreeSet::new(),
+    }
+}
+
+fn show_scaling(scale_in: bool) -> Scaling {
+    let suspended = Suspended {
+        scale_in,
+        ..Suspended::default()
+    };
+    Scaling {
+        min: 1,
+        max: 4,
+        suspended,
+        ..Scaling::default()
     }
 }
 

@@ -207,7 +207,9 @@ impl State {
             Write::DeleteService { name } => active(name).is_some_and(|s| {
                 s.shown.desired == 0 && s.tasks.is_empty() && (company(s) || weightless(name))
             }),
-            Write::TagService { name, .. } => active(name).is_some(),
+            Write::TagService { name, .. } | Write::SetScaling { name, .. } => {
+                active(name).is_some() || write.is_destructive()
+            }
             Write::SetWeights {
                 rule, groups, seen, ..
             } => {

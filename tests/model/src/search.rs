@@ -88,13 +88,14 @@ const WEIGHTS: [[Option<u32>; 2]; 7] = [
 ];
 
 /// What a round of reads may miss.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part::Desired,
     Part::Record,
     Part::Intents,
     Part::Services,
     Part::Rules,
     Part::Groups,
+    Part::Scaling,
 ];
 
 /// A search over one setup.
@@ -422,7 +423,7 @@ impl Model for Search {
         macro_rules! always {
             ($($name:literal)*) => { vec![$(Property::always($name, |search, state| holds(search, state, $name))),*] }
         }
-        always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S9" "S10" "S11" "S12" "S13" "S14" "S16" "S17" "L1" "L2" "L3" "L4" "L5")
+        always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S9" "S10" "S11" "S12" "S13" "S14" "S16" "S17" "S18" "L1" "L2" "L3" "L4" "L5")
     }
 }
 

@@ -118,6 +118,8 @@ pub struct Setup {
     pub unlisted: Vec<RuleTarget>,
     /// How many ticks nodes of the load balancer may still send requests by the weights before.
     pub lag: u64,
+    /// Services that run at the start are known to Application Auto Scaling.
+    pub autoscaled: bool,
     /// What may happen.
     pub faults: Faults,
 }
@@ -158,6 +160,7 @@ impl Setup {
             late: QUIESCENCE,
             unlisted: Vec::new(),
             lag: 1,
+            autoscaled: false,
             faults: Faults::default(),
         }
     }
@@ -168,6 +171,14 @@ impl Setup {
         self.application(|application| {
             application.route.groups = TargetGroups::PerRelease { from };
         })
+    }
+
+    /// With what runs at the start autoscaled.
+    pub fn autoscaled(self) -> Self {
+        Self {
+            autoscaled: true,
+            ..self
+        }
     }
 
     /// With these faults.

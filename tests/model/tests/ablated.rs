@@ -137,6 +137,16 @@ fn alarms_and_analyses() {
 }
 
 #[test]
+fn scale_in_waits() {
+    guarded(&Setup::new(1).autoscaled(), Rule::ScaleInWaits, "S18");
+}
+
+#[test]
+fn scaling_moves() {
+    guarded(&Setup::new(1).autoscaled(), Rule::ScalingMoves, "S18");
+}
+
+#[test]
 fn look_again() {
     let setup = Setup {
         wishes: 1,

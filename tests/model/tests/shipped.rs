@@ -182,6 +182,53 @@ fn stepped() -> Vec<Planned> {
     ]
 }
 
+/// What serves is scaled by Application Auto Scaling.
+fn scaled() -> Vec<Planned> {
+    let all = usize::MAX;
+    let some = 8_000;
+    let one_release = || Setup::new(1).autoscaled();
+    vec![
+        ("autoscaled", one_release(), all),
+        ("autoscaled, a bad release", bad_release().autoscaled(), all),
+        ("autoscaled, two changes", Setup::new(2).autoscaled(), some),
+        (
+            "autoscaled, steps and a verb",
+            canary().autoscaled().faults(one(|f| f.verb = 1)),
+            some,
+        ),
+        (
+            "autoscaled, an unanswered write",
+            one_release().faults(one(|f| f.unanswered = 1)),
+            some,
+        ),
+        (
+            "autoscaled, a refused write and a restart",
+            one_release().faults(faults(2, |f| (f.refused, f.restart) = (1, 1))),
+            some,
+        ),
+        (
+            "autoscaled, health and what cannot be read",
+            one_release().faults(faults(2, |f| (f.flip, f.unread) = (1, 1))),
+            some,
+        ),
+        (
+            "autoscaled, stale reads",
+            one_release().stale(Stale::ALL),
+            some,
+        ),
+        (
+            "autoscaled, a group for each release",
+            one_release().per_release(),
+            all,
+        ),
+        (
+            "autoscaled, two operators, one paused",
+            two_operators(1).autoscaled().faults(one(|f| f.pause = 1)),
+            some,
+        ),
+    ]
+}
+
 /// A test before traffic moves; and half of the traffic, and everything when a test has passed.
 fn gated() -> Vec<Planned> {
     let all = usize::MAX;
@@ -504,6 +551,11 @@ fn no_property_is_ever_violated() {
 fn no_property_is_ever_violated_while_traffic_moves_in_steps() {
     let states = all_hold(stepped());
     assert!(states >= 100_000, "{states} distinct states");
+}
+
+#[test]
+fn no_property_is_ever_violated_while_services_are_scaled() {
+    all_hold(scaled());
 }
 
 #[test]

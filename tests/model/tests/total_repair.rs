@@ -78,6 +78,10 @@ struct World {
     step: Option<u32>,
     /// It is written down as paused, and people hold it still.
     paused: [bool; 2],
+    /// Application Auto Scaling knows it, and its scale-in is suspended.
+    scaled: [Option<bool>; 3],
+    /// What the record says of how people had scale-in.
+    scale_in: Option<bool>,
 }
 
 /// Half of the traffic until a person promotes, and everything.
@@ -88,6 +92,8 @@ fn steps() -> [Step; 2] {
 
 /// Coprime to everything that a world is made of.
 const SLICE: usize = 13;
+/// The same, for fewer of them.
+const THIN: usize = 53;
 
 const WORLDS: usize = RUNS.len() * RUNS.len() * RUNS.len() * 16 * RECORDS.len() * 3;
 
@@ -106,6 +112,8 @@ impl World {
             desired,
             step: None,
             paused: [false; 2],
+            scaled: [None; 3],
+            scale_in: None,
         }
     }
 
@@ -118,6 +126,16 @@ impl World {
             step,
             paused,
             ..Self::number(n * SLICE)
+        }
+    }
+
+    /// The n-th of those in which services are autoscaled.
+    fn scaled(n: usize) -> Self {
+        let state = |n: usize| [None, Some(false), Some(true)][n % 3];
+        Self {
+            scaled: [state(n), state(n / 3), state(n / 9)],
+            scale_in: state(n / 27),
+            ..Self::number(n * THIN)
         }
     }
 
@@ -139,6 +157,7 @@ impl World {
                 Runs::Healthy(side) | Runs::Draining(side) | Runs::Broken(side) => (side, 2),
             };
             let name = account.place(setup, n, side, count);
+            account.set_scaled(setup, &name, self.scaled[n]);
             if let Runs::Draining(_) = runs {
                 deleted.push(name);
             }
@@ -181,6 +200,7 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
         base: Some("blog:1".to_owned()),
     };
     let mut record = Record {
+        scale_in_suspended: world.scale_in,
         created: 1,
         ..Record::default()
     };
@@ -210,12 +230,13 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
 }
 
 /// The setup in which these releases never pass a health check.
-fn setup(broken: usize, steps: &[Step]) -> Arc<Setup> {
+fn setup(broken: usize, steps: &[Step], autoscaled: bool) -> Arc<Setup> {
     let setup = Setup::new(0)
         .steps(steps)
         .start(Start::Anything)
         .application(|application| application.template.desired_count = 2);
     Arc::new(Setup {
+        autoscaled,
         broken: (0..VERSIONS.len())
             .filter(|n| broken & 1 << n != 0)
             .collect(),
@@ -225,9 +246,14 @@ fn setup(broken: usize, steps: &[Step]) -> Arc<Setup> {
 
 /// Every one of so many worlds converges or holds with a reason. Returns how many of the writes that S12 allows no world
 /// needed.
-fn all_converge(steps: &[Step], worlds: usize, world: impl Fn(usize) -> World + Sync) -> usize {
+fn all_converge(
+    steps: &[Step],
+    autoscaled: bool,
+    worlds: usize,
+    world: impl Fn(usize) -> World + Sync,
+) -> usize {
     let began = Instant::now();
-    let setups = (0..8).map(|n| setup(n, steps));
+    let setups = (0..8).map(|n| setup(n, steps, autoscaled));
     let known: Vec<(Arc<Setup>, Known)> = setups.map(|s| (s, Known::default())).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let look = |thread: usize| {
@@ -275,17 +301,23 @@ fn all_converge(steps: &[Step], worlds: usize, world: impl Fn(usize) -> World + 
         "{failed} worlds fail, among them:\n{}",
         wrong.join("\n")
     );
-    most_writes(&known[0].0.application) - most
+    most_writes(&known[0].0) - most
 }
 
 #[test]
 fn every_syntactic_world_converges_or_holds_with_a_reason() {
-    let unneeded = all_converge(&[], WORLDS, World::number);
+    let unneeded = all_converge(&[], false, WORLDS, World::number);
     assert_eq!(unneeded, 0, "S12 is looser than it has to be");
 }
 
 #[test]
 fn worlds_with_traffic_in_steps_do_too() {
-    let unneeded = all_converge(&steps(), WORLDS / SLICE, World::stepped);
+    let unneeded = all_converge(&steps(), false, WORLDS / SLICE, World::stepped);
     assert!(unneeded <= 2, "S12 is looser than it has to be: {unneeded}");
+}
+
+#[test]
+fn worlds_with_autoscaling_do_too() {
+    let unneeded = all_converge(&[], true, WORLDS / THIN, World::scaled);
+    assert!(unneeded <= 4, "S12 is looser than it has to be: {unneeded}");
 }

@@ -290,6 +290,7 @@ impl Judge {
             | Write::CreateTargetGroup { .. }
             | Write::SetGroupAttributes { .. }
             | Write::DeleteTargetGroup { .. }
+            | Write::SetScaling { .. }
             | Write::DeregisterTaskDefinition { .. } => &[],
         };
         self.acted_since(issue.sent.saturating_sub(lag), others) || self.has_landed(issue)
@@ -392,6 +393,7 @@ impl Judge {
             | Write::ScaleService { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }
+            | Write::SetScaling { .. }
             | Write::DeregisterTaskDefinition { .. } => {}
         }
         Ok(())

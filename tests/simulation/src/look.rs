@@ -26,6 +26,7 @@ pub(crate) fn look(world: &World, write: &Write) -> Result<(), Changed> {
     match write {
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
+        | Write::SetScaling { .. }
         | Write::DeregisterTaskDefinition { .. } => Ok(()),
         Write::CreateTargetGroup { name, .. } => {
             let named = |group: &Group| matches!(&group.origin, Origin::Ours { name: held } if held == name);

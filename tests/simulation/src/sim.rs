@@ -409,6 +409,7 @@ impl State {
             | Write::CreateService { .. }
             | Write::SetWeights { .. }
             | Write::TagService { .. }
+            | Write::SetScaling { .. }
             | Write::DeregisterTaskDefinition { .. } => return Ok(()),
         };
         let lags = side.is_some_and(|side| self.truth.lags_behind(side));

@@ -294,6 +294,7 @@ impl Truth {
             | Write::SetWeights { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }
+            | Write::SetScaling { .. }
             | Write::DeregisterTaskDefinition { .. } => false,
         }
     }
@@ -430,5 +431,5 @@ pub(crate) fn stamp(world: &mut World, begun: planner::Mono) {
     set(&mut world.own, begun);
     set(&mut world.base, begun);
     set(&mut world.revisions, begun);
-    set(&mut world.autoscaled, begun);
+    set(&mut world.scaling, begun);
 }

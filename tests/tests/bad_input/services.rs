@@ -48,38 +48,54 @@ async fn a_foreign_service_on_one_of_the_groups() {
         .await;
 }
 
+/// An alarm of the user's calls the policy by its ARN, which is another one on another service.
 #[tokio::test(start_paused = true)]
-async fn a_blue_with_autoscaling() {
+async fn a_blue_that_is_scaled_by_the_users_alarm() {
     let account = Account::serving().await;
     let name = account.services("blog")[0]["serviceName"]
         .as_str()
         .expect("a name")
         .to_owned();
-    let target = json!({
-        "ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount", "ResourceId": format!("service/prod/{name}"),
-    });
+    let about = |members: Value| {
+        let mut input = json!({
+            "ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount", "ResourceId": format!("service/prod/{name}"),
+        });
+        for (member, value) in members.as_object().expect("members") {
+            input[member] = value.clone();
+        }
+        input
+    };
     let says = Says {
-        title: "service: blue has autoscaling",
+        title: "service: blue is scaled by an alarm",
         condition: ("Stalled", "AutoscalingNotSupported"),
-        words: &[
-            "blog-1-3-0",
-            "scalable target",
-            "deregister-scalable-target",
-        ],
+        words: &["blog-1-3-0", "cpu-high", "step-scaling", "target-tracking"],
         ..HOLDS
     };
     account
         .meets(says, |stage| {
-            let mut input = target.clone();
-            input["MinCapacity"] = json!(2);
-            input["MaxCapacity"] = json!(10);
-            stage.person(Service::AutoScaling, "RegisterScalableTarget", input);
+            let limits = about(json!({"MinCapacity": 2, "MaxCapacity": 10}));
+            stage.person(Service::AutoScaling, "RegisterScalableTarget", limits);
+            let step = about(json!({
+                "PolicyName": "more", "PolicyType": "StepScaling",
+                "StepScalingPolicyConfiguration": {
+                    "AdjustmentType": "ChangeInCapacity",
+                    "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 2}],
+                },
+            }));
+            let put = stage.person(Service::AutoScaling, "PutScalingPolicy", step);
+            let alarm = json!({
+                "AlarmName": "cpu-high", "Namespace": "AWS/ECS", "MetricName": "CPUUtilization", "Statistic": "Average",
+                "Period": 60, "EvaluationPeriods": 3, "Threshold": 80.0, "ComparisonOperator": "GreaterThanThreshold",
+                "AlarmActions": [put["PolicyARN"]],
+            });
+            stage.person(Service::CloudWatch, "PutMetricAlarm", alarm);
             stage.wish("1.4.0");
         })
         .await;
     account
         .repaired("1.4.0", |stage| {
-            stage.person(Service::AutoScaling, "DeregisterScalableTarget", target);
+            let alarm = json!({"AlarmNames": ["cpu-high"]});
+            stage.person(Service::CloudWatch, "DeleteAlarms", alarm);
         })
         .await;
 }

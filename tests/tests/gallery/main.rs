@@ -22,6 +22,7 @@ mod measured;
 mod names;
 mod reads;
 mod restarts;
+mod scaling;
 mod scene;
 mod soak;
 mod waiter;

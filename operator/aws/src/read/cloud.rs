@@ -150,7 +150,7 @@ fn unread(focus: &Focus, reason: &str) -> World {
         own: no(reason),
         base: no(reason),
         revisions: no(reason),
-        autoscaled: no(reason),
+        scaling: no(reason),
         verdicts: Default::default(),
         conflicts: focus.conflicts.clone(),
     }

@@ -15,7 +15,7 @@ pub(crate) mod parameters;
 pub(crate) mod raw;
 mod release_groups;
 mod round;
-mod scaling;
+pub(crate) mod scaling;
 pub(crate) mod services;
 mod sides;
 mod tasks;

@@ -9,6 +9,7 @@ use crd_schema::intent::Intents;
 use crd_schema::{Application, TargetGroupArn};
 use futures_util::future::{join, join_all, try_join_all};
 use planner::release::family;
+use planner::scaling::Scaling;
 use planner::world::{
     Base, DesiredParameter, Read, RecordParameter, Revision, ServiceStatus, Target, TargetState,
 };
@@ -88,10 +89,10 @@ struct Written {
     intents: Dated<Intents>,
 }
 
-/// Services of one application with their tasks, and which of them are scaled by others.
+/// Services of one application with their tasks, and how they are autoscaled.
 struct Fleet {
     services: Dated<Vec<(EcsService, Tasks)>>,
-    autoscaled: Read<BTreeSet<String>>,
+    scaling: Read<BTreeMap<String, Scaling>>,
 }
 
 /// The services of a cluster, each as it was described or why it was not.
@@ -180,7 +181,7 @@ impl Reader {
                         own,
                         base: definitions.base,
                         revisions: definitions.revisions,
-                        autoscaled: fleet.autoscaled,
+                        scaling: fleet.scaling,
                         verdicts: Default::default(),
                         conflicts: request.focus.conflicts.clone(),
                     };
@@ -295,7 +296,7 @@ impl Reader {
                 at,
                 value: Err(error.clone()),
             },
-            autoscaled: Read::Unread {
+            scaling: Read::Unread {
                 reason: error.to_string(),
             },
         };
@@ -316,7 +317,7 @@ impl Reader {
                             NEVER_ASKED,
                         )),
                     },
-                    autoscaled: never_asked(),
+                    scaling: never_asked(),
                 };
             }
         };
@@ -335,18 +336,18 @@ impl Reader {
                 Err(error) => return unread(at, error),
             }
         }
-        let autoscaled = self.dated(scaling::autoscaled(
+        let scaling = self.dated(scaling::of_services(
             &self.clients,
             &application.cluster,
             &names,
         ));
-        let (services, autoscaled) = join(try_join_all(reads), autoscaled).await;
+        let (services, scaling) = join(try_join_all(reads), scaling).await;
         Fleet {
             services: Dated {
                 at,
                 value: services,
             },
-            autoscaled: autoscaled.into_read(),
+            scaling: scaling.into_read(),
         }
     }
 

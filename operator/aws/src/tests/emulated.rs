@@ -263,7 +263,7 @@ async fn an_empty_stage_is_seen_whole() {
     assert_eq!(world.record.value(), Some(&RecordParameter::Missing));
     assert_eq!(world.services.value(), Some(&Vec::new()));
     assert_eq!(world.revisions.value(), Some(&Vec::new()));
-    assert_eq!(world.autoscaled.value().map(|names| names.len()), Some(0));
+    assert_eq!(world.scaling.value().map(|known| known.len()), Some(0));
     let rules = world.rules.value().unwrap();
     assert_eq!(forward(rules, Role::Production), [Some(100), Some(0)]);
     assert_eq!(forward(rules, Role::Test), [Some(1), None]);
@@ -505,7 +505,7 @@ async fn a_scalable_target_is_seen() {
         .unwrap();
     let world = stage.see(&Focus::default()).await;
     assert_eq!(
-        world.autoscaled.value().unwrap().iter().collect::<Vec<_>>(),
+        world.scaling.value().unwrap().keys().collect::<Vec<_>>(),
         [&name]
     );
 }

@@ -211,7 +211,7 @@ async fn services_are_listed_to_the_end_and_described_in_tens_once_for_all_appli
         };
         assert!(reason.starts_with("GetParameters on "), "{reason}");
         assert!(matches!(&world.rules, Read::Unread { .. }));
-        assert!(matches!(&world.autoscaled, Read::Unread { .. }));
+        assert!(matches!(&world.scaling, Read::Unread { .. }));
     }
     assert_eq!(second.conflicts, ["one"]);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ecs::types::Service;
 use crd_schema::{Application, TargetGroupArn};
 use planner::Write;
+use planner::scaling::Change;
 use planner::world::Action;
 
 use crate::error::Error;
@@ -65,7 +66,18 @@ impl AwsWriter {
                     Err(what) => Ok(Some(what)),
                 }
             }
-            Write::TagService { name, .. } => {
+            // What is gone serves nobody.
+            Write::SetScaling {
+                name,
+                change: Change::Deregister,
+            } => {
+                let service = self.service(application, name).await?;
+                match active(name, service.as_ref(), None) {
+                    Ok(service) => self.weight_on(application, service).await,
+                    Err(_) => Ok(None),
+                }
+            }
+            Write::TagService { name, .. } | Write::SetScaling { name, .. } => {
                 let service = self.service(application, name).await?;
                 Ok(active(name, service.as_ref(), None).err())
             }

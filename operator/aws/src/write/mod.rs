@@ -5,6 +5,7 @@
 //! - `look`: does what the write touches still look as the plan saw it?
 
 mod look;
+mod scaling;
 mod send;
 pub mod writer;
 

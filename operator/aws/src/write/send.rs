@@ -69,6 +69,7 @@ impl AwsWriter {
                     .await
                     .map(drop)
             }
+            Write::SetScaling { name, change } => self.set_scaling(cluster, name, change).await,
             Write::DeregisterTaskDefinition { arn } => {
                 let send = self
                     .clients

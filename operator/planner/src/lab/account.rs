@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::memory::WriteOutcome;
 use crate::release;
+use crate::scaling::Scaling;
 use crate::time::{Mono, Now};
 use crate::world::{
     Action, Base, DesiredParameter, Read, RecordParameter, Revision, Role, Rule, Service,
@@ -55,8 +56,8 @@ pub struct Lab {
     pub broken: BTreeSet<String>,
     /// Operations that AWS refuses.
     pub denied: BTreeSet<&'static str>,
-    /// Services with a scalable target.
-    pub autoscaled: BTreeSet<String>,
+    /// What Application Auto Scaling knows, by service.
+    pub scaling: BTreeMap<String, Scaling>,
     /// Targets that drain, and until when, of each group.
     pub draining: [Vec<(String, u64)>; 2],
     /// The group that holds each side.
@@ -120,7 +121,7 @@ impl Lab {
             revisions: Vec::new(),
             broken: BTreeSet::new(),
             denied: BTreeSet::new(),
-            autoscaled: BTreeSet::new(),
+            scaling: BTreeMap::new(),
             draining: [Vec::new(), Vec::new()],
             groups: LabGroup::at_first(&application),
             spares: Vec::new(),
@@ -348,12 +349,12 @@ impl Lab {
             base: Read::known(base, at),
             revisions: Read::known(self.revisions.clone(), at),
             verdicts: BTreeMap::new(),
-            autoscaled: Read::known(self.autoscaled.clone(), at),
+            scaling: Read::known(self.scaling.clone(), at),
             conflicts: Vec::new(),
         }
     }
 
-    fn is_active(&self, name: &str) -> bool {
+    pub(super) fn is_active(&self, name: &str) -> bool {
         self.services.iter().any(|service| {
             service.shown.name == name && service.shown.status == ServiceStatus::Active
         })
@@ -591,6 +592,7 @@ impl Lab {
             Write::DeregisterTaskDefinition { arn } => {
                 self.revisions.retain(|revision| revision.arn != *arn)
             }
+            Write::SetScaling { name, change } => return self.set_scaling(name, change),
         }
         WriteOutcome::Applied
     }

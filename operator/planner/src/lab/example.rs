@@ -38,6 +38,7 @@ pub fn application() -> Application {
         analyses: BTreeMap::new(),
         notifications: Vec::new(),
         schedule: None,
+        autoscaling: None,
         bake_time: Duration::from_secs(60),
         clean_up: CleanUp {
             settle: Duration::from_secs(10),

@@ -9,6 +9,7 @@ mod example;
 mod gates;
 mod groups;
 mod operator;
+mod scaling;
 
 pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
 pub use example::{application, desired, per_release};

@@ -9,6 +9,7 @@ mod gates;
 mod groups;
 mod removal;
 mod repair;
+mod scaling;
 mod serve;
 mod steps;
 mod watches;
@@ -18,6 +19,7 @@ pub(crate) use deadline::{abort, deadline};
 pub(crate) use decision::{AtGate, Decision};
 pub(crate) use groups::stranded;
 pub(crate) use repair::{repair, revive};
+pub(crate) use scaling::{scaling, unmovable};
 pub(crate) use watches::{failed, watches};
 
 use create::create;

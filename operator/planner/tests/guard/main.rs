@@ -12,5 +12,6 @@
 mod alone;
 mod groups;
 mod properties;
+mod scaling;
 mod scene;
 mod weights;

@@ -219,8 +219,8 @@ fn a_barrier_stands_until_reads_cannot_lag_that_far() {
         let before = scene.lab.observe();
         scene.applied(&write);
         let after = scene.lab.observe();
-        assert_eq!(scene.memory.unseen_write(&before), Some(&write));
-        assert_eq!(scene.memory.unseen_write(&after), None);
+        assert_eq!(scene.memory.unseen_write(&before, &write), Some(&write));
+        assert_eq!(scene.memory.unseen_write(&after, &write), None);
         scene.lab.advance(ms - 1);
         scene.look();
         assert_eq!(scene.memory.barriers.len(), 1, "{write:?}");

@@ -15,7 +15,7 @@ fn shows(scene: &Scene, write: &Write, change: impl FnOnce(&mut World)) -> bool 
     memory.note(write, &WriteOutcome::Applied, &scene.tuning, now);
     let mut world = scene.lab.observe();
     change(&mut world);
-    memory.unseen_write(&world).is_none()
+    memory.unseen_write(&world, write).is_none()
 }
 
 fn green(change: impl FnOnce(&mut Service)) -> impl FnOnce(&mut World) {

@@ -233,9 +233,17 @@ fn who_fights_over_weights_is_told_once_and_a_newer_wish_ends_it() {
     );
 }
 
+/// Every service is autoscaled, by a policy that no other service could have.
 fn autoscaled(scene: &mut Scene) {
     let names = scene.lab.services.iter().map(|s| s.shown.name.clone());
-    scene.lab.autoscaled = names.collect();
+    for name in names.collect::<Vec<_>>() {
+        scene.lab.autoscale(&name, 1, 4);
+        let scaling = scene.lab.scaling.get_mut(&name).unwrap();
+        let policy = scaling.policies.get_mut("cpu").unwrap();
+        policy
+            .body
+            .insert("PolicyType".to_owned(), "PredictiveScaling".into());
+    }
 }
 
 #[test]
@@ -260,7 +268,7 @@ fn no_release_begins_while_a_rule_is_not_listed_or_counts_change_by_themselves()
     let mut scene = settled();
     scene.lab.wish("1.4.0");
     let plan = scene.plan_on(|world| {
-        world.autoscaled = Read::Unread {
+        world.scaling = Read::Unread {
             reason: "throttled".to_owned(),
         };
     });
@@ -270,10 +278,11 @@ fn no_release_begins_while_a_rule_is_not_listed_or_counts_change_by_themselves()
 
 #[test]
 fn what_is_under_way_goes_on_until_something_is_to_go() {
-    for hinder in [autoscaled, |scene: &mut Scene| {
-        scene.unlisted([None, Some(0)])
-    }] {
-        let mut scene = at(Stage::Validate);
+    let unlisted = |scene: &mut Scene| scene.unlisted([None, Some(0)]);
+    let hinders: [(Stage, &dyn Fn(&mut Scene)); 2] =
+        [(Stage::Validate, &unlisted), (Stage::Bake, &autoscaled)];
+    for (stage, hinder) in hinders {
+        let mut scene = at(stage);
         hinder(&mut scene);
         let _ = scene.until(|scene, _| scene.weight(Side::B) == 100);
         let plan = scene.until(|_, plan| matches!(plan.report.waiting_on, WaitingOn::Hold(_)));

@@ -73,7 +73,7 @@ const RELEASE_SECONDS: [f64; 10] = [
     60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0,
 ];
 /// The operations of [`Write::operation`].
-const OPERATIONS: [&str; 9] = [
+const OPERATIONS: [&str; 13] = [
     "PutParameter",
     "RegisterTaskDefinition",
     "CreateService",
@@ -83,6 +83,10 @@ const OPERATIONS: [&str; 9] = [
     "TagResource",
     "DeleteService",
     "DeregisterTaskDefinition",
+    "RegisterScalableTarget",
+    "PutScalingPolicy",
+    "PutScheduledAction",
+    "DeregisterScalableTarget",
 ];
 const WRITE_OUTCOMES: [&str; 4] = ["Applied", "NotSent", "Refused", "Unknown"];
 

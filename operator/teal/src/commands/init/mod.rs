@@ -2,7 +2,7 @@
 //!
 //! - [`service`]: from an ECS service and its load balancer. [`appspec`], [`deployment_group`]: from CodeDeploy's files.
 //! - [`draft`]: the document and its comments. [`source`]: a file that was given. [`alarms`], [`members`], [`images`],
-//!   [`second_group`], [`strategy`]: parts of it.
+//!   [`scaling`], [`second_group`], [`strategy`]: parts of it.
 
 mod alarms;
 mod appspec;
@@ -10,6 +10,7 @@ mod deployment_group;
 mod draft;
 mod images;
 mod members;
+mod scaling;
 mod second_group;
 mod service;
 mod source;

@@ -8,13 +8,14 @@ use aws::survey::{Group, Place};
 use crd_schema::application::RuleTarget;
 use crd_schema::{ApplicationName, TargetGroupArn};
 use planner::release::{TAG_APPLICATION, TAG_MANAGED_BY};
+use planner::scaling::Scaling;
 use planner::world::Action;
 use serde_json::{Map, Value, json};
 
 use super::appspec::Told;
 use super::draft::Draft;
 use super::members::{self, Described};
-use super::{alarms, images, second_group, strategy};
+use super::{alarms, images, scaling, second_group, strategy};
 use crate::failure::{Exit, Failure};
 
 /// Where the one route stands in an Application.
@@ -34,6 +35,8 @@ pub(super) struct Seen {
     /// `family:revision`.
     pub(super) revision: String,
     pub(super) definition: Map<String, Value>,
+    /// What Application Auto Scaling knows of it.
+    pub(super) scaling: Option<Scaling>,
 }
 
 /// What binds the service to its load balancer.
@@ -113,6 +116,7 @@ async fn look(
     let places = survey.places(&balancer, &groups).await?;
     let definition = described.text("taskDefinition").unwrap_or_default();
     let (revision, definition) = survey.definition(definition).await?;
+    let scaling = survey.scaling(cluster, name).await?;
     Ok(Seen {
         cluster: cluster.to_owned(),
         name: name.to_owned(),
@@ -123,6 +127,7 @@ async fn look(
         revision,
         definition,
         service,
+        scaling,
     })
 }
 
@@ -229,6 +234,10 @@ pub(super) fn compose(application: &ApplicationName, seen: &Seen, told: Option<&
         draft.set("tags", tags.into());
     }
     template(&mut draft, seen);
+    if let Some(known) = &seen.scaling {
+        let group = resource(seen.group.arn.as_str());
+        scaling::moves(&mut draft, &seen.name, group, known);
+    }
     traffic(&mut draft, seen, told);
     if let Some(told) = told {
         told.way(&mut draft);

@@ -382,6 +382,7 @@ fn seen(service: Value, places: Vec<Place>) -> Seen {
         definition: object(json!({"containerDefinitions": [
             {"name": "web", "image": "registry/blog:1.3.0"}, {"name": "envoy", "image": "envoy:v1"},
         ]})),
+        scaling: None,
     }
 }
 

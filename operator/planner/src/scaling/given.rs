@@ -1,0 +1,55 @@
+//! The spec's own autoscaling on the service of a release.
+
+use crd_schema::application::Autoscaling;
+use serde_json::{Map, Value};
+
+use super::copy::{Place, rewrite_members};
+use super::state::{Policy, Scaling, Suspended};
+
+/// What stands in the spec for the name of the service of each release, and for `targetgroup/<name>/<id>` of its group.
+const ANY: Place<'static> = Place {
+    service: "{service}",
+    group: Some("{targetGroup}"),
+};
+
+/// What the spec says, for the service at `to`; `balancer` is its load balancer's part of a `ResourceLabel`:
+/// `app/<name>/<id>`.
+///
+/// # Errors
+/// What cannot be said of this service, and what to do about it.
+pub fn given(spec: &Autoscaling, to: Place<'_>, balancer: Option<&str>) -> Result<Scaling, String> {
+    let mut scaling = Scaling {
+        min: spec.min,
+        max: spec.max,
+        suspended: Suspended::default(),
+        actions: spec.actions.clone(),
+        ..Scaling::default()
+    };
+    for (name, body) in &spec.policies {
+        let mut body = body.clone();
+        let why = |why: String| format!("scaling policy {name} of the spec {why}");
+        rewrite_members(&mut body, ANY, to).map_err(why)?;
+        if let (Some(balancer), Some(group)) = (balancer, to.group) {
+            label(&mut body, format!("{balancer}/{group}"));
+        }
+        let alarms = Vec::new();
+        scaling
+            .policies
+            .insert(name.clone(), Policy { body, alarms });
+    }
+    Ok(scaling)
+}
+
+/// Requests per target are those of the release's own group.
+fn label(policy: &mut Map<String, Value>, label: String) {
+    let metric = policy
+        .get_mut("TargetTrackingScalingPolicyConfiguration")
+        .and_then(|configuration| configuration.get_mut("PredefinedMetricSpecification"));
+    let Some(metric) = metric.and_then(Value::as_object_mut) else {
+        return;
+    };
+    let kind = metric.get("PredefinedMetricType").and_then(Value::as_str);
+    if kind == Some("ALBRequestCountPerTarget") {
+        metric.insert("ResourceLabel".to_owned(), label.into());
+    }
+}
