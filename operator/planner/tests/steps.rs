@@ -17,7 +17,7 @@ use planner::lab::{Ending, Lab, Operator, application};
 use planner::memory::weight;
 use planner::report::Hold;
 use planner::world::{Role, Side};
-use planner::{Plan, WaitingOn};
+use planner::{Plan, WaitingOn, Write};
 
 const MINUTE: u64 = 60_000;
 
@@ -492,6 +492,25 @@ fn what_has_traffic_wakes_up_while_it_is_paused_too() {
     }
     assert_eq!(rollout.lab.services[0].shown.desired, 2);
     assert!(!rollout.lab.loses_requests());
+}
+
+#[test]
+fn what_nobody_checks_may_live_and_is_named_while_it_is_paused_too() {
+    let mut rollout = Rollout::of([to(100), PROMOTED]);
+    rollout.until(|_, plan| matches!(plan.step, Some(Write::RegisterTaskDefinition { .. })));
+    let Rollout {
+        mut lab,
+        mut operator,
+        ..
+    } = rollout;
+    lab.intents.paused = true;
+    // Somebody gives everything to the empty group, and takes the one that serves out of the rule.
+    lab.set_production([None, Some(100)]);
+    for _ in 0..50 {
+        let _ = operator.reconcile(&mut lab).unwrap();
+    }
+    assert!(!lab.loses_requests(), "{:#?}", lab.writes);
+    assert_eq!(lab.services.len(), 1, "nothing starts while it is paused");
 }
 
 #[test]

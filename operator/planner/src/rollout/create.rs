@@ -183,15 +183,15 @@ fn leave_weight(view: &View<'_>, side: Side) -> Option<Write> {
 }
 
 /// The empty group has all the weight of a rule, and the service of the other group may turn out to live: then the
-/// weight goes there first. Nothing new ever starts under traffic that somebody else could serve.
+/// weight goes there first. Nothing new ever starts under traffic that somebody else could serve. A task that was
+/// healthy a look ago and is being replaced proves no death.
 fn may_take_over<'a>(view: &View<'a>, side: Side) -> Option<&'a Service> {
     if view.production_weight(side) == 0 || view.tuning.without(ablation::Rule::EmptyGroupFirst) {
         return None;
     }
-    let others = view.live_on(side.other()).into_iter();
-    others
-        .filter(|other| other.desired > 0)
-        .find(|other| view.vital(other) != Vital::Dead)
+    let dead = view.group_vital(side.other()) == Vital::Dead;
+    let mut others = view.live_on(side.other()).into_iter();
+    others.find(|other| other.desired > 0).filter(|_| !dead)
 }
 
 /// No rule names the group, and none has a weight to keep beside it: a sum of zero is never written, and weight never

@@ -7,6 +7,7 @@ use crate::view::{View, Vital, runs, weights};
 use crate::world::{Rule, Service, Side};
 use crate::write::{Weights, Write};
 
+use super::create::reference;
 use super::deadline::trouble;
 use super::decision::Decision;
 use super::recorded_stage;
@@ -32,6 +33,9 @@ pub(crate) fn repair(view: &View<'_>) -> Option<Decision> {
                 continue;
             }
             let Some(rescuer) = rescue(side) else {
+                if let Some(write) = let_it_be_checked(view, side) {
+                    return Some(Decision::act(recorded_stage(view), write));
+                }
                 continue;
             };
             if let Some(decision) = reject_the_dead(view, dead) {
@@ -54,6 +58,16 @@ pub(crate) fn repair(view: &View<'_>) -> Option<Decision> {
         }
     }
     None
+}
+
+/// What might live has no healthy target as long as no rule names its group: nobody checks it. The group of one release
+/// is also taken out on purpose, before its service goes.
+fn let_it_be_checked(view: &View<'_>, side: Side) -> Option<Write> {
+    if view.per_release() {
+        return None;
+    }
+    let runs = view.live_on(side).iter().any(|service| service.desired > 0);
+    reference(view, side).filter(|_| runs)
 }
 
 /// A rule that gives nobody weight: to a living service, the wish's first, unless it is still to be tested or watched.
