@@ -115,7 +115,7 @@ fn request(service: Service, protocol: Protocol, operation: &str, input: &Value)
         }
         Protocol::Rest => {
             let http = model::of(service).operations[operation].http.as_ref();
-            let http = http.expect("REST says where");
+            let http = http.unwrap();
             let name = input["FunctionName"].as_str().unwrap_or_default();
             let path = http.request_uri.replace("{FunctionName}", name);
             request

@@ -379,10 +379,8 @@ fn next_check(view: &View<'_>, decision: &Decision) -> Duration {
         return Duration::ZERO;
     }
     // A person who promotes or resumes is not kept waiting.
-    let person = match &decision.waiting {
-        WaitingOn::Hold(hold) => hold.is_pause(),
-        waiting => *waiting == WaitingOn::Promotion,
-    };
+    let held = matches!(&decision.waiting, WaitingOn::Hold(hold) if hold.is_pause());
+    let person = held || decision.waiting == WaitingOn::Promotion;
     let settled = decision.stage == Stage::Settled
         && !person
         && view.memory.barriers.is_empty()

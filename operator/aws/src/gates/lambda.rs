@@ -174,9 +174,12 @@ mod tests {
         let failed = told(r#"{"hookStatus": "FAILED", "reason": "3 of\n7 tests"}"#);
         let reason = "function smoke returned FAILED: 3 of 7 tests".to_owned();
         assert_eq!(failed, Tried::Failed { reason });
-        let runs = |body: &str| match told(body) {
-            Tried::Runs { so_far, after, .. } => (so_far, after.unwrap().as_secs()),
-            other => panic!("{other:?}"),
+        let runs = |body: &str| {
+            let tried = told(body);
+            let Tried::Runs { so_far, after, .. } = &tried else {
+                panic!("{tried:?}");
+            };
+            (so_far.clone(), after.unwrap().as_secs())
         };
         assert_eq!(
             runs(r#"{"hookStatus": "IN_PROGRESS"}"#),
