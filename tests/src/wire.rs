@@ -2,6 +2,7 @@
 //! waits for the answer or not, keeps what went over it, and holds every request against the shipped IAM policy.
 
 use std::collections::{BTreeSet, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws::in_process::NoAnswer;
@@ -10,6 +11,7 @@ use emulator::Emulator;
 use emulator::emulator::ConnectionLost;
 use emulator::faults::history::is_read;
 use emulator::protocol::request;
+use emulator::world::elb::routing::RequestHead;
 use emulator::world::{World, traffic};
 use http::{HeaderMap, Request, Response};
 use serde_json::{Value, json};
@@ -146,7 +148,20 @@ impl Wire {
         }
         let port = uri.port_u16().filter(|_| host == "blog.example");
         let port = port.ok_or(NoAnswer::NotConnected)?;
-        let ask = |world: &mut World| traffic::ask(world, port, host, uri.path(), dice);
+        let headers: Vec<(&str, &str)> = request
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+            .collect();
+        let head = RequestHead {
+            method: request.method().as_str(),
+            path: uri.path(),
+            host,
+            headers: &headers,
+            query: uri.query().unwrap_or_default(),
+            source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let ask = |world: &mut World| traffic::ask(world, port, &head, dice);
         let status = self.emulator.with(ask);
         let answer = Response::builder().status(status);
         Ok(answer.body(Bytes::from("hello")).expect("a status"))

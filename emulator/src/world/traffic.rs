@@ -122,20 +122,12 @@ pub fn report(world: &World, index: usize) -> Option<&Report> {
 
 /// What one request to this port gets now: the status of its answer. It is not counted, and takes no time.
 #[must_use]
-pub fn ask(world: &World, port: u16, host: &str, path: &str, dice: u64) -> u16 {
+pub fn ask(world: &World, port: u16, head: &RequestHead<'_>, dice: u64) -> u16 {
     let mut listeners = world.elb.listeners.values();
     let Some(listener) = listeners.find(|listener| listener.port == port) else {
         return 503;
     };
-    let head = RequestHead {
-        method: "GET",
-        path,
-        host,
-        headers: &[],
-        query: "",
-        source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    };
-    match route(world, node(world, dice), &listener.arn, &head, dice) {
+    match route(world, node(world, dice), &listener.arn, head, dice) {
         Route::Forward { targets, .. } => targets
             .first()
             .and_then(|target| conduct::listener(world, *target))

@@ -99,6 +99,8 @@ pub enum Rule {
     ScalingMoves,
     /// … plans at once after a start or a takeover.
     StartWait,
+    /// … moves weights of rules that keep users on a group by a cookie.
+    Stickiness,
     /// … ignores a second service on the aim's group.
     Strays,
     /// … creates the newest release although two others live.

@@ -28,10 +28,10 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
         let what = match &rule.action {
             Action::Missing => format!("{name} is in the spec and does not exist: create it, or take it out of `traffic`"),
             Action::Other { kinds } => format!(
-                "{name} does {kinds}; Teal needs exactly one forward action there: change the rule, or take it out of `traffic`"
+                "{name} does {kinds}; Teal needs one forward there, at most after authentication: change the rule, or take it out of `traffic`"
             ),
-            Action::Forward { sticky: true, .. } => format!(
-                "{name} has group stickiness, which pins users to a group that is about to go: switch it off (TargetGroupStickinessConfig)"
+            Action::Forward { sticky: true, .. } if !view.tuning.without(ablation::Rule::Stickiness) => format!(
+                "{name} has group stickiness, whose cookie outlasts the weights: switch it off (TargetGroupStickinessConfig)"
             ),
             Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
                 let what = match &view.application.route.groups {
@@ -85,8 +85,9 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
             return Some(Hold::GroupUnusable { what });
         }
         if group.sticky {
-            let what =
-                format!("{arn} has stickiness on: switch its attribute stickiness.enabled off");
+            let what = format!(
+                "{arn} has stickiness on, with which ELB takes no forward to two groups without group stickiness: switch its attribute stickiness.enabled off"
+            );
             return Some(Hold::GroupUnusable { what });
         }
         let Some(other) = view.groups[side.other().index()] else {
@@ -110,8 +111,8 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
     };
     if let Some(foreign) = active().find(|service| !service.tags.ours && service.side.is_some()) {
         let service = format!(
-            "service {} is bound to one of the groups and does not carry this application's tags: remove it, or adopt it (aws ecs tag-resource --resource-arn {} --tags key=teal:managed-by,value=teal key=teal:application,value={})",
-            foreign.name, foreign.arn, view.application.name
+            "service {} is bound to one of the groups and does not carry this application's tags: remove it, or adopt it (teal adopt {} --service {})",
+            foreign.name, view.application.name, foreign.name
         );
         return Some(Hold::ForeignService { service });
     }

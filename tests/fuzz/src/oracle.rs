@@ -316,12 +316,18 @@ impl Told<'_> {
         }
     }
 
-    /// The weights of a rule that is exactly one forward, each group named once.
+    /// The weights of a rule that is exactly one forward, whoever it lets through, each group named once.
     fn weights(&self, rule: &Value) -> Option<[Option<u32>; 2]> {
-        let [action] = list(rule, "Actions") else {
-            return None;
+        let (action, before) = list(rule, "Actions").split_last()?;
+        let passes = |action: &Value| {
+            let kinds = [
+                "authenticate-oidc",
+                "authenticate-cognito",
+                "jwt-validation",
+            ];
+            kinds.iter().any(|kind| action["Type"] == *kind)
         };
-        if action["Type"] != "forward" {
+        if action["Type"] != "forward" || !before.iter().all(passes) {
             return None;
         }
         let tuples = list(&action["ForwardConfig"], "TargetGroups");

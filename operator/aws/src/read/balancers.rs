@@ -243,7 +243,26 @@ pub(crate) fn gives_weight(actions: &[ElbAction], group: &TargetGroupArn) -> boo
     })
 }
 
-/// What a rule does, in the planner's words: exactly one forward, or something else.
+/// The forward of a list of actions, and those that stand before it and let a request through or not; `None` when it is
+/// not exactly one forward, or when something else stands before it, which could not be sent again as it was read.
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Action.html>)
+pub(crate) fn forward(actions: &[ElbAction]) -> Option<(&[ElbAction], &ElbAction)> {
+    let (last, before) = actions.split_last()?;
+    let passes = |action: &ElbAction| {
+        matches!(
+            action.r#type(),
+            Some(
+                ActionTypeEnum::AuthenticateOidc
+                    | ActionTypeEnum::AuthenticateCognito
+                    | ActionTypeEnum::JwtValidation
+            )
+        )
+    };
+    let forwards = last.r#type() == Some(&ActionTypeEnum::Forward);
+    (forwards && before.iter().all(passes)).then_some((before, last))
+}
+
+/// What a rule does, in the planner's words: exactly one forward, whoever it lets through, or something else.
 pub(crate) fn action(actions: &[ElbAction], sides: &Sides) -> Action {
     let kinds = || {
         let kinds: Vec<&str> = actions
@@ -258,10 +277,9 @@ pub(crate) fn action(actions: &[ElbAction], sides: &Sides) -> Action {
             },
         }
     };
-    let [forward] = actions else { return kinds() };
-    if forward.r#type() != Some(&ActionTypeEnum::Forward) {
+    let Some((_, forward)) = forward(actions) else {
         return kinds();
-    }
+    };
     let config = forward.forward_config();
     let mut weights = [None; 2];
     let mut others = Vec::new();
@@ -444,6 +462,19 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_let_through_it_is_a_forward() {
+        let one = forward(&[(A, Some(90)), (B, Some(10))], None, None);
+        for before in [
+            ActionTypeEnum::AuthenticateOidc,
+            ActionTypeEnum::AuthenticateCognito,
+            ActionTypeEnum::JwtValidation,
+        ] {
+            let actions = [of_kind(before), one.clone()];
+            assert_eq!(action(&actions, &pair()), action(&actions[1..], &pair()));
+        }
+    }
+
+    #[test]
     fn anything_else_is_named() {
         let other = |kinds: &str| Action::Other {
             kinds: kinds.to_owned(),
@@ -458,13 +489,17 @@ mod tests {
             action(&[of_kind(ActionTypeEnum::from("dance"))], &pair()),
             other("dance")
         );
-        assert_eq!(
-            action(
-                &[of_kind(ActionTypeEnum::AuthenticateOidc), one.clone()],
-                &pair()
-            ),
-            other("authenticate-oidc, forward")
-        );
+        for (before, named) in [
+            (ActionTypeEnum::Redirect, "redirect, forward"),
+            (ActionTypeEnum::FixedResponse, "fixed-response, forward"),
+            (ActionTypeEnum::Forward, "forward, forward"),
+            (ActionTypeEnum::from("dance"), "dance, forward"),
+        ] {
+            let actions = [of_kind(before), one.clone()];
+            assert_eq!(action(&actions, &pair()), other(named));
+        }
+        let late = [one.clone(), of_kind(ActionTypeEnum::AuthenticateOidc)];
+        assert_eq!(action(&late, &pair()), other("forward, authenticate-oidc"));
         for unreadable in [
             forward(&[(A, Some(-1))], None, None),
             forward(&[(A, Some(1000))], None, None),

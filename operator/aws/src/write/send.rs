@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::config::http::HttpRequest;
 use aws_sdk_ecs::types::Tag;
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, ForwardActionConfig, TargetGroupAttribute, TargetGroupTuple,
+    Action, ForwardActionConfig, TargetGroupAttribute, TargetGroupTuple,
 };
 use aws_smithy_types::body::SdkBody;
 use crd_schema::application::RuleTarget;
@@ -55,7 +55,7 @@ impl AwsWriter {
             } => self.set_weights(rule, groups, forget, *weights).await,
             Write::TagService {
                 arn, key, value, ..
-            } => self.tag(arn, key, value).await,
+            } => self.tag(arn, [(key, value)]).await,
             Write::DeleteService { name } => {
                 let send = self
                     .clients
@@ -144,7 +144,11 @@ impl AwsWriter {
     }
 
     /// The plan's JSON member by member: ELB's protocol takes no JSON.
-    async fn create_group(&self, name: &str, body: &Map<String, Value>) -> Result<(), Error> {
+    pub(crate) async fn create_group(
+        &self,
+        name: &str,
+        body: &Map<String, Value>,
+    ) -> Result<(), Error> {
         const OPERATION: &str = "CreateTargetGroup";
         let create = group_settings::request(self.clients.elb.create_target_group(), body);
         let create = create.ok_or_else(|| {
@@ -157,7 +161,7 @@ impl AwsWriter {
             .map(drop)
     }
 
-    async fn set_attributes(
+    pub(crate) async fn set_attributes(
         &self,
         group: &TargetGroupArn,
         attributes: &BTreeMap<String, String>,
@@ -205,14 +209,21 @@ impl AwsWriter {
             .map(drop)
     }
 
-    async fn tag(&self, arn: &str, key: &str, value: &str) -> Result<(), Error> {
-        let tag = Tag::builder().key(key).value(value).build();
+    /// All of them in one call: none of them is there without the others.
+    pub(crate) async fn tag(
+        &self,
+        arn: &str,
+        tags: impl IntoIterator<Item = (&String, &String)>,
+    ) -> Result<(), Error> {
+        let tags = tags
+            .into_iter()
+            .map(|(key, value)| Tag::builder().key(key).value(value).build());
         let send = self
             .clients
             .ecs
             .tag_resource()
             .resource_arn(arn)
-            .tags(tag)
+            .set_tags(Some(tags.collect()))
             .send();
         self.clients
             .call(Class::TagModify, "TagResource", arn, send)
@@ -220,7 +231,7 @@ impl AwsWriter {
             .map(drop)
     }
 
-    async fn set_weights(
+    pub(crate) async fn set_weights(
         &self,
         rule: &RuleTarget,
         groups: &Sides,
@@ -291,17 +302,14 @@ pub(crate) fn with_body(
 }
 
 /// The same actions with these weights for the groups of the sides, and without those that are to be forgotten; `None`
-/// unless they are exactly one forward.
+/// unless they are exactly one forward. What stands before it is sent as read.
 fn with_weights(
     actions: &[Action],
     sides: &Sides,
     forget: &[TargetGroupArn],
     weights: Weights,
 ) -> Option<Vec<Action>> {
-    let [forward] = actions else { return None };
-    if forward.r#type() != Some(&ActionTypeEnum::Forward) {
-        return None;
-    }
+    let (before, forward) = balancers::forward(actions)?;
     let mut forward = forward.clone();
     let mut config = forward
         .forward_config
@@ -344,13 +352,28 @@ fn with_weights(
     groups.extend(named.into_iter().filter(|tuple| !ours(tuple)));
     config.target_groups = Some(groups);
     forward.forward_config = Some(config);
-    Some(vec![forward])
+    let mut actions: Vec<Action> = before.iter().cloned().map(with_its_secret).collect();
+    actions.push(forward);
+    Some(actions)
+}
+
+/// ELB never shows a client secret; a rule that has one keeps it when it is told to.
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_AuthenticateOidcActionConfig.html>)
+fn with_its_secret(mut action: Action) -> Action {
+    if let Some(config) = &mut action.authenticate_oidc_config {
+        config.client_secret = None;
+        config.use_existing_client_secret = Some(true);
+    }
+    action
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_elasticloadbalancingv2::types::TargetGroupStickinessConfig;
+    use aws_sdk_elasticloadbalancingv2::types::{
+        ActionTypeEnum, AuthenticateCognitoActionConfig, AuthenticateOidcActionConfig,
+        TargetGroupStickinessConfig,
+    };
     use planner::Side;
 
     const A: &str = "arn:a";
@@ -418,6 +441,48 @@ mod tests {
             None
         );
     }
+
+    #[test]
+    fn what_authenticates_is_sent_as_read_and_the_secret_stays_where_it_is() {
+        let oidc = |existing: Option<bool>| {
+            let config = AuthenticateOidcActionConfig::builder()
+                .issuer("https://idp.example")
+                .client_id("blog")
+                .scope("openid email")
+                .set_use_existing_client_secret(existing)
+                .build();
+            Action::builder()
+                .r#type(ActionTypeEnum::AuthenticateOidc)
+                .order(1)
+                .authenticate_oidc_config(config)
+                .build()
+        };
+        let cognito = Action::builder()
+            .r#type(ActionTypeEnum::AuthenticateCognito)
+            .order(2)
+            .authenticate_cognito_config(
+                AuthenticateCognitoActionConfig::builder()
+                    .user_pool_client_id("blog")
+                    .build(),
+            )
+            .build();
+        let pair = [A, B].map(|arn| Some(TargetGroupArn::new(arn)));
+        let read = [
+            oidc(None),
+            cognito.clone(),
+            forward(vec![tuple(A, 100), tuple(B, 0)], None),
+        ];
+        let expected = vec![
+            oidc(Some(true)),
+            cognito,
+            forward(vec![tuple(A, 0), tuple(B, 100)], None),
+        ];
+        assert_eq!(
+            with_weights(&read, &pair, &[], Weights::all_to(Side::B)),
+            Some(expected)
+        );
+    }
+
     #[test]
     fn a_side_without_a_group_is_not_named_and_a_spare_one_is_forgotten() {
         let sides = [None, Some(TargetGroupArn::new(B))];

@@ -18,7 +18,7 @@ use crate::webhook;
 /// Writes to AWS. An operator that only observes never makes one.
 #[derive(Debug, Clone)]
 pub struct AwsWriter {
-    pub(super) clients: Clients,
+    pub(crate) clients: Clients,
     pub(super) parameters: Parameters,
     web: SharedHttpConnector,
 }

@@ -174,7 +174,7 @@ fn a_service_of_somebody_else_on_one_of_the_groups_needs_a_person() {
     holds(
         settled().plan_on(bound),
         "ForeignService",
-        "tag-resource --resource-arn arn:aws:ecs",
+        "teal adopt blog --service ",
     );
     nothing_is_wanted(settled(), |world| {
         of_others(world, |shop| shop.side = None);
