@@ -25,6 +25,7 @@ mod restarts;
 mod scaling;
 mod scene;
 mod soak;
+mod sticky;
 mod waiter;
 mod weights;
 
