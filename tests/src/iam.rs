@@ -88,6 +88,15 @@ impl Policy {
         Ok(policy)
     }
 
+    /// The policy of who moves a service in, with the ARNs of one's own listeners in their place.
+    ///
+    /// # Errors
+    /// When it has no such statement.
+    pub fn naming(mut self, listeners: &[String]) -> Result<Self, String> {
+        self.set_resources("NameTheSecondGroup", listeners)?;
+        Ok(self)
+    }
+
     fn set_resources(&mut self, sid: &str, resources: &[String]) -> Result<(), String> {
         let mut statements = self.statements.iter_mut();
         let found = statements.find(|statement| statement.sid == sid);
@@ -404,7 +413,12 @@ pub fn asked(
                 resource: resource.clone(),
                 context,
             };
-            vec![one("elasticloadbalancing", resource, requested), tagging]
+            let tags = input["Tags"]
+                .as_array()
+                .is_some_and(|tags| !tags.is_empty());
+            let mut all = vec![one("elasticloadbalancing", resource, requested)];
+            all.extend(tags.then_some(tagging));
+            all
         }
         (Service::Elbv2, "ModifyTargetGroupAttributes" | "DeleteTargetGroup") => {
             let group = text("TargetGroupArn");

@@ -11,9 +11,11 @@
 mod dose;
 pub mod iam;
 mod operator;
+mod person;
 mod stage;
 pub mod wire;
 
 pub use dose::Dose;
 pub use operator::{LEASES, Operator};
+pub use person::Person;
 pub use stage::{Rule, Snapshot, Stage};

@@ -7,6 +7,7 @@
 //! - [`error`]: one error for every call, and what a failed write leaves behind.
 //! - [`budget`]: our share of AWS's request limits. [`metrics`]: every request, counted.
 //! - [`in_process`]: an AWS without sockets, for tests.
+//! - [`move_in`]: what a person changes so that a service can be adopted, and adopts it.
 //! - `gates`: what a release is tested with: requests, tasks and functions.
 //! - `signed`: requests to services of which one operation is needed.
 //! - `webhook`: signed POSTs to somebody else.
@@ -30,6 +31,7 @@ mod group_settings;
 pub mod in_process;
 pub mod lease;
 pub mod metrics;
+pub mod move_in;
 pub mod names;
 mod page;
 pub mod params;
@@ -46,6 +48,7 @@ pub use clients::{ConnectError, Connection, Settings};
 pub use error::Error;
 pub use lease::DynamoDbLease;
 pub use metrics::CallMetrics;
+pub use move_in::MoveIn;
 pub use names::Names;
 pub use params::Parameters;
 pub use read::AwsCloud;

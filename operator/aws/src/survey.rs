@@ -1,13 +1,15 @@
-//! An ECS service that somebody else made, and what its load balancer forwards to it: what `teal init` writes down.
+//! An ECS service that somebody else made, and what its load balancer forwards to it: what `teal init` writes down, and
+//! what `teal adopt` looks at.
 //!
 //! Reads only, and nothing that the operator's own reads would not be allowed to read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::types::ServiceField;
 use aws_sdk_elasticloadbalancingv2::types::{Listener, Rule, RuleCondition};
 use crd_schema::application::RuleTarget;
 use crd_schema::{ListenerArn, RuleArn, TargetGroupArn};
+use planner::adoption::Candidate;
 use planner::scaling::Scaling;
 use planner::world::Action;
 use serde_json::{Map, Value};
@@ -53,6 +55,8 @@ pub struct Place {
     pub label: String,
     /// What it does, seen from the groups in question.
     pub action: Action,
+    /// It does nothing but forward: nobody is asked who they are before.
+    pub plain: bool,
 }
 
 impl Survey {
@@ -122,6 +126,39 @@ impl Survey {
         Ok(known.into_values().next())
     }
 
+    /// The service as its adoption sees it; `None` when the cluster has none of this name any more.
+    ///
+    /// # Errors
+    /// When the answer cannot be had or read; of kind `NotFound` when there is no such cluster.
+    pub async fn candidate(&self, cluster: &str, name: &str) -> Result<Option<Candidate>, Error> {
+        let Some(service) = self.service(cluster, name).await? else {
+            return Ok(None);
+        };
+        if service.get("status").and_then(Value::as_str) != Some("ACTIVE") {
+            return Ok(None);
+        }
+        let definition = match Candidate::definition(&service) {
+            Some(definition) => self.definition(definition).await?.1,
+            None => Map::new(),
+        };
+        let candidate = Candidate::read(&service, &definition).ok_or_else(|| {
+            let why = "AWS's answer lacks its name, ARN, creation time or counts";
+            Error::own(Kind::Invalid, DESCRIBE, name, why)
+        })?;
+        Ok(Some(candidate))
+    }
+
+    /// What ModifyTargetGroupAttributes takes, as a group has it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not exist (`NotFound`).
+    pub async fn attributes(
+        &self,
+        arn: &TargetGroupArn,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        groups::attributes(&self.clients, arn).await
+    }
+
     /// One target group.
     ///
     /// # Errors
@@ -182,6 +219,7 @@ impl Survey {
                     rule: own.to_owned(),
                     label: label(&listener, &rule),
                     action: balancers::action(rule.actions(), groups),
+                    plain: rule.actions().len() == 1,
                 });
             }
         }

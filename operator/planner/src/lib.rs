@@ -14,9 +14,11 @@
 //! - [`scaling`]: a service's autoscaling, which goes where its traffic goes.
 //! - [`safety`]: what may never happen, checked apart from the planner on every write.
 //! - [`write`], [`report`]: what comes out.
+//! - [`adoption`]: what it takes to make somebody else's service blue.
 //! - [`ablation`]: what tests can switch off.
 
 pub mod ablation;
+pub mod adoption;
 mod bookkeeping;
 mod effect;
 mod freeze;

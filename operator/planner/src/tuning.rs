@@ -33,6 +33,18 @@ pub struct Tuning {
 }
 
 impl Tuning {
+    /// The bounds of an operator that has been at work for long and has nothing outstanding: for whoever looks once, and
+    /// writes nothing by it.
+    pub fn long_awake() -> Self {
+        Self {
+            staleness: Duration::ZERO,
+            ecs_staleness: Duration::ZERO,
+            quiescence: Duration::ZERO,
+            quiescence_destructive: Duration::ZERO,
+            ..Self::default()
+        }
+    }
+
     /// A test has switched this rule off. Never so in what ships.
     #[cfg(feature = "lab")]
     pub fn without(&self, rule: Rule) -> bool {

@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Check an Application and write it to its spec parameter
     Apply(Apply),
+    /// Take over a service that runs: it becomes the first blue by its tags, and nothing restarts
+    Adopt(Adopt),
     /// Ask for a version, and wait for what becomes of it
     Release(Release),
     /// End the step that a release waits in
@@ -265,6 +267,32 @@ pub(crate) struct Apply {
     /// The Application, YAML or JSON; `-` for standard input
     #[arg(long, short, value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Everything is looked at before anything is written. What is there already is left, so it can be run again at any time.\n\
+                  Before there is a spec, name --cluster and --service: then it says what is missing for one."
+)]
+pub(crate) struct Adopt {
+    /// The application
+    #[arg(value_name = "APP")]
+    pub(crate) application: String,
+    /// The ECS service, name or ARN; the one that is bound to the spec's pair if left out
+    #[arg(long, value_name = "NAME|ARN")]
+    pub(crate) service: Option<String>,
+    /// Its cluster, where there is no spec yet
+    #[arg(long, requires = "service")]
+    pub(crate) cluster: Option<String>,
+    /// What it runs, as `teal release` takes it; its image tags say it if left out
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
+    /// Where there is no spec yet: create the second target group, like the first, and name it in the rules at weight 0
+    #[arg(long, requires = "cluster")]
+    pub(crate) create_group: bool,
+    /// Say everything and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -72,6 +72,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         #[cfg(feature = "emulator")]
         Command::Emulator(arguments) => emulate::run(&arguments, style).await,
         Command::Init(arguments) => commands::init::init(&global, &arguments, style).await,
+        Command::Adopt(arguments) => commands::adopt::adopt(&global, &arguments, style).await,
         Command::Apply(arguments) => commands::apply::apply(&global, &arguments, style).await,
         Command::Release(arguments) => commands::release::release(&global, &arguments, style).await,
         Command::Approve(arguments) => commands::verbs::approve(&global, &arguments, style).await,
@@ -109,6 +110,7 @@ fn default_log(command: &Command) -> &'static str {
         #[cfg(feature = "emulator")]
         Command::Demo(_) => "off",
         Command::Init(_)
+        | Command::Adopt(_)
         | Command::Apply(_)
         | Command::Release(_)
         | Command::Promote(_)

@@ -81,7 +81,7 @@ pub(crate) async fn facts(
         .flatten()
         .map(|(arn, group)| async move {
             let facts = match group {
-                Ok(group) => attributes(clients, &arn, &group).await,
+                Ok(group) => with_attributes(clients, &arn, &group).await,
                 Err(error) => Err(error),
             };
             if let Ok(facts) = &facts {
@@ -190,24 +190,31 @@ fn pick(
     (arn.clone(), group)
 }
 
-async fn attributes(
+/// What ModifyTargetGroupAttributes takes, as a group has it.
+pub(crate) async fn attributes(
     clients: &Clients,
     arn: &TargetGroupArn,
-    group: &TargetGroup,
-) -> Result<Facts, Error> {
+) -> Result<BTreeMap<String, String>, Error> {
     let send = clients
         .elb
         .describe_target_group_attributes()
         .target_group_arn(arn.as_str())
         .send();
-    let attributes: BTreeMap<String, String> = clients
+    let answer = clients
         .call(Class::ElbAny, ATTRIBUTES, arn.as_str(), send)
-        .await?
-        .attributes
-        .unwrap_or_default()
-        .into_iter()
+        .await?;
+    let attributes = answer.attributes.unwrap_or_default().into_iter();
+    Ok(attributes
         .filter_map(|attribute| Some((attribute.key?, attribute.value?)))
-        .collect();
+        .collect())
+}
+
+async fn with_attributes(
+    clients: &Clients,
+    arn: &TargetGroupArn,
+    group: &TargetGroup,
+) -> Result<Facts, Error> {
+    let attributes = attributes(clients, arn).await?;
     let value = |key: &str| attributes.get(key).map(String::as_str);
     // ELB's default interval is 30 s.
     let interval = group

@@ -1,8 +1,7 @@
 //! `teal plan APP`: the next step and why, from one look at the world. Nothing is written.
 
-use std::time::Duration;
-
-use crd_schema::Application;
+use aws::names::Leaf;
+use crd_schema::{Application, ApplicationName};
 use planner::world::Role;
 use planner::{Memory, Mono, Plan, Tuning, World};
 use runtime::clock::Clock;
@@ -24,30 +23,15 @@ pub(crate) async fn plan(
     let aws = Aws::connect(global).await?;
     let clock = Clock::system();
     let cloud = aws.cloud(clock);
-    let specs = cloud.specs().await?;
-    let spec = specs
-        .into_iter()
-        .find(|spec| spec.name == name)
-        .ok_or_else(|| aws.unknown(&name))?;
-    let parameter = aws.names.parameter(&name, aws::names::Leaf::Spec);
-    let text = spec
-        .text
-        .map_err(|why| Failure::new(Exit::Invalid, format!("{parameter}: {why}")))?;
-    let application = crd_schema::spec::load(&text, &parameter).map_err(|invalid| {
-        Failure::new(
-            Exit::Invalid,
-            format!("the spec is not valid\n{}", invalid.to_string().trim_end()),
-        )
-    })?;
-    if application.name != name {
-        let why = format!(
-            "{parameter} holds the Application {}: its metadata.name must be {name}",
-            application.name
-        );
-        return Err(Failure::new(Exit::Invalid, why));
-    }
+    let application = spec(&aws, &name).await?;
     let (world, memory) = look(&cloud, &application, clock).await;
-    let plan = planner::plan(&application, &world, &memory, &long_awake(), clock.now());
+    let plan = planner::plan(
+        &application,
+        &world,
+        &memory,
+        &Tuning::long_awake(),
+        clock.now(),
+    );
     tell(&name.to_string(), &plan, style);
     if let planner::WaitingOn::Observation { what } = &plan.report.waiting_on {
         return Err(Failure::new(
@@ -58,15 +42,40 @@ pub(crate) async fn plan(
     Ok(())
 }
 
+/// The spec in force of an application.
+pub(super) async fn spec(aws: &Aws, name: &ApplicationName) -> Result<Application, Failure> {
+    let parameter = aws.names.parameter(name, Leaf::Spec);
+    let found = aws.parameters().get(name, Leaf::Spec).await?;
+    let text = found.ok_or_else(|| aws.unknown(name))?.text;
+    let application = crd_schema::spec::load(&text, &parameter).map_err(|invalid| {
+        Failure::new(
+            Exit::Invalid,
+            format!("the spec is not valid\n{}", invalid.to_string().trim_end()),
+        )
+    })?;
+    if application.name != *name {
+        let why = format!(
+            "{parameter} holds the Application {}: its metadata.name must be {name}",
+            application.name
+        );
+        return Err(Failure::new(Exit::Invalid, why));
+    }
+    Ok(application)
+}
+
 /// One round of reads; a second one that looks at what the record names, when there is such a thing.
-async fn look(cloud: &impl Cloud, application: &Application, clock: Clock) -> (World, Memory) {
+pub(super) async fn look(
+    cloud: &impl Cloud,
+    application: &Application,
+    clock: Clock,
+) -> (World, Memory) {
     let mut memory = Memory::new(Mono::default());
     let mut focus = Focus {
         spec_present: true,
         ..Focus::default()
     };
     let mut world = cloud.observe(application, &focus).await;
-    memory.absorb(&world, &long_awake(), clock.now());
+    memory.absorb(&world, &Tuning::long_awake(), clock.now());
     let (base, services) = memory.focus(application);
     if (&base, &services) != (&focus.base, &focus.services) {
         focus = Focus {
@@ -75,20 +84,9 @@ async fn look(cloud: &impl Cloud, application: &Application, clock: Clock) -> (W
             ..focus
         };
         world = cloud.observe(application, &focus).await;
-        memory.absorb(&world, &long_awake(), clock.now());
+        memory.absorb(&world, &Tuning::long_awake(), clock.now());
     }
     (world, memory)
-}
-
-/// The bounds of an operator that has been at work for long and has nothing outstanding.
-fn long_awake() -> Tuning {
-    Tuning {
-        staleness: Duration::ZERO,
-        ecs_staleness: Duration::ZERO,
-        quiescence: Duration::ZERO,
-        quiescence_destructive: Duration::ZERO,
-        ..Tuning::default()
-    }
 }
 
 fn tell(application: &str, plan: &Plan, style: Style) {

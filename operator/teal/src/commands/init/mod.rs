@@ -2,7 +2,7 @@
 //!
 //! - [`service`]: from an ECS service and its load balancer. [`appspec`], [`deployment_group`]: from CodeDeploy's files.
 //! - [`draft`]: the document and its comments. [`source`]: a file that was given. [`alarms`], [`members`], [`images`],
-//!   [`scaling`], [`second_group`], [`strategy`]: parts of it.
+//!   [`scaling`], [`strategy`]: parts of it.
 
 mod alarms;
 mod appspec;
@@ -11,7 +11,6 @@ mod draft;
 mod images;
 mod members;
 mod scaling;
-mod second_group;
 mod service;
 mod source;
 mod strategy;

@@ -15,7 +15,8 @@ use serde_json::{Map, Value, json};
 use super::appspec::Told;
 use super::draft::Draft;
 use super::members::{self, Described};
-use super::{alarms, images, scaling, second_group, strategy};
+use super::{alarms, images, scaling, strategy};
+use crate::commands::second_group;
 use crate::failure::{Exit, Failure};
 
 /// Where the one route stands in an Application.
@@ -225,7 +226,7 @@ pub(super) fn compose(application: &ApplicationName, seen: &Seen, told: Option<&
     );
     let mut draft = Draft::new(application.as_str(), &head);
     draft.remark(format!(
-        "Teal takes the running service over as the first blue once it carries two tags: `teal status {application}` prints the command."
+        "Teal takes the running service over as the first blue by `teal adopt {application}`, after `teal apply`: nothing restarts."
     ));
     about_the_controller(&mut draft, service);
     draft.set("cluster", json!(seen.cluster));
@@ -435,7 +436,7 @@ fn obstacle(action: &Action) -> Option<String> {
         }
         Action::Forward { sticky: false, .. } => None,
         Action::Other { kinds } => Some(format!(
-            "it does `{kinds}`, and Teal changes rules that do one forward and nothing else"
+            "it does `{kinds}`, and Teal changes rules that forward, at most after they authenticate"
         )),
         Action::Missing => Some("it is gone".to_owned()),
     }

@@ -364,6 +364,7 @@ fn place(number: u32, action: Action) -> Place {
         rule,
         label: format!("HTTPS:443, rule {number}: path-pattern /{number}"),
         action,
+        plain: true,
     }
 }
 
