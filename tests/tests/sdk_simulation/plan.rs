@@ -15,7 +15,7 @@ pub(crate) enum Scene {
     Serving,
     /// 1.3.0 serves behind the listener's default and a rule of its own.
     Ruled,
-    /// 1.3.0 serves from a target group of its own, as every release.
+    /// 1.3.0 serves from a target group of its own, as every release, and is autoscaled as the spec says.
     PerRelease,
     /// 1.3.0 serves, and a task must end well before a release begins.
     Gated,

@@ -8,7 +8,7 @@ use emulator::api::Service;
 use emulator::world::Settings;
 use emulator::world::behaviour::{Behaviour, Exit};
 use emulator::world::lambda::{Answer, Function};
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{Snapshot, Stage};
 
 use crate::plan::Scene;
@@ -51,6 +51,7 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
             let groups = &mut spec["spec"]["traffic"]["routes"][0]["targetGroups"];
             let from = groups["pair"][0].clone();
             *groups = json!({"perRelease": {"from": from}});
+            spec["spec"]["autoscaling"] = autoscaling();
         }
         if scene == Scene::Gated {
             let task = json!({"container": "web", "command": ["bin/migrate"]});
@@ -100,6 +101,28 @@ pub(crate) async fn set_up(scene: Scene) -> Snapshot {
         operator.stop().await;
     }
     stage.snapshot()
+}
+
+/// Scaled by requests, and more in the mornings.
+fn autoscaling() -> Value {
+    let by_requests = json!({
+        "TargetValue": 1000,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "ALBRequestCountPerTarget"},
+    });
+    json!({
+        "MinCapacity": 2,
+        "MaxCapacity": 4,
+        "policies": [{
+            "PolicyName": "requests",
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingScalingPolicyConfiguration": by_requests,
+        }],
+        "scheduledActions": [{
+            "ScheduledActionName": "mornings",
+            "Schedule": "cron(0 7 * * ? *)",
+            "ScalableTargetAction": {"MinCapacity": 3},
+        }],
+    })
 }
 
 /// A function that wants to be asked twice.
