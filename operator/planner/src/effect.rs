@@ -152,10 +152,10 @@ pub(crate) fn shows(world: &World, write: &Write) -> bool {
         Write::CreateTargetGroup { name, .. } => own_groups(world).is_some_and(|mut all| {
             all.any(|group| matches!(&group.origin, Origin::Ours { name: read } if read == name))
         }),
-        // Gone is as good as set: there is nothing left to wait for.
+        // Not to be there proves nothing: an old answer does not show a new group yet.
         Write::SetGroupAttributes { group, attributes } => {
             own_groups(world).is_some_and(|mut all| {
-                all.find(|read| read.arn == *group).is_none_or(|read| {
+                all.find(|read| read.arn == *group).is_some_and(|read| {
                     attributes
                         .iter()
                         .all(|(key, value)| read.attributes.get(key) == Some(value))

@@ -52,8 +52,8 @@ pub struct Memory {
     pub spare_since: BTreeMap<TargetGroupArn, Mono>,
     /// Since when each service's group was seen to be gone, without interruption.
     pub gone_since: BTreeMap<String, Mono>,
-    /// Production weights as they were last seen or written by us.
-    pub weights: BTreeMap<RuleTarget, [Option<u32>; 2]>,
+    /// Who had weight by each production rule as it was last seen or written by us.
+    pub weights: BTreeMap<RuleTarget, Shares>,
     /// Production weights that somebody else changed, as long as old answers may show them.
     pub former: Vec<Former>,
     /// How often somebody else changed production weights in the present rollout.
@@ -110,13 +110,17 @@ pub struct Unsettled {
     pub until: Mono,
 }
 
+/// The groups that a rule gives weight, and how much. By ARN: with a group for each release, which group holds which
+/// side may be read later than what the rule says of it.
+pub type Shares = BTreeMap<TargetGroupArn, u32>;
+
 /// Weights of a production rule before somebody else changed them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Former {
     /// Whose.
     pub rule: RuleTarget,
     /// The weights.
-    pub weights: [Option<u32>; 2],
+    pub weights: Shares,
     /// A read that begins later shows them only if somebody changed them back.
     pub until: Mono,
 }
@@ -218,13 +222,17 @@ impl Memory {
         self.settle_writes(world, tuning, now);
         match &world.rules {
             Read::Known { value, at } => {
-                self.absorb_rules(value, *at, tuning);
+                self.absorb_rules(value, *at);
+                // Who holds the sides was read in the same round, or it cannot be told whose weights these are.
+                if world.groups.iter().all(|group| group.value().is_some()) {
+                    self.absorb_changes(value, *at, tuning);
+                }
                 if let Read::Known { value: own, .. } = &world.own {
                     self.absorb_spares(&own.spares, value, *at);
                 }
             }
             Read::Unread { .. } if tuning.without(ablation::Rule::UnreadRules) => {
-                self.absorb_rules(&[], now.mono, tuning);
+                self.absorb_rules(&[], now.mono);
             }
             Read::Unread { .. } => {}
         }
@@ -281,6 +289,10 @@ impl Memory {
             WriteOutcome::Unknown { .. } => {
                 if let Write::SetWeights { rule, .. } = write {
                     self.weights.remove(rule);
+                }
+                if !matches!(write, Write::PutRecord(_)) {
+                    // It may have been taken: AWS refuses it no more.
+                    self.refused = None;
                 }
                 if let Some(last) = self.unsettled.last_mut() {
                     last.until = now.mono + tuning.quiescence_destructive;
@@ -445,8 +457,14 @@ impl Memory {
                 self.record_written = Some(now.mono);
                 return;
             }
-            Write::SetWeights { rule, weights, .. } => {
-                self.weights.insert(rule.clone(), weights.get());
+            Write::SetWeights {
+                rule,
+                groups,
+                weights,
+                ..
+            } => {
+                let written = weights::shares(groups, weights.get());
+                self.weights.insert(rule.clone(), written);
             }
             Write::RegisterTaskDefinition { .. }
             | Write::CreateTargetGroup { .. }
@@ -593,10 +611,6 @@ impl Memory {
         self.holders[side.index()] = group.cloned();
         self.health[side.index()] = Health::default();
         self.zero_since[side.index()] = None;
-        let former = self.former.iter_mut().map(|former| &mut former.weights);
-        for weights in self.weights.values_mut().chain(former) {
-            weights[side.index()] = None;
-        }
     }
 
     fn side_of(&self, write: &Write) -> Option<Side> {

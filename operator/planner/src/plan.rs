@@ -266,10 +266,8 @@ fn with_record(view: &View<'_>, decision: Decision, next: Record) -> Decision {
     // is handed over: where it does, only what nothing lives for does not wait.
     let skip = view.memory.record_refused
         && match &decision.write {
-            Some(write @ Write::SetWeights { seen, weights, .. }) => {
-                let numbers = |weights: [Option<u32>; 2]| weights.map(Option::unwrap_or_default);
-                let moves = numbers(*seen) != numbers(weights.get());
-                !claims_clean || (moves && is_repair(view, write))
+            Some(write @ Write::SetWeights { .. }) => {
+                !claims_clean || (write.moves_traffic() && is_repair(view, write))
             }
             Some(_) | None => false,
         };

@@ -144,6 +144,24 @@ impl Write {
         }
     }
 
+    /// Some group's weight changes: to name one at 0, or no longer to name one without weight, moves nothing.
+    pub fn moves_traffic(&self) -> bool {
+        let number = |weight: Option<u32>| weight.unwrap_or(0);
+        match self {
+            Self::SetWeights { seen, weights, .. } => seen.map(number) != weights.get().map(number),
+            Self::PutRecord(_)
+            | Self::RegisterTaskDefinition { .. }
+            | Self::CreateTargetGroup { .. }
+            | Self::SetGroupAttributes { .. }
+            | Self::CreateService { .. }
+            | Self::ScaleService { .. }
+            | Self::TagService { .. }
+            | Self::DeleteService { .. }
+            | Self::DeleteTargetGroup { .. }
+            | Self::DeregisterTaskDefinition { .. } => false,
+        }
+    }
+
     /// Something that runs is taken away: waits for Q∞ after an unknown outcome.
     pub fn is_destructive(&self) -> bool {
         match self {

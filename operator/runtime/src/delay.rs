@@ -23,10 +23,12 @@ pub struct Delays {
 }
 
 impl Default for Delays {
+    /// 1 s to 60 s: never longer than between two looks at what is settled, or traffic that nothing lives for would wait
+    /// longer for a look the longer AWS was in trouble.
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
-            longest: Duration::from_secs(300),
+            longest: Duration::from_secs(60),
         }
     }
 }
@@ -60,12 +62,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_from_a_second_to_five_minutes() {
+    fn doubles_from_a_second_to_a_minute() {
         let delays = Delays::default();
-        let seconds: Vec<u64> = (1..=11)
+        let seconds: Vec<u64> = (1..=8)
             .map(|failures| delays.after(failures, 0.5).as_secs())
             .collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(delays.after(u32::MAX, 1.0), delays.longest);
     }
 

@@ -42,7 +42,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 at a time (reads that arrive together are batched, so breadth is cheap), 2 s, 1 s to 5 min.
+    /// 32 at a time (reads that arrive together are batched, so breadth is cheap), 2 s, 1 s to 60 s.
     fn default() -> Self {
         Self {
             concurrency: 32,

@@ -82,7 +82,7 @@ fn wakes_do_not_shorten_the_back_off_unless_a_person_changed_something() {
     let Next::Sleep(until) = queue.next(now) else {
         panic!("it is backing off")
     };
-    assert!(until.since(now) >= Duration::from_secs(100), "{until}");
+    assert!(until.since(now) >= Duration::from_secs(48), "{until}");
     queue.wake("blog", Why::Changed, now + Duration::from_secs(3));
     assert!(matches!(
         queue.next(now + Duration::from_secs(3)),

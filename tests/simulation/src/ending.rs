@@ -127,7 +127,8 @@ pub(crate) fn held(state: &State, label: &'static str) -> Ending {
         .is_some_and(|(_, record)| record.last_good.is_some());
     let acted = |act| state.judge.acts(act) > 0;
     let legitimate = match label {
-        "Contended" => state.judge.acts(Act::Weights) > 1,
+        // What lands once more undoes what was written since, as a person does.
+        "Contended" => state.judge.acts(Act::Weights) + state.judge.repeated > 1,
         "NothingToFallBackTo" => {
             fails && (!had_blue || version == Some(BLUE) || acted(Act::Record))
         }

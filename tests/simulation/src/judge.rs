@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crd_schema::record::Generation;
@@ -66,10 +66,14 @@ pub(crate) struct Issue {
     pub(crate) seen: u64,
     /// The oldest moment that the look before the write showed.
     pub(crate) looked: u64,
+    /// The moment that the last read of the wish showed.
+    pub(crate) wish_seen: u64,
     /// When it was sent.
     pub(crate) sent: u64,
     /// Groups without a healthy target then.
     pub(crate) dead: [bool; 2],
+    /// The record said then that everything was handed over.
+    pub(crate) handed_over: bool,
 }
 
 impl Issue {
@@ -89,7 +93,8 @@ pub(crate) struct Judge {
     /// Sees every change as it happens.
     oracle: Memory,
     tuning: Tuning,
-    names: BTreeSet<String>,
+    /// Names of services, and when each was created last.
+    names: BTreeMap<String, u64>,
     acts: Vec<(u64, Act)>,
     /// The release that completed last: its generation and digest.
     completed: Option<(Generation, String)>,
@@ -98,10 +103,16 @@ pub(crate) struct Judge {
     /// Effective writes, but for the record.
     pub(crate) effects: u32,
     losing_since: Option<u64>,
+    /// Writes of weights that took effect once more.
+    pub(crate) repeated: usize,
     /// Groups that were given traffic since nothing else lived, and when.
     repaired: Vec<(u64, Side)>,
     /// Effects of writes, and when they came.
     landed: Vec<(u64, String)>,
+    /// When groups came into being by creates that nobody waited for any more.
+    late_groups: Vec<u64>,
+    /// Rejected generations, and when each rejection was written down.
+    rejected: BTreeMap<Generation, u64>,
 }
 
 impl Judge {
@@ -116,15 +127,18 @@ impl Judge {
             names: lab
                 .services
                 .iter()
-                .map(|service| service.shown.name.clone())
+                .map(|service| (service.shown.name.clone(), 0))
                 .collect(),
             acts: Vec::new(),
             completed,
             direction: (None, None, 0),
             effects: 0,
             losing_since: None,
+            repeated: 0,
             repaired: Vec::new(),
             landed: Vec::new(),
+            late_groups: Vec::new(),
+            rejected: BTreeMap::new(),
         };
         judge.look(lab, &lab.observe());
         judge
@@ -227,11 +241,23 @@ impl Judge {
                     && repaired.any(|(at, to)| *at >= issue.sent && Some(*to) == side)
             }
             // Sent twice, the second one landed first, and somebody deleted what it made.
-            (Write::CreateService { .. }, "S10") => {
-                self.has_landed(issue) && self.acted_since(issue.sent, &[Act::Services])
+            (Write::CreateService { name, .. }, "S10") => {
+                self.names.get(name).is_some_and(|at| *at >= issue.sent)
+                    && self.acted_since(issue.sent, &[Act::Services])
             }
-            // One group too many, empty and in no rule: the operator takes it away (L5).
-            (Write::CreateTargetGroup { .. }, "S11") => lab.now > issue.sent + self.quiescence(),
+            // One group too many, empty and in no rule, since it or the other one came late: the operator takes it away (L5).
+            (Write::CreateTargetGroup { .. }, "S11") => {
+                let since = issue.unseen_since();
+                lab.now > issue.sent + self.quiescence()
+                    || self.late_groups.iter().any(|at| *at >= since)
+            }
+            // It was sent before the rejection, and AWS carries it out minutes later: nothing is tried again. It never gets
+            // weight, and the operator takes it away (L5).
+            (Write::CreateService { body, .. } | Write::CreateTargetGroup { body, .. }, "S8") => {
+                let rejected = generation(body).and_then(|of| self.rejected.get(&of));
+                lab.now > issue.sent + self.quiescence()
+                    && rejected.is_some_and(|at| *at > issue.sent)
+            }
             // Its targets came when it had had no weight for long: no request ever reached them.
             (Write::DeleteTargetGroup { group }, "S5") => {
                 let held = |side: &Side| {
@@ -314,10 +340,10 @@ impl Judge {
         let wish = lab.desired.as_ref().map(|(generation, _)| *generation);
         match &issue.write {
             Write::CreateService { name, body, .. } => {
-                if self.names.contains(name) && !self.harmless(lab, "S10", issue) {
+                if self.names.contains_key(name) && !self.harmless(lab, "S10", issue) {
                     return violation("S10", format!("{name} was created before"));
                 }
-                let generation = tag(body, TAG_GENERATION).and_then(|text| parse_generation(&text));
+                let generation = generation(body);
                 let last_good = lab
                     .record
                     .as_ref()
@@ -379,8 +405,9 @@ impl Judge {
                     if !(rises && falls) {
                         continue;
                     }
-                    // What lands after the operator's wait for it is changed back, as a person's change would be.
-                    if lab.now <= issue.sent + self.quiescence() {
+                    // What lands after the operator's wait for it, or once more, is changed back, as a person's change
+                    // would be.
+                    if lab.now <= issue.sent + self.quiescence() && !self.has_landed(issue) {
                         self.turn(wish, side)?;
                         self.moves_back(lab, services, side, issue)?;
                     }
@@ -442,7 +469,7 @@ impl Judge {
         });
         let is_wanted = wanted.is_some_and(|wanted| wanted.digest == *digest);
         let alive = lab.healthy(to.other()) > 0;
-        let others = [Act::Wish, Act::Health, Act::Services];
+        let others = [Act::Health, Act::Services];
         if is_completed
             && is_wanted
             && alive
@@ -450,6 +477,7 @@ impl Judge {
             // It lived no more when the write was sent.
             && !issue.dead[to.other().index()]
             && !self.acted_since(issue.unseen_since(), &others)
+            && !self.acted_since(issue.wish_seen, &[Act::Wish])
         {
             return violation(
                 "S6",
@@ -461,9 +489,20 @@ impl Judge {
 
     /// A write took effect.
     pub(crate) fn took_effect(&mut self, lab: &Lab, issue: &Issue) {
+        self.repeated +=
+            usize::from(matches!(issue.write, Write::SetWeights { .. }) && self.has_landed(issue));
         self.landed.push((lab.now, issue.write.describe()));
+        if matches!(issue.write, Write::CreateTargetGroup { .. })
+            && lab.now > issue.sent + self.quiescence()
+        {
+            self.late_groups.push(lab.now);
+        }
+        let record = lab.record.iter().flat_map(|(_, record)| &record.rejected);
+        for rejection in record {
+            self.rejected.entry(rejection.generation).or_insert(lab.now);
+        }
         if let Write::CreateService { name, .. } = &issue.write {
-            self.names.insert(name.clone());
+            self.names.insert(name.clone(), lab.now);
         }
         if !matches!(issue.write, Write::PutRecord(_)) {
             self.effects += 1;
@@ -585,12 +624,19 @@ fn raised(weights: Weights) -> impl Iterator<Item = Side> {
         .filter(move |side| weights.get()[side.index()].is_some_and(|weight| weight > 0))
 }
 
+/// Of a service, or of a target group, whose tags ELB writes with capitals.
 fn tag(body: &Map<String, Value>, key: &str) -> Option<String> {
-    let tags = body.get("tags")?.as_array()?;
-    let tag = tags
-        .iter()
-        .find(|tag| tag.get("key").and_then(Value::as_str) == Some(key))?;
-    tag.get("value")?.as_str().map(str::to_owned)
+    let of = |[list, name, value]: [&str; 3]| {
+        let mut tags = body.get(list)?.as_array()?.iter();
+        let tag = tags.find(|tag| tag.get(name).and_then(Value::as_str) == Some(key))?;
+        tag.get(value)?.as_str().map(str::to_owned)
+    };
+    of(["tags", "key", "value"]).or_else(|| of(["Tags", "Key", "Value"]))
+}
+
+/// The generation that a create is for.
+fn generation(body: &Map<String, Value>) -> Option<Generation> {
+    parse_generation(&tag(body, TAG_GENERATION)?)
 }
 
 pub(crate) fn violation<T>(

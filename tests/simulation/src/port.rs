@@ -16,7 +16,7 @@ use runtime::lease::shelf::Shelf;
 use tokio::task::yield_now;
 
 use crate::look::look;
-use crate::plan::{At, Fault};
+use crate::plan::{At, Fault, Part};
 use crate::sim::{SIGNATURE, Sim, State, ms};
 use crate::truth::{Answer, stamp};
 
@@ -58,6 +58,9 @@ impl Port {
             let seen = truth.read(world, answers, by_name);
             let operator = &mut state.operators[self.operator];
             operator.seen = seen.oldest;
+            if !seen.unread.contains(&Part::Desired) {
+                operator.wish_seen = seen.oldest;
+            }
             operator.unread = seen.unread;
             seen.world
         })

@@ -122,12 +122,15 @@ impl Progress {
                     *each = Each::default();
                     return;
                 }
-                each.stands_by = reconciled.outcome == Outcome::Standby;
+                // What a standby would hold for it tells nobody: it knows nothing of the leader's own writes.
+                let stands_by = !state.leads(id);
+                let holds = matches!(waiting, Some(WaitingOn::Hold(_)));
+                each.stands_by = reconciled.outcome == Outcome::Standby || (stands_by && holds);
                 each.quiet = match waiting {
                     Some(WaitingOn::Nothing) => each.quiet + 1,
                     Some(_) | None => 0,
                 };
-                each.hold = match (waiting, each.hold) {
+                each.hold = match (waiting.filter(|_| !stands_by), each.hold) {
                     (Some(WaitingOn::Hold(hold)), Some((label, since)))
                         if label == hold.label() =>
                     {

@@ -80,6 +80,8 @@ pub(crate) struct Operator {
     pub(crate) unread: Vec<crate::plan::Part>,
     /// The oldest moment that its last look showed.
     pub(crate) looked: u64,
+    /// The moment that the last read of the wish showed: while that cannot be read the known one is in force.
+    pub(crate) wish_seen: u64,
     /// It stood still between its last check and the send.
     pub(crate) stalled: bool,
     /// What its way to the lease's store does, and until when.
@@ -207,6 +209,10 @@ impl State {
                 break;
             };
             self.truth.advance(next.max(self.now()));
+            // What began before it lands is not its doing.
+            let loses = self.truth.loses_requests();
+            let checked = self.judge.loses(&self.truth.lab, loses, None);
+            self.found(checked);
             let due = |pending: &Pending| pending.due <= next;
             if let Some(at) = self.pending.iter().position(due) {
                 let pending = self.pending.remove(at);
@@ -280,6 +286,7 @@ impl State {
         let Operator {
             seen,
             looked,
+            wish_seen,
             process,
             stalled,
             ..
@@ -293,8 +300,10 @@ impl State {
             write: write.clone(),
             seen,
             looked,
+            wish_seen,
             sent: now,
             dead: Side::BOTH.map(|side| self.truth.lab.healthy(side) == 0),
+            handed_over: self.truth.lab.record.as_ref().is_some_and(|(_, r)| r.clean),
         };
         self.sent.push(now);
         self.say(|_| format!("op {operator}  write {n}: {}", write.describe()));
@@ -316,7 +325,7 @@ impl State {
                 && pending.issue.write != *write
                 && now < pending.issue.sent + bound
                 && !self.judge.imitated(&pending.issue)
-                && !is_earlier_record(&pending.issue, operator, &self.operators[operator])
+                && !is_expected(&pending.issue, operator, &self.operators[operator])
         });
         if let Some(other) = other.filter(|_| !stalled) {
             let message = format!(
@@ -542,6 +551,12 @@ impl State {
         }
     }
 
+    /// Nobody else may write.
+    pub(crate) fn leads(&self, operator: usize) -> bool {
+        let item = self.lease.as_ref().and_then(Shelf::item);
+        item.is_none_or(|item| item.holder == self.holder(operator))
+    }
+
     /// What the operator's present process calls itself in the lease.
     pub(crate) fn holder(&self, operator: usize) -> String {
         format!(
@@ -565,12 +580,30 @@ impl State {
     }
 }
 
-/// A process died as it wrote the record, which still says that the one before it had handed over. Nothing else of it
-/// can be on its way, and the record that may still come is replaced by the next.
-fn is_earlier_record(issue: &Issue, operator: usize, now: &Operator) -> bool {
-    matches!(issue.write, Write::PutRecord(_))
-        && issue.operator == operator
-        && issue.process < now.process
+/// A process died, or lost its leadership, before the record could say that what the one before it handed over was no
+/// longer all: the next one believes the record. So nothing can be on its way but that first write of the record, which
+/// the next one replaces; or, where the record was refused, what takes traffic from a group without a healthy target to
+/// one that has some, which waits for nobody.
+fn is_expected(issue: &Issue, operator: usize, now: &Operator) -> bool {
+    let earlier = (issue.operator, issue.process) != (operator, now.process) && issue.handed_over;
+    let expected = match &issue.write {
+        Write::PutRecord(_) => true,
+        Write::SetWeights { seen, weights, .. } => Side::BOTH.into_iter().all(|side| {
+            let at = side.index();
+            let dead = issue.dead[at];
+            (seen[at].unwrap_or(0) == 0 || dead) && (weights.get()[at].unwrap_or(0) == 0 || !dead)
+        }),
+        Write::RegisterTaskDefinition { .. }
+        | Write::CreateTargetGroup { .. }
+        | Write::SetGroupAttributes { .. }
+        | Write::CreateService { .. }
+        | Write::ScaleService { .. }
+        | Write::TagService { .. }
+        | Write::DeleteService { .. }
+        | Write::DeleteTargetGroup { .. }
+        | Write::DeregisterTaskDefinition { .. } => false,
+    };
+    earlier && expected
 }
 
 /// How long other writes count as outstanding for this one.

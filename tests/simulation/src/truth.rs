@@ -339,7 +339,7 @@ impl Truth {
                 oldest = oldest.min(now.saturating_sub(*age));
             }
         }
-        if !self.bound.is_empty() {
+        if let TargetGroups::PerRelease { .. } = self.lab.application.route.groups {
             if let (Some(then), Some(held)) = (named, sides::holders(&world)) {
                 sides::rules(&mut world, &then, &held);
             }

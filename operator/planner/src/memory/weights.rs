@@ -1,11 +1,9 @@
 //! What is known of weights: how long a group has had none, and how often somebody else changed them.
 
-use std::collections::BTreeSet;
-
 use crd_schema::TargetGroupArn;
 use crd_schema::application::RuleTarget;
 
-use super::{Barrier, Former, Memory};
+use super::{Barrier, Former, Memory, Shares};
 use crate::ablation;
 use crate::effect;
 use crate::time::Mono;
@@ -28,23 +26,23 @@ impl Memory {
             .collect();
     }
 
-    /// A read that lacks an own write of weights is a stale one: it neither starts a wait nor shows a foreign change. Nor
-    /// does one that shows what was there before somebody else's change, as long as that may be an old answer.
-    pub(super) fn absorb_rules(&mut self, rules: &[Rule], at: Mono, tuning: &Tuning) {
-        let unseen: BTreeSet<&RuleTarget> = rules
-            .iter()
-            .filter(|rule| self.lacks_own_weights(rule, at))
-            .map(|rule| &rule.target)
-            .collect();
+    /// Since when no rule gives a side weight. A read that lacks an own write of weights is a stale one: it starts no wait.
+    pub(super) fn absorb_rules(&mut self, rules: &[Rule], at: Mono) {
+        let stale = rules.iter().any(|rule| self.lacks_own_weights(rule, at));
         for side in Side::BOTH {
             let any = rules.iter().any(|rule| weight(rule, side) > 0);
             let since = &mut self.zero_since[side.index()];
             *since = match *since {
                 _ if any => None,
-                None if !unseen.is_empty() => None,
+                None if stale => None,
                 known => Some(known.unwrap_or(at)),
             };
         }
+    }
+
+    /// Whether somebody else changed production weights. A read that lacks an own write shows no foreign change. Nor does
+    /// one that shows what was there before somebody else's change, as long as that may be an old answer.
+    pub(super) fn absorb_changes(&mut self, rules: &[Rule], at: Mono, tuning: &Tuning) {
         // What changes soon after a start may be an earlier self's write, which lands late or is shown late.
         let landed = match self.clean_start {
             Some(true) => self.leading_since,
@@ -54,21 +52,26 @@ impl Memory {
         self.former.retain(|former| at < former.until);
         let mut foreign = false;
         for rule in rules {
-            let Action::Forward { weights, .. } = &rule.action else {
+            let Action::Forward {
+                weights, others, ..
+            } = &rule.action
+            else {
                 continue;
             };
-            if rule.role != Role::Production || unseen.contains(&rule.target) {
+            if rule.role != Role::Production || self.lacks_own_weights(rule, at) {
                 continue;
             }
-            let is_old = |former: &Former| former.rule == rule.target && former.weights == *weights;
+            let mut read = shares(&self.holders, *weights);
+            read.extend(others.iter().filter(|(_, weight)| *weight > 0).cloned());
+            let is_old = |former: &Former| former.rule == rule.target && former.weights == read;
             if self.former.iter().any(is_old) && !tuning.without(ablation::Rule::OldWeights) {
                 continue;
             }
-            let Some(before) = self.weights.insert(rule.target.clone(), *weights) else {
+            let Some(before) = self.weights.insert(rule.target.clone(), read.clone()) else {
                 continue;
             };
-            if positive(before) != positive(*weights) {
-                foreign |= !earlier_self && !self.may_be_late(&rule.target, *weights);
+            if before != read {
+                foreign |= !earlier_self && !self.may_be_late(&rule.target, &read);
                 self.former.push(Former {
                     rule: rule.target.clone(),
                     weights: before,
@@ -98,11 +101,20 @@ impl Memory {
     }
 
     /// A write of ours whose outcome was never known would make these weights.
-    fn may_be_late(&self, rule: &RuleTarget, read: [Option<u32>; 2]) -> bool {
+    fn may_be_late(&self, rule: &RuleTarget, read: &Shares) -> bool {
         self.unsettled.iter().any(|late| {
-            matches!(&late.write, Write::SetWeights { rule: target, weights, .. } if target == rule && weights.get() == read)
+            matches!(&late.write, Write::SetWeights { rule: target, groups, weights, .. }
+                if target == rule && shares(groups, weights.get()) == *read)
         })
     }
+}
+
+/// Weights by the groups that hold the sides: those above 0.
+pub(super) fn shares(holders: &[Option<TargetGroupArn>; 2], weights: [Option<u32>; 2]) -> Shares {
+    let named = holders.iter().zip(weights);
+    named
+        .filter_map(|(arn, weight)| Some((arn.clone()?, weight.filter(|weight| *weight > 0)?)))
+        .collect()
 }
 
 /// The weight that `rule` gives to `side`: 0 when it does not name it.
@@ -122,8 +134,4 @@ pub(crate) fn other_weight(rule: &Rule, group: &TargetGroupArn) -> Option<u32> {
         }
         Action::Other { .. } | Action::Missing => None,
     }
-}
-
-fn positive(weights: [Option<u32>; 2]) -> [u32; 2] {
-    weights.map(|weight| weight.unwrap_or(0))
 }

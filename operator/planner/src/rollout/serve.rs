@@ -65,15 +65,17 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
     let reference = match course {
         Course::Forward => view.reference(blue),
         Course::Finish if view.all_on(side) => service.desired.max(1),
-        Course::Back | Course::Finish | Course::Clear => {
-            view.reference(Some(service)).max(view.reference(None))
-        }
+        // What has the traffic now may run more than was written down: that many have carried it.
+        Course::Back | Course::Finish | Course::Clear => view
+            .reference(Some(service))
+            .max(view.reference(None))
+            .max(carrying(view, side.other())),
     };
     let too_few = service.desired < reference && !view.tuning.without(ablation::Rule::CountFollows);
     if course != Course::Forward {
         // What carries traffic now takes it now: a count that somebody changes again and again does not hold it up.
         let back = back(view, service, side, course, reference, &others);
-        let traffic = matches!(back.write, Some(Write::SetWeights { .. }))
+        let traffic = back.write.as_ref().is_some_and(Write::moves_traffic)
             && !view.tuning.without(ablation::Rule::TrafficFirst);
         if traffic || !too_few {
             return back;
@@ -88,6 +90,15 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
         return Decision::act(stage_so_far(view, course), write);
     }
     forward(view, service, side, reference, &others)
+}
+
+/// Tasks of the living service that has production traffic on `side`; 0 where none has.
+fn carrying(view: &View<'_>, side: Side) -> u32 {
+    let live = view.live_on(side).into_iter();
+    live.filter(|service| view.production_weight(side) > 0 && view.vital(service) != Vital::Dead)
+        .map(|service| service.desired)
+        .max()
+        .unwrap_or(0)
 }
 
 pub(super) fn stage_so_far(view: &View<'_>, course: Course) -> Stage {

@@ -189,3 +189,22 @@ fn a_write_that_was_refused_or_never_left_is_not_waited_for() {
         assert!(scene.memory.unsettled.is_empty() && scene.memory.barriers.is_empty());
     }
 }
+
+#[test]
+fn what_may_have_been_done_is_refused_no_more() {
+    let refused = || WriteOutcome::Refused {
+        reason: "AccessDenied".to_owned(),
+    };
+    let unknown = || WriteOutcome::Unknown {
+        reason: "timeout".to_owned(),
+    };
+    let mut scene = scene();
+    let write = scene.scale(&scene.green, 2, 3);
+    scene.answered(&write, &refused());
+    assert_eq!(scene.memory.refused.as_deref(), Some("AccessDenied"));
+    let record = Write::PutRecord(Box::default());
+    scene.answered(&record, &unknown());
+    assert!(scene.memory.refused.is_some(), "the record is no step");
+    scene.answered(&write, &unknown());
+    assert_eq!(scene.memory.refused, None);
+}

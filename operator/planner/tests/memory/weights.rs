@@ -4,6 +4,7 @@ use crd_schema::ListenerArn;
 use crd_schema::application::RuleTarget;
 use crd_schema::record::{Generation, Release, Rollout, Stage};
 use planner::world::{Action, Role};
+use planner::{Read, World};
 
 use crate::scene::{Scene, scene};
 
@@ -147,4 +148,45 @@ fn soon_after_a_start_a_change_may_be_the_earlier_process_s_own() {
     assert!(counted(Some(false), 50_000));
     assert!(!counted(Some(true), 9_999));
     assert!(counted(Some(true), 10_000));
+}
+
+/// With a group for each release: a rule names a new group, which the listing of groups shows one look later, and then
+/// not again. It is one change all the same.
+#[test]
+fn a_change_that_is_read_before_the_group_that_it_names_counts_once() {
+    let mut scene = rolling();
+    scene.look();
+    let new = scene.lab.groups[1].clone().map(|group| group.arn).unwrap();
+    let before = |world: &mut World| {
+        if let Read::Known { value, .. } = &mut world.groups[1] {
+            *value = None;
+        }
+        if let Read::Known { value, .. } = &mut world.rules {
+            for rule in value.iter_mut().filter(|r| r.role == Role::Production) {
+                rule.action = Action::Forward {
+                    weights: [Some(50), None],
+                    others: vec![(new.clone(), 50)],
+                    sticky: false,
+                };
+            }
+        }
+    };
+    set(&mut scene, 0, [Some(50), Some(50)]);
+    for _ in 0..2 {
+        scene.look_at(before);
+        scene.look();
+        assert_eq!(scene.memory.foreign_changes, 1);
+    }
+    // While a group is unread, whose weights these are is not known, and nothing is missed.
+    let mut scene = rolling();
+    scene.look();
+    set(&mut scene, 0, [Some(50), Some(50)]);
+    scene.look_at(|world| {
+        world.groups[1] = Read::Unread {
+            reason: "throttled".to_owned(),
+        };
+    });
+    assert_eq!(scene.memory.foreign_changes, 0);
+    scene.look();
+    assert_eq!(scene.memory.foreign_changes, 1);
 }

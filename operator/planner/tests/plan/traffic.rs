@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crd_schema::record::Stage;
 use crd_schema::strategy::{Share, Step, Strategy};
-use planner::lab::{Lab, Operator, application};
+use planner::lab::{Lab, Operator, application, per_release};
 use planner::world::{Read, Service, Side, TargetState, World};
 use planner::{Hold, WaitingOn, Write};
 
@@ -273,6 +273,46 @@ fn back_goes_as_much_as_blue_carries_and_before_it_grows() {
         "{plan:?}"
     );
     let _ = scene.until(|scene, _| scene.weight(Side::A) == 100 && scene.weight(Side::B) == 0);
+}
+
+/// Somebody scaled green up, and it carries everything on three tasks: so blue comes to three before it has it all.
+#[test]
+fn back_needs_as_many_as_what_carries_the_traffic_has() {
+    let mut scene = at(Stage::Bake);
+    let green = scene.lab.services[1].shown.name.clone();
+    scene.lab.scale(&green, 3);
+    scene.lab.advance(60_000);
+    scene.lab.intents.abort = Some(crd_schema::intent::Abort {
+        rollout: scene.lab.desired.as_ref().unwrap().0,
+    });
+    scene.watch(20);
+    let plan = scene.plan();
+    let Some(Write::SetWeights { weights, .. }) = &plan.step else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(weights.get(), [Some(66), Some(34)]);
+    let plan = scene.until(|_, plan| matches!(plan.step, Some(Write::ScaleService { .. })));
+    assert!(
+        matches!(plan.step, Some(Write::ScaleService { from: 2, to: 3, .. })),
+        "{plan:?}"
+    );
+    let _ = scene.until(|scene, _| scene.weight(Side::A) == 100 && scene.weight(Side::B) == 0);
+}
+
+/// With a group for each release, and the way back almost gone: who has all the traffic was put to sleep, and wakes up
+/// before the other one's group leaves the rules.
+#[test]
+fn what_sleeps_with_all_the_traffic_wakes_up_before_the_other_group_goes() {
+    let mut scene = settled_of(per_release()).released_to(Stage::Validate);
+    scene.lab.wish("1.3.0");
+    let blue = scene.lab.services[0].shown.name.clone();
+    let _ = scene.until(|_, plan| plan.report.stage == Stage::RollBack);
+    scene.lab.scale(&blue, 0);
+    let plan = scene.plan();
+    let Some(Write::ScaleService { name, from: 0, .. }) = &plan.step else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(*name, blue);
 }
 
 #[test]

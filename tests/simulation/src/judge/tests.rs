@@ -1,5 +1,6 @@
 //! Controls of the excuses: each covers what it says, and where that is not so the judge reports.
 
+use crd_schema::record::{Record, Rejection};
 use planner::lab::{application, per_release};
 use serde_json::json;
 
@@ -11,6 +12,8 @@ const NOW: u64 = 200_000;
 const SENT: u64 = NOW - 1_000;
 const LOOKED: u64 = NOW - 2_000;
 const SEEN: u64 = NOW - 8_000;
+/// The wish could be read last a while before.
+const WISH_SEEN: u64 = NOW - 30_000;
 
 const ACTS: [Act; 6] = [
     Act::Weights,
@@ -105,8 +108,10 @@ fn issue(write: Write) -> Issue {
         write,
         seen: SEEN,
         looked: LOOKED,
+        wish_seen: WISH_SEEN,
         sent: SENT,
         dead: [false; 2],
+        handed_over: false,
     }
 }
 
@@ -209,7 +214,7 @@ fn s11_by_services_since_the_round_of_reads() {
 }
 
 #[test]
-fn s6_by_services_health_and_the_wish_since_the_round_of_reads() {
+fn s6_by_services_and_health_since_the_round_of_reads_and_by_the_wish_since_it_was_read() {
     let scene = || Scene::of(application(), |lab| lab.wish("1.3.0"));
     let of = || {
         let scene = scene();
@@ -219,7 +224,7 @@ fn s6_by_services_health_and_the_wish_since_the_round_of_reads() {
     let by = [
         (Act::Services, SEEN),
         (Act::Health, SEEN),
-        (Act::Wish, SEEN),
+        (Act::Wish, WISH_SEEN),
     ];
     excused("S6", of, &by);
     let reports = |change: fn(&mut Issue)| {
@@ -233,6 +238,11 @@ fn s6_by_services_health_and_the_wish_since_the_round_of_reads() {
     // What lands after the wait for it is not one of our decisions any more.
     assert_eq!(reports(|issue| issue.sent = NOW - 40_001), None);
     assert_eq!(reports(|issue| issue.sent = NOW - 40_000), Some("S6"));
+    // Nor is what lands once more.
+    let mut scene = scene();
+    let issue = issue(scene.shift());
+    scene.judge.took_effect(&scene.lab, &issue);
+    assert_eq!(scene.reports(&issue), None);
 }
 
 #[test]
@@ -320,26 +330,76 @@ fn s1_and_loss_of_weights_that_were_sent_while_nothing_lived_and_land_late() {
     assert_eq!(reports(late, [false, true]), Some("S1"));
 }
 
+/// A group for side B, which a group holds already.
+fn second_group(generation: &str) -> Write {
+    let body = json!({"Name": "blog-late", "Tags": [
+        {"Key": "teal:managed-by", "Value": "teal"},
+        {"Key": "teal:application", "Value": "blog"},
+        {"Key": "teal:generation", "Value": generation},
+    ]});
+    Write::CreateTargetGroup {
+        name: "blog-late".to_owned(),
+        side: Side::B,
+        body: body.as_object().unwrap().clone(),
+    }
+}
+
 #[test]
-fn s11_of_a_group_that_is_created_late() {
-    let reports = |sent: u64| {
+fn s11_of_a_group_that_is_created_late_or_beside_one_that_was() {
+    let reports = |sent: u64, other: Option<[u64; 2]>| {
         let mut scene = Scene::of(per_release(), |_| {});
-        let body = json!({"Name": "blog-late", "Tags": [
-            {"Key": "teal:managed-by", "Value": "teal"},
-            {"Key": "teal:application", "Value": "blog"},
-        ]});
-        let write = Write::CreateTargetGroup {
-            name: "blog-late".to_owned(),
-            side: Side::B,
-            body: body.as_object().unwrap().clone(),
-        };
+        if let Some([sent, came]) = other {
+            scene.lab.now = came;
+            let other = Issue {
+                sent,
+                ..issue(second_group("1.1"))
+            };
+            scene.judge.took_effect(&scene.lab, &other);
+            scene.lab.now = NOW;
+        }
         scene.reports(&Issue {
             sent,
-            ..issue(write)
+            ..issue(second_group("1.1"))
         })
     };
-    assert_eq!(reports(NOW - 40_001), None);
-    assert_eq!(reports(NOW - 40_000), Some("S11"));
+    assert_eq!(reports(NOW - 40_001, None), None);
+    assert_eq!(reports(NOW - 40_000, None), Some("S11"));
+    // The other one came late, and after the round of reads that this one was decided on.
+    assert_eq!(reports(SENT, Some([SEEN - 40_001, SEEN])), None);
+    assert_eq!(reports(SENT, Some([SEEN - 40_000, SEEN])), Some("S11"));
+    assert_eq!(reports(SENT, Some([SEEN - 50_000, SEEN - 1])), Some("S11"));
+}
+
+#[test]
+fn s8_of_what_was_created_late_and_sent_before_the_rejection() {
+    let reports = |sent: u64, rejected: u64| {
+        let mut scene = Scene::of(per_release(), |lab| lab.empty_side(Side::B));
+        let (generation, _) = scene.lab.desired.clone().unwrap();
+        let record = Record {
+            rejected: vec![Rejection {
+                generation,
+                version: "1.4.0".to_owned(),
+                reason: String::new(),
+                aborted: false,
+            }],
+            ..Record::default()
+        };
+        let written = scene.lab.generation();
+        scene.lab.record = Some((written, record.clone()));
+        scene.lab.now = rejected;
+        let rejection = issue(Write::PutRecord(Box::new(record)));
+        scene.judge.took_effect(&scene.lab, &rejection);
+        scene.lab.now = NOW;
+        let create = second_group(&planner::release::show(generation));
+        scene.reports(&Issue {
+            sent,
+            ..issue(create)
+        })
+    };
+    let late = NOW - 40_001;
+    assert_eq!(reports(late, late + 1), None);
+    assert_eq!(reports(late, late), Some("S8"), "it was known");
+    assert_eq!(reports(late + 1, NOW), Some("S8"), "not late");
 }
 
 #[test]
@@ -414,9 +474,15 @@ fn s10_of_a_late_create_that_was_sent_twice() {
             body: serde_json::Map::new(),
         };
         if twice {
-            scene.judge.took_effect(&scene.lab, &issue(create.clone()));
+            // On the other group: a name is a name.
+            let mut first = create.clone();
+            if let Write::CreateService { side, .. } = &mut first {
+                *side = Side::A;
+            }
+            scene.judge.took_effect(&scene.lab, &issue(first));
         } else {
-            scene.judge.names.insert("blog-1-4-0-x".to_owned());
+            let before = NOW - 60_001;
+            scene.judge.names.insert("blog-1-4-0-x".to_owned(), before);
         }
         if deleted {
             scene.judge.acted(NOW, Act::Services);

@@ -1,4 +1,5 @@
 //! Random mixes of kinds and rates, with a quiet tail; and calls that fail at any rate up to 0.3 all the way (L7).
+//! `TEAL_SEED` is the first seed, 0 by default: another one makes mixes that were never seen.
 
 use simulation::Plan;
 use simulation::plan::Groups;
@@ -6,11 +7,19 @@ use simulation::search::{stubborn, swarm};
 
 use crate::search::{self, Dose};
 
+fn first_seed() -> u64 {
+    match std::env::var("TEAL_SEED") {
+        Ok(seed) => seed.parse().unwrap(),
+        Err(_) => 0,
+    }
+}
+
 /// Every seed once with a pair of groups, and once with a group for each release.
 fn both(name: &str, count: usize, plan: impl Fn(u64) -> Plan + Sync) {
+    let first = first_seed();
     for groups in Groups::ALL {
-        let name = format!("{name}, {groups:?}");
-        search::holds(&name, count, |n| plan(n as u64).on(groups));
+        let name = format!("{name}, {groups:?}, seeds from {first}");
+        search::holds(&name, count, |n| plan(first + n as u64).on(groups));
     }
 }
 
