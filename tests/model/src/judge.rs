@@ -252,12 +252,9 @@ fn untested(
     let account = &state.account;
     let intents = &account.ssm.truth().intents;
     let full = intents.promote.is_some_and(|asked| asked.full);
-    let carries = |(other, _): &(&TargetGroupArn, u32)| {
-        *other != group
-            && account
-                .active_in(other)
-                .any(|s| account.healthy_of(setup, s) > 0)
-    };
+    // It was seen to be healthy, as evidence is.
+    let carries =
+        |(other, _): &(&TargetGroupArn, u32)| *other != group && was_healthy(account, other, 1);
     if to <= account.weight_of(setup, rule, group).0 || !next.iter().any(carries) || full {
         return false;
     }
@@ -275,7 +272,9 @@ fn untested(
         let speaks = setup.application.alarms.is_some() || !begins;
         let well = !speaks || state.past.well >= made;
         let allowed = gates::required(setup, share).all(passed) && well;
-        is_wish(account, service) && !goes_back && !allowed
+        // One that sleeps beside another on the group gets nothing.
+        let answers = !service.tasks.is_empty();
+        is_wish(account, service) && answers && !goes_back && !allowed
     })
 }
 

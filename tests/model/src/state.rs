@@ -91,7 +91,14 @@ impl State {
             .record
             .as_ref()
             .map_or(0, |(v, _)| *v);
-        (self.says, (now - self.past.well).min(8)).hash(hasher);
+        self.says.hash(hasher);
+        // What is planned later is planned on what they say then.
+        let planned = self.operators.iter().flatten();
+        let planned = planned.filter_map(|o| o.planned.as_ref().map(|(_, made)| *made));
+        let sent = self.flights.iter().map(|flight| flight.made);
+        for made in planned.chain(sent) {
+            (self.past.well >= made).hash(hasher);
+        }
         let mut canonical = Canonical::new(hasher, &self.setup, now);
         canonical.account(&self.account);
         for operator in self.operators.iter().flatten() {

@@ -16,6 +16,7 @@ use crd_schema::record::{Record, Rejection, Release, Rollout, Stage, StepProgres
 use crd_schema::strategy::{Share, Step};
 use model::account::{Account, wall};
 use model::fair::{Known, most_writes};
+use model::gates::Says;
 use model::setup::{Setup, Start, VERSIONS};
 use model::state::State;
 use planner::Side;
@@ -82,6 +83,8 @@ struct World {
     scaled: [Option<bool>; 3],
     /// What the record says of how people had scale-in.
     scale_in: Option<bool>,
+    /// What alarms and analyses say.
+    says: Says,
 }
 
 /// Half of the traffic until a person promotes, and everything.
@@ -114,6 +117,7 @@ impl World {
             paused: [false; 2],
             scaled: [None; 3],
             scale_in: None,
+            says: Says::Well,
         }
     }
 
@@ -170,7 +174,10 @@ impl World {
         account.desire(self.desired, record(setup, self, account.now));
         account.ask(setup, |intents| intents.paused = self.paused[1]);
         account.forget();
-        State::new(setup, account)
+        State {
+            says: self.says,
+            ..State::new(setup, account)
+        }
     }
 }
 
@@ -230,30 +237,28 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
 }
 
 /// The setup in which these releases never pass a health check.
-fn setup(broken: usize, steps: &[Step], autoscaled: bool) -> Arc<Setup> {
+fn setup(broken: usize, steps: &[Step]) -> Setup {
     let setup = Setup::new(0)
         .steps(steps)
         .start(Start::Anything)
         .application(|application| application.template.desired_count = 2);
-    Arc::new(Setup {
-        autoscaled,
+    Setup {
         broken: (0..VERSIONS.len())
             .filter(|n| broken & 1 << n != 0)
             .collect(),
         ..setup
-    })
+    }
 }
 
 /// Every one of so many worlds converges or holds with a reason. Returns how many of the writes that S12 allows no world
 /// needed.
 fn all_converge(
-    steps: &[Step],
-    autoscaled: bool,
+    setup: impl Fn(usize) -> Setup,
     worlds: usize,
     world: impl Fn(usize) -> World + Sync,
 ) -> usize {
     let began = Instant::now();
-    let setups = (0..8).map(|n| setup(n, steps, autoscaled));
+    let setups = (0..8).map(|broken| Arc::new(setup(broken)));
     let known: Vec<(Arc<Setup>, Known)> = setups.map(|s| (s, Known::default())).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let look = |thread: usize| {
@@ -306,18 +311,39 @@ fn all_converge(
 
 #[test]
 fn every_syntactic_world_converges_or_holds_with_a_reason() {
-    let unneeded = all_converge(&[], false, WORLDS, World::number);
+    let unneeded = all_converge(|broken| setup(broken, &[]), WORLDS, World::number);
     assert_eq!(unneeded, 0, "S12 is looser than it has to be");
 }
 
 #[test]
 fn worlds_with_traffic_in_steps_do_too() {
-    let unneeded = all_converge(&steps(), false, WORLDS / SLICE, World::stepped);
+    let stepped = |broken| setup(broken, &steps());
+    let unneeded = all_converge(stepped, WORLDS / SLICE, World::stepped);
     assert!(unneeded <= 2, "S12 is looser than it has to be: {unneeded}");
 }
 
 #[test]
 fn worlds_with_autoscaling_do_too() {
-    let unneeded = all_converge(&[], true, WORLDS / THIN, World::scaled);
+    let scaled = |broken| Setup {
+        autoscaled: true,
+        ..setup(broken, &[])
+    };
+    let unneeded = all_converge(scaled, WORLDS / THIN, World::scaled);
     assert!(unneeded <= 4, "S12 is looser than it has to be: {unneeded}");
+}
+
+/// Alarms and an analysis say of the wish that all is well, that they cannot tell, or that it fails, for ever. With every
+/// run of the tests one in so many; all of them with `TEAL_DOSE=full` or `nightly`.
+#[test]
+fn worlds_in_which_alarms_and_an_analysis_speak_do_too() {
+    let step = match std::env::var("TEAL_DOSE").as_deref() {
+        Ok("full" | "nightly") => 1,
+        Ok(_) | Err(_) => 5,
+    };
+    let watched = |broken| setup(broken, &steps()).alarm().analysis();
+    let world = |n: usize| World {
+        says: Says::ALL[n * step % 3],
+        ..World::stepped(n * step / 3)
+    };
+    all_converge(watched, 3 * (WORLDS / SLICE) / step, world);
 }

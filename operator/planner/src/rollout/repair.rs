@@ -3,6 +3,7 @@
 use crd_schema::record::Stage;
 
 use crate::ablation;
+use crate::release::Wanted;
 use crate::view::{View, Vital, runs, weights};
 use crate::world::{Rule, Service, Side};
 use crate::write::{Weights, Write};
@@ -70,7 +71,8 @@ fn let_it_be_checked(view: &View<'_>, side: Side) -> Option<Write> {
     reference(view, side).filter(|_| runs)
 }
 
-/// A rule that gives nobody weight: to a living service, the wish's first, unless it is still to be tested or watched.
+/// A rule that gives nobody weight: to a living service, the wish's first. Where the wish was rejected, or is still to be
+/// tested or watched, last: another one carries the traffic meanwhile.
 fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> Option<Decision> {
     if read.iter().flatten().any(|w| *w > 0)
         || view.tuning.without(ablation::Rule::WeightlessRepair)
@@ -78,27 +80,41 @@ fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> O
         return None;
     }
     let wished = |service: &Service| {
-        view.wanted
-            .as_ref()
-            .is_some_and(|w| runs(service, &w.digest) && view.rejection(w.generation).is_none())
+        let wanted = view.wanted.as_ref();
+        wanted.is_some_and(|wanted| runs(service, &wanted.digest))
     };
+    // Weight goes to a group: who stands on it gets it.
+    let beside_it = |service: &Service| {
+        let all = service.side.map(|side| view.live_on(side));
+        all.into_iter().flatten().any(wished)
+    };
+    let rejected = |wanted: &Wanted| view.rejection(wanted.generation).is_some();
+    let stands_back = view.wanted.as_ref().is_some_and(rejected) || still_judged(view);
     let living = view
         .live()
         .into_iter()
         .filter(|service| view.alive(service));
-    let open = still_judged(view);
-    let rescuer = living.max_by_key(|service| (wished(service) != open, view.healthy(service)))?;
+    let worth = |service: &&Service| {
+        let first = if stands_back {
+            !beside_it(service)
+        } else {
+            wished(service)
+        };
+        (first, view.healthy(service))
+    };
+    let rescuer = living.max_by_key(worth)?;
     let write = set_weights(view, rule, Weights::all_to(rescuer.side?), rescuer, 1)?;
     Some(Decision::act(recorded_stage(view), write))
 }
 
-/// Gates, alarms or analyses have not let the wish have everything yet.
+/// Gates have not let the wish have everything yet, or alarms and analyses may speak against it: what a record says of
+/// them beside a rule without any weight is not to be relied on.
 fn still_judged(view: &View<'_>) -> bool {
     let application = view.application;
-    let judged = application.alarms.is_some()
-        || !(application.gates.is_empty() && application.analyses.is_empty());
     let rollout = view.record().rollout.as_ref();
-    judged && rollout.is_none_or(|rollout| rollout.stage < Stage::Bake)
+    let open = rollout.is_none_or(|rollout| rollout.stage < Stage::Bake);
+    let watched = application.alarms.is_some() || !application.analyses.is_empty();
+    watched || (open && !application.gates.is_empty())
 }
 
 /// A service that carries production traffic and was scaled to zero by someone comes back.
