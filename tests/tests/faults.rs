@@ -212,7 +212,7 @@ async fn throttled_reads_hold_and_never_pass_for_verified() {
 async fn a_third_of_all_calls_fails_and_the_release_still_ends() {
     for seed in 0..2 {
         // Each unknown outcome of a create waits until nothing of it can land, and most looks at AWS fail as a whole,
-        // for which the queue waits up to five minutes: an hour or two in the mean. No deadline is to cut that short.
+        // for which the queue waits up to a minute: most of an hour in the mean. No deadline is to cut that short.
         let (stage, _operator) = serving_within("1m", "24h").await;
         let sometimes = |effect| Fault {
             service: None,

@@ -478,12 +478,7 @@ impl Memory {
             | Write::SetScaling { .. } => {}
         }
         self.refused = None;
-        let barrier = if effect::is_ecs(write) {
-            ablation::Rule::BarrierEcs
-        } else {
-            ablation::Rule::BarrierElb
-        };
-        if tuning.without(barrier) {
+        if tuning.without(barrier(write)) {
             return;
         }
         self.barriers.insert(
@@ -523,7 +518,33 @@ impl Memory {
                 self.outstanding = None;
             }
         }
+        self.seen_late(world, tuning, now);
         self.unsettled.retain(|late| now.mono < late.until);
+    }
+
+    /// What a create without an answer made is there: a read that does not show it any more is an older one.
+    fn seen_late(&mut self, world: &World, tuning: &Tuning, now: Now) {
+        let creates = self.unsettled.iter().filter(|late| match &late.write {
+            Write::CreateService { .. } | Write::CreateTargetGroup { .. } => true,
+            Write::PutRecord(_)
+            | Write::RegisterTaskDefinition { .. }
+            | Write::SetGroupAttributes { .. }
+            | Write::SetWeights { .. }
+            | Write::ScaleService { .. }
+            | Write::SetScaling { .. }
+            | Write::TagService { .. }
+            | Write::DeleteService { .. }
+            | Write::DeleteTargetGroup { .. }
+            | Write::DeregisterTaskDefinition { .. } => false,
+        });
+        let seen = creates.filter(|late| {
+            !tuning.without(barrier(&late.write)) && effect::shows(world, &late.write)
+        });
+        let seen = seen.map(|late| {
+            let (write, since) = (late.write.clone(), now.mono);
+            (effect::subject(&write), Barrier { write, since })
+        });
+        self.barriers.extend(seen);
     }
 
     /// Reads after a barrier's bound show its write.
@@ -629,6 +650,15 @@ impl Memory {
             | Write::DeregisterTaskDefinition { .. }
             | Write::SetScaling { .. } => None,
         }
+    }
+}
+
+/// The rule by which reads must show this write before they are trusted.
+fn barrier(write: &Write) -> ablation::Rule {
+    if effect::is_ecs(write) {
+        ablation::Rule::BarrierEcs
+    } else {
+        ablation::Rule::BarrierElb
     }
 }
 

@@ -155,6 +155,7 @@ impl Write {
             | Self::SetGroupAttributes { .. }
             | Self::CreateService { .. }
             | Self::ScaleService { .. }
+            | Self::SetScaling { .. }
             | Self::TagService { .. }
             | Self::DeleteService { .. }
             | Self::DeleteTargetGroup { .. }

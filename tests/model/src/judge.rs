@@ -296,7 +296,9 @@ fn unproven(
         };
         // What the other group's service runs now is what 100 % of traffic needs.
         let need = next.iter().find(carries).map(|(other, _)| {
-            let counts = account.active_in(other).map(|s| s.shown.desired);
+            let carrying = account.active_in(other);
+            let carrying = carrying.filter(|s| account.healthy_of(setup, s) > 0);
+            let counts = carrying.map(|s| s.shown.desired);
             (counts.max().unwrap_or(1) * to).div_ceil(sum.max(1))
         });
         !was_healthy(account, group, need.unwrap_or(1).max(1))

@@ -105,6 +105,8 @@ pub(crate) struct Judge {
     losing_since: Option<u64>,
     /// Writes of weights that took effect once more.
     pub(crate) repeated: usize,
+    /// Records that took effect late, or once more, and replaced what was written since.
+    old_records: usize,
     /// Groups that were given traffic since nothing else lived, and when.
     repaired: Vec<(u64, Side)>,
     /// Effects of writes, and when they came.
@@ -135,6 +137,7 @@ impl Judge {
             effects: 0,
             losing_since: None,
             repeated: 0,
+            old_records: 0,
             repaired: Vec::new(),
             landed: Vec::new(),
             late_groups: Vec::new(),
@@ -435,9 +438,10 @@ impl Judge {
         *turns += u32::from(*direction != Some(side));
         *direction = Some(side);
         let turns = *turns;
-        // What somebody else does turns it away and back.
+        // What somebody else does turns it away and back; an old record takes steps back to where it says, and on again.
         let others = [Act::Weights, Act::Services, Act::Health];
         let acts: usize = others.iter().map(|act| self.acts(*act)).sum();
+        let acts = acts + self.old_records;
         if usize::try_from(turns).unwrap_or(usize::MAX) > 2 + 2 * acts {
             return violation("S13", format!("traffic turned {turns} times"));
         }
@@ -491,10 +495,12 @@ impl Judge {
     pub(crate) fn took_effect(&mut self, lab: &Lab, issue: &Issue) {
         self.repeated +=
             usize::from(matches!(issue.write, Write::SetWeights { .. }) && self.has_landed(issue));
+        let late = lab.now > issue.sent + self.quiescence();
+        self.old_records += usize::from(
+            matches!(issue.write, Write::PutRecord(_)) && (late || self.has_landed(issue)),
+        );
         self.landed.push((lab.now, issue.write.describe()));
-        if matches!(issue.write, Write::CreateTargetGroup { .. })
-            && lab.now > issue.sent + self.quiescence()
-        {
+        if matches!(issue.write, Write::CreateTargetGroup { .. }) && late {
             self.late_groups.push(lab.now);
         }
         let record = lab.record.iter().flat_map(|(_, record)| &record.rejected);

@@ -598,6 +598,7 @@ fn is_expected(issue: &Issue, operator: usize, now: &Operator) -> bool {
         | Write::SetGroupAttributes { .. }
         | Write::CreateService { .. }
         | Write::ScaleService { .. }
+        | Write::SetScaling { .. }
         | Write::TagService { .. }
         | Write::DeleteService { .. }
         | Write::DeleteTargetGroup { .. }

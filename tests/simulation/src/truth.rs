@@ -307,13 +307,6 @@ impl Truth {
         by_name: &[String],
     ) -> Seen {
         let now = self.lab.now;
-        if let Read::Known { value, .. } = &mut world.services {
-            let shown = |name: &String, all: &[Service]| all.iter().any(|s| s.name == *name);
-            for name in by_name {
-                let gone = self.gone.iter().rfind(|gone| gone.name == *name);
-                value.extend(gone.filter(|_| !shown(name, value)).cloned());
-            }
-        }
         let mut oldest = now;
         // Who held the sides where the rules were read.
         let mut named = sides::holders(&world);
@@ -337,6 +330,13 @@ impl Truth {
                     named = sides::holders(&old);
                 }
                 oldest = oldest.min(now.saturating_sub(*age));
+            }
+        }
+        if let Read::Known { value, .. } = &mut world.services {
+            let shown = |name: &String, all: &[Service]| all.iter().any(|s| s.name == *name);
+            for name in by_name {
+                let gone = self.gone.iter().rfind(|gone| gone.name == *name);
+                value.extend(gone.filter(|_| !shown(name, value)).cloned());
             }
         }
         if let TargetGroups::PerRelease { .. } = self.lab.application.route.groups {

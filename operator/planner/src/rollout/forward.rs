@@ -29,7 +29,7 @@ pub(super) fn forward(
     let anything = view.production_weight(side) > 0;
     let ready = capacity(view, service, side, reference);
     let only_one = others.is_empty() && !leftovers(view, side.other());
-    let moving = !everything || !steps::done(view, side, only_one);
+    let moving = !everything || !steps::done(view, side);
     // It may have weight before it can take any: it came up where most weight was, since nothing lived.
     let rollout = view.record().rollout.as_ref();
     let comes_up = rollout.is_some_and(|rollout| rollout.stage == Stage::ScaleUp);
@@ -76,7 +76,7 @@ pub(super) fn forward(
         return closed;
     }
     if moving {
-        return steps::shift(view, service, side, reference, only_one);
+        return steps::shift(view, service, side, reference);
     }
     if only_one {
         return arrived(view, side, Stage::Shift);

@@ -16,11 +16,12 @@ use super::weighing::{set_weights, share};
 
 /// The step that runs: as many as there are steps once green is to have everything.
 ///
-/// A dead blue waives what is left: comparing with it, and keeping traffic on it, helps nobody.
-fn position(view: &View<'_>, side: Side, only_one: bool) -> usize {
+/// Blue that is dead, or gone, waives what is left: comparing with it, and keeping traffic on it, helps nobody.
+fn position(view: &View<'_>, side: Side) -> usize {
     let strategy = &view.application.strategy;
     let end = strategy.steps.len();
-    if only_one || view.group_vital(side.other()) == Vital::Dead || view.promoted(end) {
+    let gone = view.live_on(side.other()).is_empty();
+    if gone || view.group_vital(side.other()) == Vital::Dead || view.promoted(end) {
         return end;
     }
     let live = view.production().map(|rule| share(rule, side)).min();
@@ -41,20 +42,14 @@ fn position(view: &View<'_>, side: Side, only_one: bool) -> usize {
 }
 
 /// No step is left.
-pub(super) fn done(view: &View<'_>, side: Side, only_one: bool) -> bool {
-    position(view, side, only_one) >= view.application.strategy.steps.len()
+pub(super) fn done(view: &View<'_>, side: Side) -> bool {
+    position(view, side) >= view.application.strategy.steps.len()
 }
 
 /// Green gets the share of its step on each rule; then the step's own wait; then the next one.
-pub(super) fn shift(
-    view: &View<'_>,
-    service: &Service,
-    side: Side,
-    reference: u32,
-    only_one: bool,
-) -> Decision {
+pub(super) fn shift(view: &View<'_>, service: &Service, side: Side, reference: u32) -> Decision {
     let stage = Stage::Shift;
-    let step = position(view, side, only_one);
+    let step = position(view, side);
     let at = |decision: Decision| Decision {
         step: (!view.application.strategy.steps.is_empty()).then_some(step),
         ..decision

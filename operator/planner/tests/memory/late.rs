@@ -6,13 +6,42 @@ use crd_schema::record::{Generation, Record, Release, Rollout, Stage};
 use planner::memory::Unsettled;
 use planner::release;
 use planner::world::{Role, Side};
-use planner::{Memory, Mono, Tuning, Write};
+use planner::{Memory, Mono, Read, Tuning, Write};
 
 use crate::scene::{Scene, scene};
 
 /// Whether what may still land stands in the way of `write`.
 fn waits(scene: &Scene, write: &Write) -> bool {
     scene.memory.undone_until(write, &scene.tuning).is_some()
+}
+
+/// A create without an answer is given up, and lands after all; then a read that is older does not show it.
+#[test]
+fn what_came_late_and_was_seen_is_not_forgotten_for_an_old_answer() {
+    let mut scene = scene();
+    let (create, other) = (scene.create("blog-late"), scene.create("blog-other"));
+    scene.unanswered(&create);
+    scene.lab.advance(40_000);
+    scene.look();
+    assert_eq!(scene.memory.outstanding, None, "given up");
+    let before = scene.lab.observe();
+    assert_eq!(scene.memory.unseen_write(&before, &other), None);
+    let mut after = before.clone();
+    if let Read::Known { value, .. } = &mut after.services {
+        let mut late = value[1].clone();
+        late.name = "blog-late".to_owned();
+        value.push(late);
+    }
+    scene.look_at(|world| *world = after.clone());
+    assert_eq!(scene.memory.unseen_write(&after, &other), None);
+    assert_eq!(scene.memory.unseen_write(&before, &other), Some(&create));
+    // Until no answer can be that old.
+    scene.lab.advance(29_999);
+    scene.look();
+    assert_eq!(scene.memory.unseen_write(&before, &other), Some(&create));
+    scene.lab.advance(1);
+    scene.look();
+    assert_eq!(scene.memory.unseen_write(&before, &other), None);
 }
 
 #[test]

@@ -315,6 +315,26 @@ fn what_sleeps_with_all_the_traffic_wakes_up_before_the_other_group_goes() {
     assert_eq!(*name, blue);
 }
 
+/// With a group for each release: green was ended half-way and its group is gone, its tasks not yet, as blue is wished
+/// for again. Blue has everything, and nobody is there to share it with.
+#[test]
+fn steps_end_where_nobody_is_left_to_share_with() {
+    let mut blog = per_release();
+    let half = Step::SetWeight(Share::of(1, 2));
+    blog.strategy.steps = vec![half, Step::Pause(None)];
+    let mut scene = settled_of(blog).released_to(Stage::Shift);
+    let _ = scene.until(|scene, _| scene.weight(Side::B) == 50);
+    scene.lab.intents.abort = Some(crd_schema::intent::Abort {
+        rollout: scene.lab.desired.as_ref().unwrap().0,
+    });
+    let _ = scene.until(|scene, _| scene.lab.groups[1].is_none());
+    assert!(scene.lab.services.len() > 1, "green's tasks are there");
+    scene.lab.wish("1.3.0");
+    let ending = scene.operator.run(&mut scene.lab, 600);
+    assert_eq!(ending, planner::lab::Ending::Settled);
+    assert_eq!(scene.weight(Side::A), 100);
+}
+
 #[test]
 fn what_serves_everything_is_not_grown_before_it_makes_room_for_a_newer_wish() {
     let mut scene = at(Stage::CleanUp);

@@ -246,19 +246,30 @@ fn s6_by_services_and_health_since_the_round_of_reads_and_by_the_wish_since_it_w
 }
 
 #[test]
-fn s13_by_two_turns_for_each_act_of_somebody_else() {
-    let turns = |acts: &[Act]| {
-        let Scene { mut judge, .. } = Scene::both();
+fn s13_by_two_turns_for_each_act_of_somebody_else_and_each_old_record() {
+    let turns = |acts: &[Act], records: &[u64]| {
+        let Scene { mut judge, lab } = Scene::both();
         acts.iter().for_each(|act| judge.acted(NOW, *act));
+        for sent in records {
+            let record = issue(Write::PutRecord(Box::default()));
+            let record = Issue {
+                sent: *sent,
+                ..record
+            };
+            judge.took_effect(&lab, &record);
+        }
         let sides = Side::BOTH.into_iter().cycle();
         sides
             .take_while(|side| judge.turn(None, *side).is_ok())
             .count()
     };
-    assert_eq!(turns(&[]), 2);
-    assert_eq!(turns(&[Act::Wish, Act::Record, Act::Clock]), 2);
-    assert_eq!(turns(&[Act::Health]), 4);
-    assert_eq!(turns(&[Act::Weights, Act::Services]), 6);
+    assert_eq!(turns(&[], &[]), 2);
+    assert_eq!(turns(&[Act::Wish, Act::Record, Act::Clock], &[]), 2);
+    assert_eq!(turns(&[Act::Health], &[]), 4);
+    assert_eq!(turns(&[Act::Weights, Act::Services], &[]), 6);
+    assert_eq!(turns(&[], &[NOW - 40_000]), 2);
+    assert_eq!(turns(&[], &[NOW - 40_001]), 4, "late");
+    assert_eq!(turns(&[], &[SENT, SENT]), 4, "once more");
 }
 
 #[test]
