@@ -252,9 +252,13 @@ fn untested(
     let account = &state.account;
     let intents = &account.ssm.truth().intents;
     let full = intents.promote.is_some_and(|asked| asked.full);
-    // It was seen to be healthy, as evidence is.
-    let carries =
-        |(other, _): &(&TargetGroupArn, u32)| *other != group && was_healthy(account, other, 1);
+    // It is healthy, and was seen to be, as evidence is.
+    let carries = |(other, _): &(&TargetGroupArn, u32)| {
+        let mut now = account.active_in(other);
+        *other != group
+            && was_healthy(account, other, 1)
+            && now.any(|s| account.healthy_of(setup, s) > 0)
+    };
     if to <= account.weight_of(setup, rule, group).0 || !next.iter().any(carries) || full {
         return false;
     }
