@@ -5,7 +5,8 @@
 //! the item unchanged for a term and a grace, its holder's last write ended at least a margin and a grace ago.
 //!
 //! A conditional write whose answer is lost may take effect later. That is harmless: items are never equal, so it takes
-//! effect only if nothing else did since, and then it is this process's own.
+//! effect only if nothing else did since, and then it is this process's own. So that this holds where there is no item,
+//! too, each put begins an epoch of its own.
 //!
 //! "No item" is always equal to itself: while it was not looked at, another process may have taken the lease and a
 //! person may have deleted the item under it. Therefore nobody takes the lease where no item is: it puts one there,
@@ -147,10 +148,12 @@ impl Lease {
     /// `next` was to be put in place of what was seen, by a call that began at `begun`: whether it is there now; none
     /// when that is not known.
     pub fn replaced(&mut self, next: LeaseItem, begun: Mono, answer: Option<bool>, now: Mono) {
+        // Also where it is not there, or nobody knows: what is put where no item is may take effect long after, and is never
+        // equal to another.
+        self.epoch = self.epoch.max(next.epoch);
         match answer {
             Some(true) => {
                 self.answered(now);
-                self.epoch = self.epoch.max(next.epoch);
                 if next.phase == Phase::Held {
                     let until = begun + self.terms.term.saturating_sub(self.terms.margin);
                     self.state = State::Held { item: next, until };

@@ -564,6 +564,20 @@ fn a_holder_that_is_cut_off_ceases_before_another_one_begins_while_clocks_run_al
     }
 }
 
+#[test]
+fn what_is_put_where_no_item_is_is_never_put_twice_as_it_was() {
+    let mut lease = Lease::new("a".into(), Terms::default());
+    let mut put = |at: u64| {
+        lease.read(Some(None), Mono(at));
+        let Next::Replace { seen: None, next } = lease.next(Mono(at)) else {
+            panic!("it waits");
+        };
+        lease.replaced(next.clone(), Mono(at), None, Mono(at));
+        next
+    };
+    assert_ne!(put(0), put(60 * S), "the first one may still take effect");
+}
+
 /// Controls: the same world has two writers where it must.
 #[test]
 fn clocks_that_differ_more_or_neither_margin_nor_grace_make_two_writers() {
