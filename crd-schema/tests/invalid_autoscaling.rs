@@ -1,7 +1,5 @@
 //! What people read when the autoscaling of a document is wrong.
 
-#![expect(clippy::expect_used, reason = "a test may stop where it is wrong")]
-
 use std::fmt::Write;
 
 use crd_schema::spec::load;
