@@ -5,11 +5,13 @@ gets is checked, and what is wrong with it is kept in `Checker.complaints`.
 """
 
 import datetime
+import io
 import json
 import re
 import xml.etree.ElementTree as xml
 
 from botocore.parsers import ResponseParserError, RpcV2CBORParser
+from botocore.response import StreamingBody
 
 # Errors that every service may give, declared or not (AWS: "Common Errors").
 COMMON = {
@@ -28,6 +30,9 @@ class Checker:
 
     def __call__(self, operation_model, response_dict, **_):
         status, body = response_dict["status_code"], response_dict["body"]
+        if isinstance(body, StreamingBody):
+            body = body.read()
+            response_dict["body"] = StreamingBody(io.BytesIO(body), len(body))
         headers = {name.lower(): value for name, value in response_dict["headers"].items()}
         wrong = check(operation_model, status, headers, body)
         name = operation_model.name

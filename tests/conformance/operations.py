@@ -209,7 +209,7 @@ def service(ecs, elb, groups):
 
 
 def scaling(ecs, aas):
-    """A scalable target and its policy, on a service of its own."""
+    """A scalable target, its policy and its scheduled action, on a service of its own."""
     ecs.create_service(cluster="prod", serviceName="scaled", taskDefinition="blog:1", desiredCount=1, launchType="FARGATE", networkConfiguration={"awsvpcConfiguration": {"subnets": SUBNETS}})
     target = dict(ServiceNamespace="ecs", ResourceId="service/prod/scaled", ScalableDimension="ecs:service:DesiredCount")
     refused("ObjectNotFoundException", aas.deregister_scalable_target, **target)
@@ -219,6 +219,11 @@ def scaling(ecs, aas):
     has(aas.put_scaling_policy(**target, PolicyName="cpu", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration=tracking), "PolicyARN")
     has(aas.describe_scaling_policies(ServiceNamespace="ecs"), "ScalingPolicies.CreationTime", "ScalingPolicies.PolicyName")
     aas.delete_scaling_policy(**target, PolicyName="cpu")
+    morning = dict(**target, ScheduledActionName="morning")
+    aas.put_scheduled_action(**morning, Schedule="cron(0 8 * * ? *)", Timezone="Europe/Berlin", ScalableTargetAction={"MinCapacity": 2})
+    has(aas.describe_scheduled_actions(ServiceNamespace="ecs"), "ScheduledActions.ScheduledActionARN", "ScheduledActions.ScalableTargetAction.MinCapacity")
+    aas.delete_scheduled_action(**morning)
+    refused("ObjectNotFoundException", aas.delete_scheduled_action, **morning)
     aas.deregister_scalable_target(**target)
     ecs.delete_service(cluster="prod", service="scaled", force=True)
     ecs.get_waiter("services_inactive").wait(cluster="prod", services=["scaled"], WaiterConfig=HURRY)
@@ -306,7 +311,7 @@ def clear(ecs, elb, balancer, groups, listener, rules):
 
 
 def ill_formed(endpoint, session, served):
-    """Every operation without each of its required members, and with each of its members as another type."""
+    """Every operation without each of its required members but those of its path, and with each member as another type."""
     unchecked, calls = clients(endpoint, session, checked=False), 0
     for service, operation in sorted(served):
         client = unchecked[service]
@@ -315,6 +320,8 @@ def ill_formed(endpoint, session, served):
             continue
         full = {name: example(shape.members[name]) for name in shape.required_members}
         for name in shape.required_members:
+            if shape.members[name].serialization.get("location") == "uri":
+                continue
             calls += 1
             must_refuse(client, operation, {key: value for key, value in full.items() if key != name})
         if client.meta.service_model.resolved_protocol == "json":
