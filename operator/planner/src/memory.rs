@@ -1,11 +1,13 @@
 //! What only this process can know; lost with it. An empty memory means that every safety wait starts again.
 
+mod health;
 mod weights;
 
+pub use health::{Health, Reading};
 pub(crate) use weights::other_weight;
 pub use weights::weight;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crd_schema::TargetGroupArn;
 use crd_schema::application::{Application, RuleTarget};
@@ -18,7 +20,7 @@ use crate::effect;
 use crate::release;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
-use crate::world::{DesiredParameter, Group, Read, RecordParameter, Side, TargetState, World};
+use crate::world::{DesiredParameter, Read, RecordParameter, Side, World};
 use crate::write::Write;
 
 /// The operator's short memory of one application.
@@ -71,23 +73,6 @@ pub struct Memory {
     pub looked_for: bool,
     /// Which group holds each side.
     pub holders: [Option<TargetGroupArn>; 2],
-}
-
-/// The health readings of a group that count: from the latest one that lies far enough before the newest, to the newest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Health {
-    window: VecDeque<Reading>,
-    /// The first and the last lie far enough apart.
-    counts: bool,
-}
-
-/// One health reading of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
-    /// When the read began.
-    pub at: Mono,
-    /// `address:port` of healthy targets.
-    pub healthy: BTreeSet<String>,
 }
 
 /// A write whose outcome is not known.
@@ -659,56 +644,6 @@ fn barrier(write: &Write) -> ablation::Rule {
         ablation::Rule::BarrierEcs
     } else {
         ablation::Rule::BarrierElb
-    }
-}
-
-impl Health {
-    fn absorb(&mut self, group: &Group, at: Mono, tuning: &Tuning) {
-        let healthy = group
-            .targets
-            .iter()
-            .filter(|t| t.state == TargetState::Healthy)
-            .map(|t| t.address.clone());
-        let reading = Reading {
-            at,
-            healthy: healthy.collect(),
-        };
-        let gap = tuning.health_gap.min(group.interval);
-        if self.newest().is_some_and(|newest| at < newest.at) {
-            return;
-        }
-        if tuning.without(ablation::Rule::TwoReadings) {
-            self.window.clear();
-        }
-        self.window.push_back(reading);
-        while self
-            .window
-            .get(1)
-            .is_some_and(|next| at.since(next.at) >= gap)
-        {
-            self.window.pop_front();
-        }
-        let two = self.window.len() > 1
-            && self
-                .window
-                .front()
-                .is_some_and(|first| at.since(first.at) >= gap);
-        self.counts = two || tuning.without(ablation::Rule::TwoReadings);
-    }
-
-    /// The readings that count, oldest first; none until two of them lie far enough apart.
-    pub fn readings(&self) -> Option<impl Iterator<Item = &Reading> + Clone> {
-        self.counts.then(|| self.window.iter())
-    }
-
-    /// Every reading that is kept, oldest first.
-    pub fn kept(&self) -> impl Iterator<Item = &Reading> {
-        self.window.iter()
-    }
-
-    /// The newest reading.
-    pub fn newest(&self) -> Option<&Reading> {
-        self.window.back()
     }
 }
 

@@ -1,0 +1,76 @@
+//! What was seen of a group's health.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::ablation;
+use crate::time::Mono;
+use crate::tuning::Tuning;
+use crate::world::{Group, TargetState};
+
+/// The health readings of a group that count: from the latest one that lies far enough before the newest, to the newest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    window: VecDeque<Reading>,
+    /// The first and the last lie far enough apart.
+    counts: bool,
+}
+
+/// One health reading of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// When the read began.
+    pub at: Mono,
+    /// `address:port` of healthy targets.
+    pub healthy: BTreeSet<String>,
+}
+
+impl Health {
+    /// One more look at the group.
+    pub(super) fn absorb(&mut self, group: &Group, at: Mono, tuning: &Tuning) {
+        let healthy = group
+            .targets
+            .iter()
+            .filter(|t| t.state == TargetState::Healthy)
+            .map(|t| t.address.clone());
+        let reading = Reading {
+            at,
+            healthy: healthy.collect(),
+        };
+        let gap = tuning.health_gap.min(group.interval);
+        if self.newest().is_some_and(|newest| at < newest.at) {
+            return;
+        }
+        if tuning.without(ablation::Rule::TwoReadings) {
+            self.window.clear();
+        }
+        self.window.push_back(reading);
+        while self
+            .window
+            .get(1)
+            .is_some_and(|next| at.since(next.at) >= gap)
+        {
+            self.window.pop_front();
+        }
+        let two = self.window.len() > 1
+            && self
+                .window
+                .front()
+                .is_some_and(|first| at.since(first.at) >= gap);
+        self.counts = two || tuning.without(ablation::Rule::TwoReadings);
+    }
+
+    /// The readings that count, oldest first; none until two of them lie far enough apart.
+    pub fn readings(&self) -> Option<impl Iterator<Item = &Reading> + Clone> {
+        self.counts.then(|| self.window.iter())
+    }
+
+    /// Every reading that is kept, oldest first.
+    pub fn kept(&self) -> impl Iterator<Item = &Reading> {
+        self.window.iter()
+    }
+
+    /// The newest reading.
+    pub fn newest(&self) -> Option<&Reading> {
+        self.window.back()
+    }
+}
