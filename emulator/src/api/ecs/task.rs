@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{AwsError, cluster, invalid, placed, service};
 use crate::api::json::{tag_list, tags, text, texts, without};
 use crate::world::World;
+use crate::world::ecs::health::{self, Health};
 use crate::world::ecs::life::{self, Origin};
 use crate::world::ecs::task::{Status, StopCode, Task};
 
@@ -203,7 +204,8 @@ fn render(world: &World, task: &Task, with_tags: bool) -> Value {
     set("group", json!(task.group));
     set("lastStatus", json!(task.status.name()));
     set("desiredStatus", json!(desired_status(task)));
-    set("healthStatus", json!("UNKNOWN"));
+    let health = health::of_task(world, task).map_or(Health::Unknown, |(health, _)| health);
+    set("healthStatus", json!(health.name()));
     set("version", json!(task.version));
     set("createdAt", json!(world.unix_seconds(task.created_at)));
     set("attachments", json!([attachment(task)]));
@@ -282,6 +284,8 @@ fn container(world: &World, task: &Task, index: usize) -> Value {
         | Status::Deprovisioning
         | Status::Stopped => "STOPPED",
     };
+    let own = health::of_container(world, task, index);
+    let health = own.map_or(Health::Unknown, |(health, _)| health);
     let id = crate::world::ecs::event::task_id(&task.arn);
     let (region, account) = (&world.settings.region, &world.settings.account);
     let unique = crate::world::hash::text(&format!("{id}/{}", container.name));
@@ -293,7 +297,7 @@ fn container(world: &World, task: &Task, index: usize) -> Value {
         "lastStatus": status,
         "networkBindings": [],
         "networkInterfaces": [],
-        "healthStatus": "UNKNOWN",
+        "healthStatus": health.name(),
     });
     if task.status > Status::Provisioning {
         answer["networkInterfaces"] = json!([{ "attachmentId": task.attachment, "privateIpv4Address": task.address.to_string() }]);

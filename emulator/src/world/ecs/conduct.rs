@@ -4,12 +4,46 @@ use std::net::SocketAddrV4;
 
 use serde_json::Value;
 
+use super::health::Health;
 use super::life;
 use super::task::Task;
-use super::task_definition::Container;
+use super::task_definition::{Container, HealthCheck};
 use crate::world::behaviour::Behaviour;
 use crate::world::view::CheckResult;
 use crate::world::{Millis, World, hash};
+
+/// What a container's own check says of it at a time since its start, and when that changes next.
+#[must_use]
+pub fn own_check(
+    world: &World,
+    task: &Task,
+    container: &Container,
+    check: &HealthCheck,
+    age: Millis,
+) -> (Health, Option<Millis>) {
+    let ms = |seconds: u64| world.settings.declared_ms(seconds);
+    let interval = ms(check.interval_seconds);
+    let Behaviour {
+        health_status,
+        unhealthy_after_ms,
+        ..
+    } = behaviour(world, task, container);
+    // From here on each check fails; those of the start do not count.
+    let fails = match (*health_status, *unhealthy_after_ms) {
+        (200..=399, after) => after,
+        (_, _) => Some(0),
+    };
+    let grace = ms(check.start_period_seconds);
+    let unhealthy = fails.map(|from| from.max(grace) + interval * check.retries);
+    let healthy = (fails.is_none_or(|from| from > interval)).then_some(interval);
+    let now = match (healthy, unhealthy) {
+        (_, Some(at)) if age >= at => Health::Unhealthy,
+        (Some(at), _) if age >= at => Health::Healthy,
+        (_, _) => Health::Unknown,
+    };
+    let later = [healthy, unhealthy].into_iter().flatten();
+    (now, later.filter(|at| *at > age).min())
+}
 
 /// What a container of a task does. A command that RunTask puts in the place of its own may have a behaviour too: that
 /// of the image's name with the command after it, `shop:1.4 bin/migrate up`.

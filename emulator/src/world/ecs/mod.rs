@@ -2,6 +2,7 @@
 
 pub mod conduct;
 pub mod event;
+pub mod health;
 pub mod life;
 pub mod scheduler;
 pub mod service;

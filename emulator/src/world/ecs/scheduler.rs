@@ -4,7 +4,7 @@ use super::event::{self, task_list};
 use super::life::{self, Origin};
 use super::service::{self, Deployment, Rollout, Status};
 use super::task::{Status as TaskStatus, StopCode};
-use super::{task_definition, wake};
+use super::{health, task_definition, wake};
 use crate::world::elb::health::Health;
 use crate::world::{Millis, World};
 
@@ -23,6 +23,7 @@ pub fn look(world: &mut World, service_arn: &str) {
     match service.status {
         Status::Active => {
             stop_unhealthy(world, service_arn);
+            stop_sick(world, service_arn);
             break_circuit(world, service_arn);
             start_and_stop(world, service_arn);
             settle(world, service_arn);
@@ -130,6 +131,40 @@ fn stop_unhealthy(world: &mut World, service_arn: &str) {
             &[task_arn],
             &format!("Task failed ELB health checks in (target-group {group})"),
         );
+    }
+}
+
+/// Stops running tasks that fail their containers' own checks, and looks again when those say something else.
+fn stop_sick(world: &mut World, service_arn: &str) {
+    let Some(service) = world.ecs.services.get(service_arn) else {
+        return;
+    };
+    let tasks = service.tasks.iter();
+    let tasks = tasks.filter_map(|arn| world.ecs.tasks.get(arn));
+    let running = tasks.filter(|task| task.wanted && task.status == TaskStatus::Running);
+    let checked = running.filter_map(|task| {
+        let (health, at) = health::of_task(world, task)?;
+        Some((task.arn.clone(), task.deployment.clone(), health, at))
+    });
+    let checked: Vec<_> = checked.collect();
+    if let Some(at) = checked.iter().filter_map(|(_, _, _, at)| *at).min() {
+        wake::at(world, service_arn, at);
+    }
+    for (task_arn, deployment, health, _) in checked {
+        if health != health::Health::Unhealthy {
+            continue;
+        }
+        if let Some(service) = world.ecs.services.get_mut(service_arn)
+            && let Some(known) = service
+                .deployments
+                .iter_mut()
+                .find(|known| Some(&known.id) == deployment.as_ref())
+            && known.rollout == Rollout::InProgress
+        {
+            known.failed_tasks += 1;
+        }
+        let reason = "Task failed container health checks";
+        stop_tasks(world, service_arn, &[task_arn], reason);
     }
 }
 
@@ -330,7 +365,7 @@ fn settle(world: &mut World, service_arn: &str) {
             .iter()
             .filter(|task| task.wanted && task.status == TaskStatus::Running && !task.ready)
             .filter_map(|task| world.ecs.tasks.get(&task.arn))
-            .filter(|task| task.targets.is_empty())
+            .filter(|task| task.targets.is_empty() && health::of_task(world, task).is_none())
             .filter_map(|task| Some(task.started_at? + world.settings.steady_without_checks_ms))
             .min();
         if let Some(at) = maturing {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::event::ServiceEvent;
+use super::health;
 use super::task::{self, Status as TaskStatus};
 use crate::world::agenda::Event;
 use crate::world::elb::health::Health;
@@ -273,14 +274,18 @@ pub fn forget(world: &mut World, service_arn: &str, created_at: Millis) {
     }
 }
 
-/// Whether a task counts as up for its deployment: it runs, and the load balancer finds it healthy, or it has
-/// run long enough where nothing checks it.
+/// Whether a task counts as up for its deployment: it runs, its containers' own checks and the load balancer find it
+/// healthy, or it has run long enough where nothing checks it.
 #[must_use]
 pub fn is_ready(world: &World, task: &task::Task) -> bool {
     if task.status != TaskStatus::Running || !task.wanted {
         return false;
     }
-    if task.targets.is_empty() {
+    let checked = health::of_task(world, task).map(|(health, _)| health);
+    if checked.is_some_and(|health| health != health::Health::Healthy) {
+        return false;
+    }
+    if task.targets.is_empty() && checked.is_none() {
         let started = task.started_at.unwrap_or(world.now);
         return started + world.settings.steady_without_checks_ms <= world.now;
     }

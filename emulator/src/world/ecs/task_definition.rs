@@ -82,6 +82,32 @@ pub struct Container {
     pub environment: Vec<(String, String)>,
     /// `stopTimeout` in seconds.
     pub stop_timeout_seconds: Option<u64>,
+    /// `healthCheck`.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
+}
+
+/// When a container's own check is made, and how often it may fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// `interval` in seconds.
+    pub interval_seconds: u64,
+    /// `retries`.
+    pub retries: u64,
+    /// `startPeriod` in seconds.
+    pub start_period_seconds: u64,
+}
+
+impl HealthCheck {
+    /// Reads a health check; what is left out is as AWS has it.
+    fn parse(check: &Value) -> Option<Self> {
+        let number = |member: &str, usual: u64| check[member].as_u64().unwrap_or(usual);
+        check.is_object().then(|| Self {
+            interval_seconds: number("interval", 30),
+            retries: number("retries", 3),
+            start_period_seconds: number("startPeriod", 0),
+        })
+    }
 }
 
 impl Container {
@@ -113,6 +139,7 @@ impl Container {
                 .map(|pair| (text(&pair["name"]), text(&pair["value"])))
                 .collect(),
             stop_timeout_seconds: definition["stopTimeout"].as_u64(),
+            health_check: HealthCheck::parse(&definition["healthCheck"]),
         }
     }
 }
