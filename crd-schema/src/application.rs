@@ -25,8 +25,9 @@ pub struct Application {
     pub tags: BTreeMap<String, String>,
     /// What a release is rendered from.
     pub template: Template,
-    /// The container port that takes traffic, and the rules that bring it there.
-    pub route: Route,
+    /// The container port that takes traffic, and the rules that bring it there; none: a worker, a service without a
+    /// load balancer.
+    pub route: Option<Route>,
     /// How traffic moves from blue to green.
     pub strategy: Strategy,
     /// Tests that a release must pass.
@@ -53,6 +54,36 @@ pub struct Application {
     pub on_new_release: OnNewRelease,
     /// What happens to weights that somebody else changed while settled.
     pub drift: Drift,
+}
+
+impl Application {
+    /// It has no load balancer: green works as soon as it runs, beside blue.
+    pub fn is_worker(&self) -> bool {
+        self.route.is_none()
+    }
+
+    /// Rules that carry users; a worker has none.
+    pub fn production(&self) -> &[RuleTarget] {
+        self.route.as_ref().map_or(&[], |route| &route.production)
+    }
+
+    /// Rules that carry tests.
+    pub fn test(&self) -> &[RuleTarget] {
+        self.route.as_ref().map_or(&[], |route| &route.test)
+    }
+
+    /// Where the target groups come from; a worker has none.
+    pub fn target_groups(&self) -> Option<&TargetGroups> {
+        self.route.as_ref().map(|route| &route.groups)
+    }
+
+    /// The template of the target groups, where each release has one of its own.
+    pub fn group_template(&self) -> Option<&TargetGroupArn> {
+        match self.target_groups()? {
+            TargetGroups::Pair(_) => None,
+            TargetGroups::PerRelease { from } => Some(from),
+        }
+    }
 }
 
 /// What a release is rendered from.

@@ -140,9 +140,10 @@ impl Peers {
 
     /// The group of the pair on `side`.
     fn group(&self, side: Side) -> TargetGroupArn {
-        match &self.application.route.groups {
-            TargetGroups::Pair(pair) => pair[side.index()].clone(),
-            TargetGroups::PerRelease { from } => from.clone(),
+        match self.application.target_groups() {
+            Some(TargetGroups::Pair(pair)) => pair[side.index()].clone(),
+            Some(TargetGroups::PerRelease { from }) => from.clone(),
+            None => panic!("the application has a load balancer"),
         }
     }
 
@@ -181,7 +182,8 @@ impl Peers {
                 let new = NewService {
                     name,
                     task_definition: "blog:1",
-                    group: &self.group(side),
+                    side,
+                    group: Some(&self.group(side)),
                     count: *count,
                     digest: "0123456789",
                     version: VERSIONS[*version],
@@ -221,8 +223,9 @@ impl Peers {
                 })
             }
             Act::Weights { rule, weights } => {
-                let route = &self.application.route;
-                let rule: &RuleTarget = [&route.production[0], &route.test[0]][*rule];
+                let application = &self.application;
+                let rule: &RuleTarget =
+                    [&application.production()[0], &application.test()[0]][*rule];
                 both(Write::SetWeights {
                     rule: rule.clone(),
                     groups: Side::BOTH.map(|side| Some(self.group(side))),

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use emulator::world::Settings;
-use emulator::world::behaviour::Behaviour;
+use emulator::world::behaviour::{Behaviour, Exit};
 use serde_json::{Value, json};
 use tests::Stage;
 
@@ -64,9 +64,14 @@ fn told(status: &Value) -> String {
 
 /// Each thing that the status says in turn, from the wish for 1.4.0 to the end.
 async fn story(strategy: Value, bad: bool) -> String {
+    story_of(|spec| spec["strategy"] = strategy.clone(), bad).await
+}
+
+/// The same of an Application with a changed spec.
+async fn story_of(change: impl Fn(&mut Value), bad: bool) -> String {
     let mut stage = Stage::with(Settings::default(), |mut application| {
-        application["spec"]["strategy"] = strategy.clone();
         application["spec"]["bakeTime"] = "2m".into();
+        change(&mut application["spec"]);
         application
     });
     stage.wish("1.3.0");
@@ -74,8 +79,15 @@ async fn story(strategy: Value, bad: bool) -> String {
     stage.settled_on("1.3.0").await;
     stage.open(5.0);
     if bad {
+        // The load balancer finds it ill, and where there is none it dies.
+        let dies = Exit {
+            after_ms: 5_000,
+            code: 3,
+        };
+        let worker = stage.get("spec")["spec"]["worker"].is_object();
         let ill = Behaviour {
             health_status: 500,
+            exits: worker.then_some(dies),
             ..Behaviour::default()
         };
         stage.behave("1.4.0", ill);
@@ -128,4 +140,21 @@ async fn in_equal_steps() {
 #[tokio::test(start_paused = true)]
 async fn a_release_that_never_comes_up() {
     insta::assert_snapshot!(story(json!({"blueGreen": {}}), true).await);
+}
+
+fn without_a_load_balancer(spec: &mut Value) {
+    if let Some(fields) = spec.as_object_mut() {
+        fields.remove("traffic");
+    }
+    spec["worker"] = json!({"overlap": true});
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker() {
+    insta::assert_snapshot!(story_of(without_a_load_balancer, false).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_never_works() {
+    insta::assert_snapshot!(story_of(without_a_load_balancer, true).await);
 }

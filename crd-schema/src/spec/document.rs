@@ -67,8 +67,14 @@ pub(super) struct Spec {
     pub(super) tags: BTreeMap<String, String>,
     /// What a release is rendered from.
     pub(super) template: Template,
-    /// Where users come from.
-    pub(super) traffic: Traffic,
+    /// Where users come from. A service without a load balancer has `worker` instead.
+    #[serde(default)]
+    #[schemars(with = "Traffic")]
+    pub(super) traffic: Option<Traffic>,
+    /// For a service without a load balancer, which takes its work from a queue or a stream: instead of `traffic`.
+    #[serde(default)]
+    #[schemars(with = "Worker")]
+    pub(super) worker: Option<Worker>,
     /// How traffic moves from blue to green.
     #[serde(default = "Spec::strategy")]
     pub(super) strategy: Strategy,
@@ -161,6 +167,15 @@ pub(super) struct Service {
     pub(super) desired_count: u32,
     #[serde(flatten)]
     pub(super) rest: Map<String, Value>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Worker {
+    /// Blue and green work at the same time, from when green runs until the end of its bake time: both versions must bear that.
+    #[expect(dead_code, reason = "its only value is checked by the schema")]
+    #[schemars(extend("const" = true, "errorMessage" = "write `overlap: true` if two versions may work at the same time; a release that stops the old version first is not supported yet"))]
+    pub(super) overlap: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::check::check;
 use super::document::{
     Document, PerRelease, Route, Spec, Step, Strategy, Target, TargetGroups, TaskDefinition,
+    Traffic,
 };
 use super::node::{self, Node, Place};
 use super::path::Path;
@@ -64,7 +66,8 @@ pub fn load(text: &str, source: &str) -> Result<Application, Invalid> {
             unreadable.right,
         )
     })?;
-    let findings = check(&node, &SCHEMA);
+    let mut findings = check(&node, &SCHEMA);
+    findings.extend(super::worker::neither_nor(&node));
     if !findings.is_empty() {
         return Err(invalid(findings));
     }
@@ -91,7 +94,13 @@ fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
     findings.extend(super::analysis::contradictions(&document.spec, node));
     findings.extend(super::schedule::contradictions(&document.spec, node));
     findings.extend(super::autoscaling::contradictions(&document.spec, node));
-    for (index, route) in document.spec.traffic.routes.iter().enumerate() {
+    findings.extend(super::worker::contradictions(&document.spec, node));
+    let routes = document
+        .spec
+        .traffic
+        .iter()
+        .flat_map(|traffic| &traffic.routes);
+    for (index, route) in routes.enumerate() {
         let path = Path::default()
             .key("spec")
             .key("traffic")
@@ -167,6 +176,7 @@ fn application(document: Document) -> Application {
         tags,
         template,
         traffic,
+        worker,
         strategy,
         gates,
         notifications,
@@ -181,15 +191,6 @@ fn application(document: Document) -> Application {
         on_new_release,
         drift,
     } = spec;
-    let [
-        Route {
-            container,
-            port,
-            target_groups,
-            production,
-            test,
-        },
-    ] = traffic.routes;
     let task_definition = match template.task_definition {
         TaskDefinition::Family(family) => BaseTaskDefinition::Family(family),
         TaskDefinition::Inline { inline } => BaseTaskDefinition::Inline(inline),
@@ -208,18 +209,7 @@ fn application(document: Document) -> Application {
             service: template.service.rest,
             desired_count: template.service.desired_count,
         },
-        route: application::Route {
-            container,
-            port,
-            groups: match target_groups {
-                TargetGroups::Pair(pair) => application::TargetGroups::Pair(pair),
-                TargetGroups::PerRelease(PerRelease { from }) => {
-                    application::TargetGroups::PerRelease { from }
-                }
-            },
-            production: production.iter().map(rule_target).collect(),
-            test: test.iter().map(rule_target).collect(),
-        },
+        route: traffic.map(|Traffic { routes: [only] }| route(only)),
         gates: super::gates::mean(gates, &strategy),
         notifications: super::gates::told(notifications),
         alarms: alarms.map(super::analysis::Alarms::mean),
@@ -228,9 +218,17 @@ fn application(document: Document) -> Application {
         strategy: strategy.mean(),
         autoscaling: autoscaling.map(super::autoscaling::Autoscaling::mean),
         bake_time: bake_time.0,
-        clean_up: application::CleanUp {
-            settle: clean_up.settle.0,
-            keep_blue: clean_up.keep_blue.0,
+        clean_up: if worker.is_some() {
+            // There is no traffic to wait for.
+            application::CleanUp {
+                settle: Duration::ZERO,
+                keep_blue: Duration::ZERO,
+            }
+        } else {
+            application::CleanUp {
+                settle: clean_up.settle.0,
+                keep_blue: clean_up.keep_blue.0,
+            }
         },
         deadlines: application::Deadlines {
             scale_up: deadlines.scale_up.0.0,
@@ -243,6 +241,28 @@ fn application(document: Document) -> Application {
             during_bake: on_new_release.during_bake,
         },
         drift,
+    }
+}
+
+fn route(route: Route) -> application::Route {
+    let Route {
+        container,
+        port,
+        target_groups,
+        production,
+        test,
+    } = route;
+    application::Route {
+        container,
+        port,
+        groups: match target_groups {
+            TargetGroups::Pair(pair) => application::TargetGroups::Pair(pair),
+            TargetGroups::PerRelease(PerRelease { from }) => {
+                application::TargetGroups::PerRelease { from }
+            }
+        },
+        production: production.iter().map(rule_target).collect(),
+        test: test.iter().map(rule_target).collect(),
     }
 }
 

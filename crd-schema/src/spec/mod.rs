@@ -22,6 +22,7 @@ mod problem;
 mod refused;
 mod schedule;
 mod schema;
+mod worker;
 
 pub use load::{MAX_BYTES, load};
 pub use problem::{Invalid, Problem};

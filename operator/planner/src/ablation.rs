@@ -115,6 +115,8 @@ pub enum Rule {
     UnlistedRules,
     /// … takes rules that could not be read for rules without weight.
     UnreadRules,
+    /// … stops a worker while nobody works in its place (the planner).
+    WorkerCover,
     /// … goes on whatever alarms and analyses say (the planner).
     Watches,
     /// … removes what failed before the tests at roll-back have ended (the planner).

@@ -10,7 +10,7 @@ mod release;
 use std::collections::BTreeMap;
 
 use crd_schema::Application;
-use crd_schema::application::{RuleTarget, TargetGroups};
+use crd_schema::application::{Route, RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Stage};
 
@@ -78,6 +78,10 @@ pub fn adoption(
     asked: Option<&Desired>,
     now: Now,
 ) -> Result<Adoption, Vec<Obstacle>> {
+    let Some(route) = &application.route else {
+        let application = application.name.to_string();
+        return Err(vec![Obstacle::Worker { application }]);
+    };
     let mut memory = Memory::new(Mono::default());
     memory.absorb(world, &Tuning::long_awake(), now);
     let unread = unread(world);
@@ -86,6 +90,7 @@ pub fn adoption(
     }
     let found = Found {
         application,
+        route,
         world,
         candidate,
         memory: &memory,
@@ -163,6 +168,7 @@ fn unread(world: &World) -> Vec<Obstacle> {
 /// What was looked at.
 struct Found<'a> {
     application: &'a Application,
+    route: &'a Route,
     world: &'a World,
     candidate: &'a Candidate,
     memory: &'a Memory,
@@ -296,7 +302,7 @@ impl<'a> Found<'a> {
     /// The group of the pair that it is bound to, as the container and port of the route.
     fn side(&self) -> Result<Side, Vec<Obstacle>> {
         let name = self.candidate.name.clone();
-        let pair = match &self.application.route.groups {
+        let pair = match &self.route.groups {
             TargetGroups::Pair(pair) => pair,
             TargetGroups::PerRelease { .. } => return Err(vec![Obstacle::PerRelease { name }]),
         };
@@ -314,7 +320,7 @@ impl<'a> Found<'a> {
             let group = resource(group.as_str()).to_owned();
             return Err(vec![Obstacle::NotOfThePair { name, group }]);
         };
-        let route = &self.application.route;
+        let route = self.route;
         let same = binding.container == route.container && binding.port == u64::from(route.port);
         if same {
             return Ok(side);

@@ -374,10 +374,8 @@ fn close(view: &View<'_>, record: &mut Record) {
         generation,
         task_definition: _,
     } = rollout.release;
-    let serves = view.live().iter().any(|service| {
-        let alone = service.side.is_some_and(|side| view.all_on(side));
-        runs(service, &digest) && alone
-    });
+    let serves = |service: &&Service| runs(service, &digest) && view.has_all(service);
+    let serves = view.live().iter().any(serves);
     let aborted = record
         .rejected
         .iter()

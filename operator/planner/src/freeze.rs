@@ -35,10 +35,7 @@ fn begins(view: &View<'_>) -> bool {
     let live = view.live();
     let mut running = live.iter().filter(|service| runs(service, &wanted.digest));
     match running.next() {
-        Some(service) => {
-            let serves = service.side.is_some_and(|side| view.all_on(side));
-            goes_back && !serves && live.len() > 1
-        }
+        Some(service) => goes_back && !view.has_all(service) && live.len() > 1,
         None => {
             let last = record.last_good.as_ref();
             let served_last = last.is_some_and(|good| good.digest == wanted.digest);

@@ -1,7 +1,7 @@
 //! What needs a person: nothing is changed, and the message says what to do.
 
 use crd_schema::TargetGroupArn;
-use crd_schema::application::{RuleTarget, TargetGroups};
+use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
 
 use crate::ablation;
@@ -9,7 +9,7 @@ use crate::memory::{Memory, weight};
 use crate::report::{Hold, WaitingOn};
 use crate::rollout::{Decision, unmovable};
 use crate::view::{View, resource, rule_name, weights};
-use crate::world::{Action, DesiredParameter, Read, Role, Rule, ServiceStatus, Side};
+use crate::world::{Action, DesiredParameter, Read, Role, Rule, Service, ServiceStatus, Side};
 use crate::write::Write;
 
 /// Foreign changes of weights in one rollout that are answered; the next one holds.
@@ -34,11 +34,11 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
                 "{name} has group stickiness, whose cookie outlasts the weights: switch it off (TargetGroupStickinessConfig)"
             ),
             Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
-                let what = match &view.application.route.groups {
-                    TargetGroups::Pair(_) => format!(
+                let what = match view.application.group_template() {
+                    None => format!(
                         "production rule {name} forwards to neither group of the pair: add one of them to its forward action (weight 0 is enough)"
                     ),
-                    TargetGroups::PerRelease { from } => format!(
+                    Some(from) => format!(
                         "production rule {name} forwards to no group of this application and not to its template: let it forward to {}",
                         resource(from.as_str())
                     ),
@@ -176,10 +176,33 @@ pub(crate) fn before(view: &View<'_>, decision: &Decision) -> Option<WaitingOn> 
             });
         }
     };
+    if view.is_worker() {
+        let goes = match &decision.write {
+            Some(Write::ScaleService { name, .. } | Write::DeleteService { name }) => Some(name),
+            Some(_) | None => None,
+        };
+        let mut live = view.live().into_iter();
+        let concerned = |service: &&Service| begins || goes == Some(&service.name);
+        let scaled =
+            live.find(|service| concerned(service) && scaling.contains_key(&service.name))?;
+        return Some(WaitingOn::Hold(Hold::AutoscalingNotSupported {
+            what: of_a_worker(view, scaled),
+        }));
+    }
     let live = view.live().into_iter();
     let mut live = live.filter(|_| begins && view.application.autoscaling.is_none());
     let what = live.find_map(|service| unmovable(view, service, scaling.get(&service.name)?))?;
     Some(WaitingOn::Hold(Hold::AutoscalingNotSupported { what }))
+}
+
+/// No weight says which of two workers may be scaled in: their autoscaling stays where it is.
+fn of_a_worker(view: &View<'_>, service: &Service) -> String {
+    let name = &service.name;
+    let cluster = &view.application.cluster;
+    let cluster = cluster.rsplit('/').next().unwrap_or(cluster);
+    format!(
+        "service {name} has no load balancer and a registered scalable target, which does not move with such a release yet: deregister it (aws application-autoscaling deregister-scalable-target --service-namespace ecs --scalable-dimension ecs:service:DesiredCount --resource-id service/{cluster}/{name})"
+    )
 }
 
 /// A rule that does not stand in the spec keeps weight on a group that is to be emptied, or names one that is to go.

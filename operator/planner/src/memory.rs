@@ -20,7 +20,7 @@ use crate::effect;
 use crate::release;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
-use crate::world::{DesiredParameter, Read, RecordParameter, Side, World};
+use crate::world::{DesiredParameter, Read, RecordParameter, Service, ServiceStatus, Side, World};
 use crate::write::Write;
 
 /// The operator's short memory of one application.
@@ -46,7 +46,7 @@ pub struct Memory {
     pub wish: Option<(Generation, Desired)>,
     /// What people asked for when it was last read; none while it was never read.
     pub intents: Option<Intents>,
-    /// Health readings of each group, by [`Side::index`].
+    /// Health readings of each group, or of the workers on each side, by [`Side::index`].
     pub health: [Health; 2],
     /// Since when every rule that was read shows no weight for the group, without interruption, by [`Side::index`].
     pub zero_since: [Option<Mono>; 2],
@@ -188,6 +188,7 @@ impl Memory {
                 }
             }
         }
+        self.absorb_workers(world, tuning);
         if let Read::Unread { .. } = &world.desired
             && tuning.without(ablation::Rule::KnownWish)
         {
@@ -606,6 +607,23 @@ impl Memory {
         } = value
         {
             self.wish = Some((*generation, desired.clone()));
+        }
+    }
+
+    /// Where no group tells the health of a side's services, their tasks do.
+    fn absorb_workers(&mut self, world: &World, tuning: &Tuning) {
+        let Read::Known { value, at } = &world.services else {
+            return;
+        };
+        for side in Side::BOTH {
+            let on_it = |s: &&Service| s.side == Some(side) && s.status == ServiceStatus::Active;
+            let mut workers = value.iter().filter(on_it).peekable();
+            let no_group = matches!(&world.groups[side.index()], Read::Known { value: None, .. });
+            if no_group && workers.peek().is_some() {
+                let tasks = workers.flat_map(|worker| worker.addresses.iter().cloned());
+                let gap = tuning.task_settle;
+                self.health[side.index()].take_in(tasks.collect(), gap, *at, tuning);
+            }
         }
     }
 

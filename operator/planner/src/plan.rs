@@ -462,9 +462,7 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
         version: service.tags.version.clone(),
         digest: service.tags.release.clone(),
         is_target: target.is_some_and(|target| target.name == service.name),
-        serving: service
-            .side
-            .is_some_and(|side| view.production_weight(side) > 0),
+        serving: view.serves(service),
         desired: service.desired,
         running: service.running,
         healthy: view.healthy_now(service),

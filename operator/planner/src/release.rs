@@ -28,7 +28,7 @@ pub const TAG_GENERATION: &str = "teal:generation";
 pub const TAG_BLUE: &str = "teal:blue";
 /// Newest generation that was rejected while a service served.
 pub const TAG_REJECTED: &str = "teal:rejected";
-/// The side that a target group was made for.
+/// The side that a target group was made for, or that a worker takes.
 pub const TAG_SIDE: &str = "teal:side";
 /// Content digest on a task definition.
 pub const TAG_DIGEST: &str = "teal:digest";
@@ -67,16 +67,18 @@ pub fn wanted(
         BaseTaskDefinition::Family(family) => json!(family),
         BaseTaskDefinition::Inline(definition) => json!(definition),
     };
-    let content = json!({
+    let mut content = json!({
         "application": application.name.as_str(),
         "version": desired.version,
         "images": images,
         "base": base,
         "service": template.service,
-        "container": application.route.container,
-        "port": application.route.port,
         "id": desired.id,
     });
+    if let Some(route) = &application.route {
+        content["container"] = json!(route.container);
+        content["port"] = json!(route.port);
+    }
     let digest = hex(&canonical(&content), 16);
     Ok(Wanted {
         digest,
@@ -175,10 +177,7 @@ pub fn target_group(
     settings: &Map<String, Value>,
 ) -> Map<String, Value> {
     let mut body = settings.clone();
-    let side = match side {
-        Side::A => "A",
-        Side::B => "B",
-    };
+    let side = show_side(side);
     let mut tags: BTreeMap<String, String> = tags_of(&body, ["Tags", "Key", "Value"]);
     tags.retain(|key, _| !key.starts_with("aws:") && !key.starts_with("teal:"));
     tags.extend(application.tags.clone());
@@ -198,6 +197,14 @@ pub fn target_group(
     body.insert("Name".to_owned(), json!(name));
     body.insert("Tags".to_owned(), Value::Array(list));
     body
+}
+
+/// A side as a tag value.
+fn show_side(side: Side) -> &'static str {
+    match side {
+        Side::A => "A",
+        Side::B => "B",
+    }
 }
 
 /// A side from a tag value.
@@ -269,7 +276,8 @@ pub fn task_definition(
         .iter()
         .filter_map(|c| c.get("name").and_then(Value::as_str).map(str::to_owned))
         .collect();
-    for needed in wanted.images.keys().chain([&application.route.container]) {
+    let listens = application.route.iter().map(|route| &route.container);
+    for needed in wanted.images.keys().chain(listens) {
         if !names.contains(needed) {
             return Err(format!(
                 "base task definition {base_revision} has no container {needed:?}; it has {}: register a revision that has it, or correct the container's name in the spec",
@@ -316,8 +324,10 @@ pub struct NewService<'a> {
     pub name: &'a str,
     /// Task definition ARN.
     pub task_definition: &'a str,
-    /// The group it is bound to.
-    pub group: &'a TargetGroupArn,
+    /// The side that it takes, which a worker's tags tell.
+    pub side: Side,
+    /// The group it is bound to; a worker is bound to none.
+    pub group: Option<&'a TargetGroupArn>,
     /// Tasks.
     pub count: u32,
     /// Content digest.
@@ -340,17 +350,17 @@ pub fn service(application: &Application, new: &NewService<'_>) -> Map<String, V
         ("desiredCount", json!(new.count)),
         ("schedulingStrategy", json!("REPLICA")),
         ("clientToken", json!(hex(new.name, 32))),
-        (
-            "loadBalancers",
-            json!([{
-                "targetGroupArn": new.group.as_str(),
-                "containerName": application.route.container,
-                "containerPort": application.route.port,
-            }]),
-        ),
     ];
     for (member, value) in owned {
         body.insert(member.to_owned(), value);
+    }
+    if let (Some(route), Some(group)) = (&application.route, new.group) {
+        let bound = json!([{
+            "targetGroupArn": group.as_str(),
+            "containerName": route.container,
+            "containerPort": route.port,
+        }]);
+        body.insert("loadBalancers".to_owned(), bound);
     }
     let mut tags = vec![
         (TAG_MANAGED_BY, MANAGED_BY.to_owned()),
@@ -360,6 +370,9 @@ pub fn service(application: &Application, new: &NewService<'_>) -> Map<String, V
         (TAG_GENERATION, show(new.generation)),
     ];
     tags.extend(new.blue.map(|blue| (TAG_BLUE, blue.to_owned())));
+    if application.is_worker() {
+        tags.push((TAG_SIDE, show_side(new.side).to_owned()));
+    }
     add_tags(&mut body, application, &tags);
     body
 }

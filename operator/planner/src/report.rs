@@ -60,6 +60,13 @@ pub enum WaitingOn {
         /// How many are needed.
         need: u32,
     },
+    /// A worker's tasks run for a while without a stop.
+    SteadyTasks {
+        /// How many have.
+        steady: u32,
+        /// How many are needed.
+        need: u32,
+    },
     /// Load-balancer nodes adopt the last weights.
     Settle,
     /// A step's pause.
@@ -105,7 +112,7 @@ pub enum WaitingOn {
 
 impl WaitingOn {
     /// Every label, for metrics that initialise each series.
-    pub const LABELS: [&'static str; 22] = [
+    pub const LABELS: [&'static str; 23] = [
         "Nothing",
         "Frozen",
         "OwnStep",
@@ -117,6 +124,7 @@ impl WaitingOn {
         "OldServiceGone",
         "Tasks",
         "HealthyTargets",
+        "SteadyTasks",
         "Settle",
         "Pause",
         "Promotion",
@@ -144,6 +152,7 @@ impl WaitingOn {
             Self::OldServiceGone { .. } => "OldServiceGone",
             Self::Tasks { .. } => "Tasks",
             Self::HealthyTargets { .. } => "HealthyTargets",
+            Self::SteadyTasks { .. } => "SteadyTasks",
             Self::Settle => "Settle",
             Self::Pause => "Pause",
             Self::Promotion => "Promotion",
@@ -184,6 +193,9 @@ impl WaitingOn {
             Self::Tasks { running, need } => format!("tasks to run: {running} of {need}"),
             Self::HealthyTargets { healthy, need } => {
                 format!("targets to be healthy in two readings: {healthy} of {need}")
+            }
+            Self::SteadyTasks { steady, need } => {
+                format!("tasks to run, healthy and without a stop, for a while: {steady} of {need}")
             }
             Self::Settle => "the load balancer's nodes to adopt the last weights".to_owned(),
             Self::Pause => "the pause of this step".to_owned(),
@@ -373,7 +385,7 @@ impl Hold {
             Self::UnlistedRule { rule } => rule.clone(),
             Self::ForeignService { service } => service.clone(),
             Self::ServiceElsewhere { service } => format!(
-                "service {service} carries this application's tags and is bound to none of its groups: the groups of an application cannot change while a service lives"
+                "service {service} carries this application's tags and does not stand where the spec has it, on one of its groups or, without `traffic`, on none: that cannot change while a service lives"
             ),
             Self::SharedGroup { services } => {
                 format!("services {services} share one group that has weight: delete the one that should not be there")

@@ -10,10 +10,11 @@ mod scaling;
 use std::collections::BTreeMap;
 
 use crd_schema::Application;
+use crd_schema::record::Generation;
 use serde_json::Value;
 
 use crate::ablation;
-use crate::memory::{Memory, other_weight, weight};
+use crate::memory::{Memory, Reading, other_weight, weight};
 use crate::release::{self, TAG_GENERATION, tags_of};
 use crate::time::Now;
 use crate::tuning::Tuning;
@@ -262,6 +263,14 @@ impl<'a> Facts<'a> {
         let Some(generation) = generation.and_then(|text| release::parse_generation(text)) else {
             return deny("S8", "it would carry no generation");
         };
+        if self.is_rejected(generation) {
+            return deny("S8", "its generation was rejected");
+        }
+        Ok(())
+    }
+
+    /// In the record, or as a tag on a service that served.
+    fn is_rejected(&self, generation: Generation) -> bool {
         let recorded = self
             .memory
             .record
@@ -272,10 +281,7 @@ impl<'a> Facts<'a> {
             .services
             .iter()
             .any(|service| service.tags.ours && service.tags.rejected == Some(generation));
-        if recorded || tagged {
-            return deny("S8", "its generation was rejected");
-        }
-        Ok(())
+        recorded || tagged
     }
 
     fn groups(&self) -> Result<Groups<'a>, Violation> {
@@ -284,6 +290,9 @@ impl<'a> Facts<'a> {
 
     /// Nothing that serves, or may serve, goes. A service without tasks beside another one on its group serves nobody.
     fn remove(&self, service: &Service) -> Result<(), Violation> {
+        if self.application.is_worker() {
+            return self.replaced(service);
+        }
         let Some(side) = service.side else {
             if service.group_gone {
                 return self.groups()?.gone(service);
@@ -322,6 +331,45 @@ impl<'a> Facts<'a> {
                 ),
             ),
         }
+    }
+
+    /// A worker goes when another one works in its place: with as many steady tasks as are needed, or with any where the
+    /// one that goes was rejected. One that nothing runs of serves nobody.
+    fn replaced(&self, service: &Service) -> Result<(), Violation> {
+        let Some(side) = service.side else {
+            return deny(
+                "S9",
+                format!("service {} has a load balancer", service.name),
+            );
+        };
+        let others = || self.live().filter(|other| other.name != service.name);
+        let steady = |other: &Service| {
+            let side = other.side?;
+            self.healthy(other, side)
+        };
+        let rejected = service.tags.generation.is_some_and(|g| self.is_rejected(g));
+        let covers = |other: &Service| {
+            let all = self.reference().min(other.desired).max(1);
+            let need = if rejected { 1 } else { all };
+            steady(other).is_some_and(|steady| steady >= need)
+        };
+        let asleep = service.desired == 0;
+        let dead = self.healthy_ever(service, side) == Some(0);
+        let beside = |other: &Service| asleep || (dead && other.desired > 0);
+        if others().any(covers) || others().any(beside) {
+            return Ok(());
+        }
+        deny(
+            "S4",
+            format!("no other service works in the place of {}", service.name),
+        )
+    }
+
+    /// Most healthy tasks of its own in any of the readings that count.
+    fn healthy_ever(&self, service: &Service, side: Side) -> Option<usize> {
+        let readings = self.memory.health[side.index()].readings()?;
+        let own = |reading: &Reading| reading.healthy.intersection(&service.addresses).count();
+        readings.map(own).max()
     }
 
     fn weights(
@@ -420,11 +468,10 @@ impl<'a> Facts<'a> {
 
     fn healthy(&self, service: &Service, side: Side) -> Option<u32> {
         let readings = self.memory.health[side.index()].readings()?;
-        let group = self.world.groups[side.index()].value()?.as_ref()?;
+        let group = self.world.groups[side.index()].value()?.as_ref();
+        let targets = || group.into_iter().flat_map(|group| &group.targets);
         let leaving = |address: &str| {
-            group
-                .targets
-                .iter()
+            targets()
                 .any(|target| target.address == address && target.state == TargetState::Draining)
         };
         readings

@@ -111,7 +111,7 @@ fn best<'a>(view: &View<'a>, candidates: impl Iterator<Item = &'a Service>) -> O
         (
             !alone,
             !view.alive(service),
-            view.production_weight(side) == 0,
+            !view.takes_work(service),
             service.created,
             service.name.clone(),
         )
@@ -121,7 +121,6 @@ fn best<'a>(view: &View<'a>, candidates: impl Iterator<Item = &'a Service>) -> O
 /// With several services, and none of them wished for: who serves until the others are gone.
 fn keeper<'a>(view: &View<'a>, live: &[&'a Service]) -> Option<(&'a Service, Course)> {
     let (newest, rest) = live.split_last()?;
-    let newest_side = newest.side?;
     let rejected = |service: &Service| {
         service
             .tags
@@ -137,7 +136,7 @@ fn keeper<'a>(view: &View<'a>, live: &[&'a Service]) -> Option<(&'a Service, Cou
         DuringBake::Finish => true,
         DuringBake::RollBack => stage == Some(Stage::CleanUp),
     };
-    if during_bake && view.all_on(newest_side) && !rejected(newest) && view.alive(newest) {
+    if during_bake && view.has_all(newest) && !rejected(newest) && view.alive(newest) {
         return Some((newest, Course::Finish));
     }
     if let Some(older) = older {
@@ -146,10 +145,10 @@ fn keeper<'a>(view: &View<'a>, live: &[&'a Service]) -> Option<(&'a Service, Cou
     if view.alive(newest) {
         return Some((newest, Course::Finish));
     }
-    let heaviest = live
-        .iter()
-        .copied()
-        .max_by_key(|service| service.side.map(|side| view.production_weight(side)))?;
+    let heaviest = live.iter().copied().max_by_key(|service| {
+        let weight = service.side.map(|side| view.production_weight(side));
+        (weight, view.takes_work(service))
+    })?;
     Some((heaviest, Course::Clear))
 }
 
@@ -175,7 +174,7 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
         let side = service.side.unwrap_or(Side::A);
         (
             view.alive(service),
-            view.production_weight(side) > 0,
+            view.takes_work(service),
             view.live_on(side).len() == 1,
             service.tags.generation,
         )
@@ -193,9 +192,7 @@ fn fall_back<'a>(view: &View<'a>, rejected: Generation, digest: &str, reason: St
         return make_room(view, &live).unwrap_or_else(|| create(view, ToCreate::LastGood));
     }
     match live.into_iter().find(|service| view.alive(service)) {
-        Some(service) if view.all_on(service.side.unwrap_or(Side::A)) => {
-            Aim::Hold(Hold::NothingToFallBackTo { reason })
-        }
+        Some(service) if view.has_all(service) => Aim::Hold(Hold::NothingToFallBackTo { reason }),
         Some(service) => Aim::Serve {
             service,
             course: Course::Back,
@@ -209,7 +206,10 @@ fn make_room<'a>(view: &View<'a>, live: &[&'a Service]) -> Option<Aim<'a>> {
     let free = Side::BOTH
         .into_iter()
         .any(|side| view.live_on(side).is_empty());
-    let weight = |service: &Service| service.side.map(|side| view.production_weight(side));
+    let weight = |service: &Service| {
+        let weight = service.side.map(|side| view.production_weight(side));
+        (weight, view.takes_work(service))
+    };
     let stays = live
         .iter()
         .filter(|_| !free)

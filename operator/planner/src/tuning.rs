@@ -17,6 +17,8 @@ pub struct Tuning {
     pub quiescence_destructive: Duration,
     /// Two health readings that count as two lie at least this far apart, or one health-check interval if that is less. Default 5 s.
     pub health_gap: Duration,
+    /// A worker's task counts when it ran, and was not unhealthy, in every reading for so long. Default 30 s.
+    pub task_settle: Duration,
     /// Evidence of health older than this is no evidence. Default 15 s.
     pub evidence_age: Duration,
     /// A plan older than this is not enacted. Default 10 s.
@@ -66,6 +68,7 @@ impl Default for Tuning {
             quiescence: Duration::from_secs(40),
             quiescence_destructive: Duration::from_secs(300),
             health_gap: Duration::from_secs(5),
+            task_settle: Duration::from_secs(30),
             evidence_age: Duration::from_secs(15),
             plan_age: Duration::from_secs(10),
             poll_moving: Duration::from_secs(2),

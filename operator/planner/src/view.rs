@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crd_schema::Application;
-use crd_schema::application::{RuleTarget, TargetGroups};
+use crd_schema::application::RuleTarget;
 use crd_schema::record::{GateRun, Generation, Record, Stage};
 use crd_schema::schedule::Frozen;
 
@@ -84,10 +84,12 @@ impl<'a> View<'a> {
 
     /// Each release has a group of its own.
     pub(crate) fn per_release(&self) -> bool {
-        match self.application.route.groups {
-            TargetGroups::Pair(_) => false,
-            TargetGroups::PerRelease { .. } => true,
-        }
+        self.application.group_template().is_some()
+    }
+
+    /// There is no load balancer: green works as soon as it runs, beside blue.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.application.is_worker()
     }
 
     /// Our ACTIVE services whose group does not exist any more.
@@ -120,6 +122,53 @@ impl<'a> View<'a> {
             || self
                 .production()
                 .all(|rule| weight(rule, side) > 0 && weight(rule, side.other()) == 0)
+    }
+
+    /// It has all that there is: every production rule gives everything to its side. A worker: it has taken over, or
+    /// all others sleep.
+    pub(crate) fn has_all(&self, service: &Service) -> bool {
+        if !self.is_worker() {
+            return service.side.is_some_and(|side| self.all_on(side));
+        }
+        let mut others = self.others(service);
+        self.has_taken_over(service) || others.all(|other| other.desired == 0)
+    }
+
+    /// Users depend on it: some production rule gives its side weight. Of workers, which all work: not on one that is
+    /// still to take over from another.
+    pub(crate) fn serves(&self, service: &Service) -> bool {
+        if !self.is_worker() {
+            return self.takes_work(service);
+        }
+        let rollout = self.record().rollout.as_ref();
+        let comes = rollout.is_some_and(|rollout| runs(service, &rollout.release.digest));
+        let over = self.others(service).any(|other| self.has_taken_over(other));
+        self.has_all(service) || !(comes || over)
+    }
+
+    /// Some production rule gives its side weight. A worker: it is to have tasks.
+    pub(crate) fn takes_work(&self, service: &Service) -> bool {
+        if self.is_worker() {
+            return service.desired > 0;
+        }
+        let weight = |side| self.production_weight(side) > 0;
+        service.side.is_some_and(weight)
+    }
+
+    /// The other live services.
+    pub(crate) fn others(&self, service: &Service) -> impl Iterator<Item = &'a Service> {
+        let name = service.name.clone();
+        let live = self.live().into_iter();
+        live.filter(move |other| other.name != name)
+    }
+
+    /// A worker of the rollout's release, which has come through its tests.
+    fn has_taken_over(&self, service: &Service) -> bool {
+        let rollout = self.record().rollout.as_ref();
+        rollout.is_some_and(|rollout| {
+            let stage = rollout.stage == Stage::Bake || rollout.stage == Stage::CleanUp;
+            stage && runs(service, &rollout.release.digest)
+        })
     }
 
     /// Every rule, listed or not, gives `side` nothing.

@@ -55,7 +55,8 @@ impl<T> Read<T> {
     }
 }
 
-/// One of the two places that a forward's groups take: a group of the pair, or a group made for one release.
+/// One of the two places that a forward's groups take: a group of the pair, or a group made for one release. A worker,
+/// which has no group, says in a tag which one it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
     /// The first of the two.
@@ -101,7 +102,7 @@ pub struct World {
     /// Every rule of the load balancer that names one of the groups, and every rule that the spec lists.
     pub rules: Read<Vec<Rule>>,
     /// The group that holds each side, by [`Side::index`]; a pair holds both for life, with a group for each release a
-    /// side may be empty.
+    /// side may be empty. A worker has none.
     pub groups: [Read<Option<Group>>; 2],
     /// With a group for each release: what else there is of groups. Empty with a pair.
     pub own: Read<OwnGroups>,
@@ -167,7 +168,7 @@ pub struct Service {
     pub arn: String,
     /// Life cycle.
     pub status: ServiceStatus,
-    /// The side whose group it is bound to; none when it is bound to neither.
+    /// The side whose group it is bound to; none when it is bound to neither. A worker's own.
     pub side: Option<Side>,
     /// The group that it is bound to does not exist any more: no rule can bring it traffic.
     pub group_gone: bool,
@@ -183,11 +184,12 @@ pub struct Service {
     pub tags: Tags,
     /// `createdAt`.
     pub created: Timestamp,
-    /// One deployment only, and it is not failed.
+    /// One deployment only, and it is not failed; a worker's is completed.
     pub steady: bool,
     /// The deployment circuit breaker gave up on the primary deployment.
     pub deployment_failed: bool,
-    /// `address:port` of its RUNNING tasks at the routed container port.
+    /// `address:port` of its RUNNING tasks at the routed container port. Of a worker: the ids of its RUNNING tasks whose
+    /// container health checks, where they have any, say HEALTHY.
     pub addresses: BTreeSet<String>,
     /// The newest cause of trouble as AWS tells it (stop code and reason, exit code, health-check answer, placement event).
     pub trouble: Option<String>,

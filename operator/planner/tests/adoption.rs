@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
-use planner::adoption::{Candidate, Obstacle};
+use planner::adoption::{Candidate, Obstacle, adoption};
+use planner::lab::{Lab, worker};
 use serde_json::{Map, Value, json};
 
 const GROUP: &str =
@@ -140,6 +141,22 @@ fn all_that_speaks_against_it_is_told_at_once() {
         matches!(found.get(3), Some(Obstacle::Deploying { .. })),
     ];
     assert_eq!((expected, found.len()), ([true; 4], 4), "{found:?}");
+}
+
+#[test]
+fn a_worker_is_not_adopted_and_it_is_said_what_makes_it_blue() {
+    let lab = Lab::new(worker());
+    let service = candidate(|service| service["loadBalancers"] = json!([]));
+    let world = lab.observe();
+    let found = adoption(&lab.application, &world, &service, None, lab.clock()).unwrap_err();
+    let application = lab.application.name.to_string();
+    assert!(
+        found[0]
+            .to_string()
+            .contains(&format!("value={application})")),
+        "{found:?}"
+    );
+    assert_eq!(found, [Obstacle::Worker { application }]);
 }
 
 #[test]

@@ -260,6 +260,7 @@ fn hold(report: &Report) -> Option<&planner::Hold> {
         | WaitingOn::OldServiceGone { .. }
         | WaitingOn::Tasks { .. }
         | WaitingOn::HealthyTargets { .. }
+        | WaitingOn::SteadyTasks { .. }
         | WaitingOn::Settle
         | WaitingOn::Pause
         | WaitingOn::Promotion

@@ -138,6 +138,7 @@ fn waited(plan: Plan) -> Reconciled {
         | WaitingOn::OldServiceGone { .. }
         | WaitingOn::Tasks { .. }
         | WaitingOn::HealthyTargets { .. }
+        | WaitingOn::SteadyTasks { .. }
         | WaitingOn::Settle
         | WaitingOn::Pause
         | WaitingOn::Promotion

@@ -226,7 +226,9 @@ mod tests {
         application.bake_time *= 2;
         assert_eq!(begin(&application, Mono(2)), Mono(0));
         let from = TargetGroupArn::new("tg-c");
-        application.route.groups = TargetGroups::PerRelease { from };
+        if let Some(route) = &mut application.route {
+            route.groups = TargetGroups::PerRelease { from };
+        }
         assert_eq!(begin(&application, Mono(3)), Mono(3));
         application.cluster = "other".to_owned();
         assert_eq!(begin(&application, Mono(4)), Mono(4));

@@ -358,9 +358,10 @@ impl Told<'_> {
 
     /// The group of the pair on `side`.
     fn group(&self, side: Side) -> &str {
-        match &self.application.route.groups {
-            TargetGroups::Pair(pair) => pair[side.index()].as_str(),
-            TargetGroups::PerRelease { from } => from.as_str(),
+        match self.application.target_groups() {
+            Some(TargetGroups::Pair(pair)) => pair[side.index()].as_str(),
+            Some(TargetGroups::PerRelease { from }) => from.as_str(),
+            None => panic!("the application has a load balancer"),
         }
     }
 

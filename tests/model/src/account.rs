@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crd_schema::TargetGroupArn;
-use crd_schema::application::{RuleTarget, TargetGroups};
+use crd_schema::application::RuleTarget;
 use crd_schema::intent::Intents;
 use crd_schema::record::{Generation, Record};
 use jiff::Timestamp;
@@ -200,8 +200,8 @@ impl Account {
         for (n, side) in placed {
             account.place(setup, *n, *side, setup.application.template.desired_count);
         }
-        let route = &setup.application.route;
-        for rule in 0..route.production.len() + route.test.len() {
+        let application = &setup.application;
+        for rule in 0..application.production().len() + application.test().len() {
             account.set_weights(setup, rule, weights);
         }
         account.tick(setup);
@@ -255,17 +255,15 @@ impl Account {
         generation: Generation,
         side: Side,
     ) -> GroupArn {
-        match &setup.application.route.groups {
-            TargetGroups::Pair(pair) => Arc::new(pair[side.index()].clone()),
-            TargetGroups::PerRelease { .. } => {
-                let application = &setup.application;
-                let name = release::group_name(application, digest.unwrap_or(""), generation, 0);
-                let mut elb = self.elb.truth().clone();
-                let arn = elb.create(&name, side, true);
-                self.change_elb(setup, elb);
-                arn
-            }
+        let application = &setup.application;
+        if application.group_template().is_none() {
+            return Arc::clone(&self.elb.truth().groups[side.index()].arn);
         }
+        let name = release::group_name(application, digest.unwrap_or(""), generation, 0);
+        let mut elb = self.elb.truth().clone();
+        let arn = elb.create(&name, side, true);
+        self.change_elb(setup, elb);
+        arn
     }
 
     fn add(
@@ -481,14 +479,16 @@ impl Account {
                     },
                 );
             }),
-            Write::CreateService { name, body, .. } => {
+            Write::CreateService { name, side, body } => {
                 let exists = |s: &Deployed| {
                     s.shown.name == *name && s.shown.status != ServiceStatus::Inactive
                 };
                 let elb = self.elb.truth();
-                let group = group_of(body).ok_or(Refused)?;
+                let worker = setup.application.is_worker();
+                let place = || worker.then(|| (*elb.groups[side.index()].arn).clone());
+                let group = group_of(body).or_else(place).ok_or(Refused)?;
                 let n = elb.position(&group).ok_or(Refused)?;
-                let named = elb.weight(usize::MAX, n).is_some();
+                let named = worker || elb.weight(usize::MAX, n).is_some();
                 if !named || self.ecs.truth().services.iter().any(exists) {
                     return Err(Refused);
                 }
@@ -635,7 +635,7 @@ impl Account {
 
     /// The largest weight that a production rule gives to a group.
     pub fn weight_in(&self, setup: &Setup, group: &TargetGroupArn) -> u32 {
-        let production = setup.application.route.production.len();
+        let production = setup.application.production().len();
         let elb = self.elb.truth();
         let named = elb.position(group).and_then(|n| elb.weight(production, n));
         named.unwrap_or(0)
@@ -681,6 +681,9 @@ impl Account {
     /// Production requests go to a group without a healthy target, or nowhere, although a service of ours is healthy:
     /// what somebody else runs on a group is never given users.
     pub fn loses_requests(&self, setup: &Setup) -> bool {
+        if setup.application.is_worker() {
+            return false;
+        }
         let served = |side: &Side| self.weight(setup, *side) > 0 && self.healthy(*side) > 0;
         let lost = |side: &Side| self.weight(setup, *side) > 0 && self.healthy(*side) == 0;
         let could = |side: &Side| {
@@ -688,14 +691,19 @@ impl Account {
             services.any(|s| s.shown.tags.ours && self.healthy_of(setup, s) > 0)
         };
         let (both, any) = (Side::BOTH, Side::BOTH.iter().any(could));
-        let production = setup.application.route.production.len();
+        let production = setup.application.production().len();
         let elb = self.elb.truth();
         let routed = (0..production).all(|n| elb.weights(n, &self.sides) != [None, None]);
         any && routed && (both.iter().any(lost) || !both.iter().any(served))
     }
 
-    /// Production requests go to nothing but a service that somebody scaled to zero.
+    /// Production requests go to nothing but a service that somebody scaled to zero; of workers there are no others.
     pub fn sleeps(&self, setup: &Setup) -> bool {
+        if setup.application.is_worker() {
+            let ours = |s: &&Deployed| s.shown.tags.ours && s.shown.status == ServiceStatus::Active;
+            let mut workers = self.present().filter(ours).peekable();
+            return workers.peek().is_some() && workers.all(|s| s.shown.desired == 0);
+        }
         let asleep = |side: Side| {
             let mut services = self.active_on(side).peekable();
             let any = services.peek().is_some();
@@ -787,7 +795,7 @@ impl Account {
     }
 
     fn note_weights(&mut self, setup: &Setup) {
-        let production = setup.application.route.production.len();
+        let production = setup.application.production().len();
         let elb = self.elb.truth();
         for (n, group) in elb.groups.iter().enumerate() {
             if elb.weight(production, n).is_none_or(|weight| weight == 0) {

@@ -56,15 +56,24 @@ impl Balancer {
                 complete: true,
             })
         };
-        let (groups, forward) = match &setup.application.route.groups {
-            TargetGroups::Pair([a, b]) => {
+        let (groups, forward) = match setup.application.target_groups() {
+            // Where workers stand: nobody is shown these.
+            None => {
+                let [a, b] = ["place-a", "place-b"].map(TargetGroupArn::new);
+                let pair = [
+                    group(&a, Origin::Given, Side::A),
+                    group(&b, Origin::Given, Side::B),
+                ];
+                (pair.to_vec(), BTreeMap::new())
+            }
+            Some(TargetGroups::Pair([a, b])) => {
                 let pair = [
                     group(a, Origin::Given, Side::A),
                     group(b, Origin::Given, Side::B),
                 ];
                 (pair.to_vec(), BTreeMap::new())
             }
-            TargetGroups::PerRelease { from } => {
+            Some(TargetGroups::PerRelease { from }) => {
                 let template = vec![group(from, Origin::Template, Side::A)];
                 let all = match setup.start {
                     Start::Empty | Start::Anything => BTreeMap::from([(0, 100)]),
@@ -100,14 +109,14 @@ impl Balancer {
 
     /// Which group holds which side, as the operator works it out; `bound` says where an ACTIVE service is.
     pub fn sides(&self, setup: &Setup, bound: impl Fn(&TargetGroupArn) -> bool) -> Sides {
-        let route = &setup.application.route;
-        if let TargetGroups::Pair(_) = route.groups {
+        let application = &setup.application;
+        if application.group_template().is_none() {
             return Sides {
                 holders: [Some(0), Some(1)],
                 spares: Vec::new(),
             };
         }
-        let listed = route.production.len() + route.test.len();
+        let listed = application.production().len() + application.test().len();
         let all = || self.groups.iter().enumerate();
         let is_ours = |group: &TargetGroup| matches!(group.origin, Origin::Ours { .. });
         let claims = all()
@@ -227,10 +236,11 @@ impl Balancer {
 
 /// The rules of the model: production, test, and those that the spec does not list.
 pub fn rules(setup: &Setup) -> impl Iterator<Item = (&RuleTarget, Role)> {
-    let route = &setup.application.route;
+    let application = &setup.application;
     let role = |role| move |rule| (rule, role);
-    let production = route.production.iter().map(role(Role::Production));
-    let test = route.test.iter().map(role(Role::Test));
+    let production = application.production().iter();
+    let production = production.map(role(Role::Production));
+    let test = application.test().iter().map(role(Role::Test));
     let unlisted = setup.unlisted.iter().map(role(Role::Unlisted));
     production.chain(test).chain(unlisted)
 }

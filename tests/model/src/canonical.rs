@@ -6,7 +6,6 @@
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use crd_schema::application::TargetGroups;
 use crd_schema::record::{Record, Rollout, Stage};
 use crd_schema::strategy::Step;
 use jiff::Timestamp;
@@ -380,7 +379,8 @@ impl<'a, H: Hasher> Canonical<'a, H> {
     fn health(&mut self, health: &Health) {
         // Of readings at one instant that say the same, one is enough.
         let tuning = &self.setup.tuning;
-        let cap = tuning.evidence_age + tuning.health_gap + Duration::from_millis(TICK);
+        let gap = tuning.health_gap.max(tuning.task_settle);
+        let cap = tuning.evidence_age + gap + Duration::from_millis(TICK);
         self.put(health.readings().is_some());
         let mut before = None;
         for reading in health.kept() {
@@ -424,8 +424,8 @@ impl<'a, H: Hasher> Canonical<'a, H> {
 
 /// How long a group of a release is waited for after it has settled at 0; nobody waits so for one of the pair.
 fn drain(setup: &Setup) -> Duration {
-    match setup.application.route.groups {
-        TargetGroups::Pair(_) => Duration::ZERO,
-        TargetGroups::PerRelease { .. } => ticks(DRAIN.into()),
+    match setup.application.group_template() {
+        None => Duration::ZERO,
+        Some(_) => ticks(DRAIN.into()),
     }
 }

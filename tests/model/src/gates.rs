@@ -107,6 +107,12 @@ impl State {
     }
 }
 
+/// What must have passed before a worker's release stands alone.
+pub fn all(setup: &Setup) -> impl Iterator<Item = String> {
+    let gates = setup.application.gates.keys();
+    gates.map(|name| GateRun::place(name, None))
+}
+
 /// What must have passed before a release gets this share.
 pub fn required(setup: &Setup, share: Share) -> impl Iterator<Item = String> {
     let application = &setup.application;

@@ -58,7 +58,7 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
             if unlisted.any(|other| other == rule) {
                 return Some("S9");
             }
-            let production = setup.application.route.production.contains(rule);
+            let production = setup.application.production().contains(rule);
             let next = given(groups, weights.get());
             (production && unproven(setup, &state.account, rule, &next)).then_some("S2")
         }
@@ -115,7 +115,7 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
             weights,
             ..
         } => {
-            if !setup.application.route.production.contains(rule) {
+            if !setup.application.production().contains(rule) {
                 return None;
             }
             let next = given(groups, weights.get());
@@ -150,7 +150,9 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
             };
             next.iter().any(from_completed).then_some("S6")
         }
-        Write::ScaleService { name, from, to } if to < from => removal(setup, account, name),
+        Write::ScaleService { name, from, to } if to < from => {
+            removal(setup, account, name).or_else(|| hasty(setup, state, name, made))
+        }
         Write::DeleteService { name } => {
             let service = account.active(name).ok()?;
             let alone = account.active_in(&service.group).count() == 1;
@@ -235,8 +237,47 @@ fn removal(setup: &Setup, account: &Account, name: &str) -> Option<&'static str>
     if service.scaled.is_some() {
         return Some("S18");
     }
-    let serves = account.may_serve(setup, &service.group, 0);
+    let serves = if setup.application.is_worker() {
+        worked(service, account, 1) && !replaced(account, service)
+    } else {
+        account.may_serve(setup, &service.group, 0)
+    };
     (!service.tasks.is_empty() && serves).then_some("S4")
+}
+
+/// Another worker works in its place: of one that was rejected any task, else as many as leave, or all that it has.
+fn replaced(account: &Account, service: &Deployed) -> bool {
+    let generation = service.shown.tags.generation;
+    let rejected = generation.is_some_and(|generation| is_rejected(account, generation));
+    let mut services = account.present();
+    services.any(|other| {
+        let all = other.shown.desired.min(service.shown.desired).max(1);
+        let need = if rejected { 1 } else { all };
+        let ours = other.shown.tags.ours && other.shown.status == ServiceStatus::Active;
+        ours && other.shown.name != service.shown.name && worked(other, account, need)
+    })
+}
+
+/// S17 of workers: what worked before stops, and what takes its place has not passed its gates, or alarms and analyses
+/// do not say that all is well.
+fn hasty(setup: &Setup, state: &State, name: &str, made: u64) -> Option<&'static str> {
+    let account = &state.account;
+    let blue = account.active(name).ok()?;
+    let rejected = |s: &Deployed| {
+        let generation = s.shown.tags.generation;
+        generation.is_some_and(|generation| is_rejected(account, generation))
+    };
+    let works = worked(blue, account, 1) && blue.shown.tags.ours && !is_wish(account, blue);
+    let applies = setup.application.is_worker() && works && !rejected(blue);
+    let mut others = account.present().filter(|s| s.shown.name != name);
+    let green = others.find(|s| is_wish(account, s)).filter(|_| applies)?;
+    let name = Some(green.shown.name.as_str());
+    let goes_back = blue.shown.tags.blue.as_deref() == name;
+    let version = green.shown.tags.version.clone().unwrap_or_default();
+    let passed = |place| state.past.passed.contains(&(version.clone(), place));
+    let judged = setup.application.alarms.is_some() || !setup.application.analyses.is_empty();
+    let allowed = gates::all(setup).all(passed) && (!judged || state.past.well >= made);
+    (!goes_back && !allowed).then_some("S17")
 }
 
 /// S17: more traffic goes to the release that is wished for than its gates that have passed allow, or while alarms and
@@ -310,12 +351,16 @@ fn unproven(
 }
 
 fn was_healthy(account: &Account, group: &TargetGroupArn, need: u32) -> bool {
+    let mut services = account.active_in(group);
+    services.any(|service| worked(service, account, need))
+}
+
+/// It had so many healthy tasks of late.
+fn worked(service: &Deployed, account: &Account, need: u32) -> bool {
     let nth = usize::try_from(need).unwrap_or(usize::MAX) - 1;
-    account.active_in(group).any(|service| {
-        let [last, before] = service.health.get(nth).map_or([None; 2], |health| health.0);
-        let since = |tick: Option<u64>, age| tick.is_some_and(|tick| tick + age >= account.now);
-        since(last, EVIDENCE) && since(before, EVIDENCE + 1)
-    })
+    let [last, before] = service.health.get(nth).map_or([None; 2], |health| health.0);
+    let since = |tick: Option<u64>, age| tick.is_some_and(|tick| tick + age >= account.now);
+    since(last, EVIDENCE) && since(before, EVIDENCE + 1)
 }
 
 /// The generation was rejected, as the record or a tag tells.
@@ -371,11 +416,11 @@ pub fn is_completed(setup: &Setup, account: &Account) -> bool {
             let Some(side) = account.side(&service.group) else {
                 return false;
             };
+            let all = account.weight(setup, side) > 0 && account.weight(setup, side.other()) == 0;
             service.shown.status == ServiceStatus::Active
                 && is_wish(account, service)
                 && account.healthy_of(setup, service) > 0
-                && account.weight(setup, side) > 0
-                && account.weight(setup, side.other()) == 0
+                && (all || setup.application.is_worker())
         }
         _ => false,
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use crd_schema::ListenerArn;
-use crd_schema::application::TargetGroups;
 use planner::scaling::{Scaling, Suspended};
 use planner::world::{
     Action, Base, DesiredParameter, Group, Origin, OwnGroups, RecordParameter, Role, Rule, Service,
@@ -13,7 +12,7 @@ use planner::world::{
 use planner::{Read, Side};
 use serde_json::{Map, Value, json};
 
-use crate::account::{Account, Deployed, Part, Reads, Targets, targets_of};
+use crate::account::{Account, Deployed, Part, Reads, Targets, is_ill, targets_of};
 use crate::balancer::{Balancer, Sides, TargetGroup, rules};
 use crate::setup::Setup;
 
@@ -50,8 +49,9 @@ impl Account {
             role,
             action: forward(elb, n, &sides),
         });
+        let worker = setup.application.is_worker();
         let group = |side: Side| {
-            let n = sides.holders[side.index()];
+            let n = sides.holders[side.index()].filter(|_| !worker);
             let group = n.map(|n| show_group(setup, &elb.groups[n], health));
             known(reads, Part::Groups, group, at)
         };
@@ -100,6 +100,7 @@ impl Account {
     fn show(&self, setup: &Setup, elb: &Balancer, sides: &Sides, service: &Deployed) -> Service {
         let running = service.tasks.iter().filter(|task| task.running);
         let addresses: BTreeSet<String> = running.map(|task| show_address(task.address)).collect();
+        let runs = addresses.len();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         // Stopping tasks count as running; they are the draining targets of the only service of a group.
         let alone = self.active_in(&service.group).count() <= 1;
@@ -111,9 +112,13 @@ impl Account {
         Service {
             side: Side::BOTH.into_iter().find(holds).filter(|_| !users),
             group_gone: is_per_release(setup) && n.is_none(),
-            running: count(addresses.len() + stopping),
-            pending: count(service.tasks.len() - addresses.len()),
-            addresses,
+            running: count(runs + stopping),
+            pending: count(service.tasks.len() - runs),
+            addresses: if setup.application.is_worker() && is_ill(setup, service) {
+                BTreeSet::new()
+            } else {
+                addresses
+            },
             ..(*service.shown).clone()
         }
     }
@@ -128,10 +133,7 @@ fn known<T>(reads: Reads, part: Part, value: T, at: planner::Mono) -> Read<T> {
 }
 
 fn is_per_release(setup: &Setup) -> bool {
-    match setup.application.route.groups {
-        TargetGroups::Pair(_) => false,
-        TargetGroups::PerRelease { .. } => true,
-    }
+    setup.application.group_template().is_some()
 }
 
 fn forward(elb: &Balancer, rule: usize, sides: &Sides) -> Action {

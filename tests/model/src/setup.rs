@@ -129,7 +129,9 @@ impl Setup {
     pub fn new(wishes: u8) -> Self {
         let mut application = lab::application();
         application.template.desired_count = 1;
-        application.route.test.clear();
+        if let Some(route) = &mut application.route {
+            route.test.clear();
+        }
         application.bake_time = ticks(1);
         application.clean_up.settle = ticks(1);
         application.clean_up.keep_blue = ticks(0);
@@ -143,6 +145,7 @@ impl Setup {
             quiescence: ticks(QUIESCENCE),
             quiescence_destructive: ticks(3),
             health_gap: ticks(1),
+            task_settle: ticks(1),
             evidence_age: ticks(1),
             plan_age: ticks(1),
             keep_revisions: 2,
@@ -169,7 +172,17 @@ impl Setup {
     pub fn per_release(self) -> Self {
         let from = TargetGroupArn::new("tg-template");
         self.application(|application| {
-            application.route.groups = TargetGroups::PerRelease { from };
+            if let Some(route) = &mut application.route {
+                route.groups = TargetGroups::PerRelease { from };
+            }
+        })
+    }
+
+    /// The same without a load balancer.
+    pub fn worker(self) -> Self {
+        self.application(|application| {
+            application.route = None;
+            application.clean_up.settle = ticks(0);
         })
     }
 

@@ -151,7 +151,9 @@ impl World {
 
     fn state(self, setup: &Arc<Setup>) -> State {
         let mut account = Account::new(setup);
-        account.set_weights(setup, 0, self.weights);
+        if !setup.application.is_worker() {
+            account.set_weights(setup, 0, self.weights);
+        }
         let mut deleted = Vec::new();
         for (n, runs) in self.services.into_iter().enumerate() {
             let (side, count) = match runs {
@@ -346,4 +348,16 @@ fn worlds_in_which_alarms_and_an_analysis_speak_do_too() {
         ..World::stepped(n * step / 3)
     };
     all_converge(watched, 3 * (WORLDS / SLICE) / step, world);
+}
+
+/// Without a load balancer there are no weights: one world in sixteen is left.
+#[test]
+fn worlds_of_workers_do_too() {
+    let worker = |broken| setup(broken, &[]).worker();
+    let number = |n: usize| {
+        let (n, rest) = (n / (RECORDS.len() * 3), n % (RECORDS.len() * 3));
+        World::number(n * 16 * RECORDS.len() * 3 + rest)
+    };
+    let unneeded = all_converge(worker, WORLDS / 16, number);
+    assert!(unneeded > 0, "as many writes as where traffic moves");
 }

@@ -1,6 +1,5 @@
 //! Whether a run ended well: L1, L3, L4, L5, and no request lost.
 
-use crd_schema::application::TargetGroups;
 use planner::memory::weight;
 use planner::release::wanted;
 use planner::world::{Role, ServiceStatus};
@@ -42,10 +41,7 @@ pub(crate) fn settled(state: &State) -> Ending {
     if !lab.draining[side.other().index()].is_empty() {
         return violated("L5", "settled with targets that drain");
     }
-    let per_release = matches!(
-        lab.application.route.groups,
-        TargetGroups::PerRelease { .. }
-    );
+    let per_release = lab.application.group_template().is_some();
     if per_release && (lab.groups[side.other().index()].is_some() || !lab.spares.is_empty()) {
         return violated("L5", "settled with a target group that nobody needs");
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crd_schema::TargetGroupArn;
-use crd_schema::application::{RuleTarget, TargetGroups};
+use crd_schema::application::RuleTarget;
 use planner::lab::{DRAIN, Lab, LabService, TASK_START};
 use planner::memory::weight;
 use planner::world::{Action, Origin, Role, Rule, Service, ServiceStatus};
@@ -76,7 +76,7 @@ impl Truth {
 
     /// Keeps which group each service was created with.
     fn bind(&mut self) {
-        if matches!(self.lab.application.route.groups, TargetGroups::Pair(_)) {
+        if self.lab.application.group_template().is_none() {
             return;
         }
         for service in &self.lab.services {
@@ -339,7 +339,7 @@ impl Truth {
                 value.extend(gone.filter(|_| !shown(name, value)).cloned());
             }
         }
-        if let TargetGroups::PerRelease { .. } = self.lab.application.route.groups {
+        if self.lab.application.group_template().is_some() {
             if let (Some(then), Some(held)) = (named, sides::holders(&world)) {
                 sides::rules(&mut world, &then, &held);
             }

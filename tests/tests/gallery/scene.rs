@@ -98,7 +98,8 @@ impl Scene {
         let new = NewService {
             name: &name,
             task_definition,
-            group: &TargetGroupArn::new(stage.groups[0].as_str()),
+            side: planner::Side::A,
+            group: Some(&TargetGroupArn::new(stage.groups[0].as_str())),
             count: application.template.desired_count,
             digest,
             version: BLUE,

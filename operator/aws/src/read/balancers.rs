@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_elasticloadbalancingv2::types::{
     Action as ElbAction, ActionTypeEnum, Listener, Rule as ElbRule,
 };
-use crd_schema::application::{Route, RuleTarget};
+use crd_schema::Application;
+use crd_schema::application::RuleTarget;
 use crd_schema::{ListenerArn, RuleArn, TargetGroupArn};
 use futures_util::future::try_join_all;
 use planner::world::{Action, Role, Rule, Side};
@@ -153,22 +154,22 @@ pub(crate) fn listener_of(target: &RuleTarget) -> ListenerArn {
 /// holds the group of each side, `own` all of them.
 pub(crate) fn of_application(
     places: &[&Place],
-    route: &Route,
+    application: &Application,
     sides: &Sides,
     own: &BTreeSet<TargetGroupArn>,
 ) -> Vec<Rule> {
     let mut rules: BTreeMap<RuleTarget, Rule> = BTreeMap::new();
-    for target in route.production.iter().chain(&route.test) {
+    for target in application.production().iter().chain(application.test()) {
         let missing = Rule {
             target: target.clone(),
             listener: listener_of(target),
-            role: role(target, route),
+            role: role(target, application),
             action: Action::Missing,
         };
         rules.insert(target.clone(), missing);
     }
     for place in places {
-        let role = role(&place.target, route);
+        let role = role(&place.target, application);
         if role != Role::Unlisted || names_one_of(&place.actions, own) {
             let action = action(&place.actions, sides);
             let rule = Rule {
@@ -183,10 +184,10 @@ pub(crate) fn of_application(
     rules.into_values().collect()
 }
 
-fn role(target: &RuleTarget, route: &Route) -> Role {
-    if route.production.contains(target) {
+fn role(target: &RuleTarget, application: &Application) -> Role {
+    if application.production().contains(target) {
         Role::Production
-    } else if route.test.contains(target) {
+    } else if application.test().contains(target) {
         Role::Test
     } else {
         Role::Unlisted
@@ -213,10 +214,14 @@ pub(crate) fn names(actions: &[ElbAction], group: &TargetGroupArn) -> bool {
 }
 
 /// The highest weight that a listed rule gives to a group, and whether one names it at all.
-pub(crate) fn weight(places: &[&Place], route: &Route, group: &TargetGroupArn) -> Option<u32> {
+pub(crate) fn weight(
+    places: &[&Place],
+    application: &Application,
+    group: &TargetGroupArn,
+) -> Option<u32> {
     let listed = places
         .iter()
-        .filter(|place| role(&place.target, route) != Role::Unlisted);
+        .filter(|place| role(&place.target, application) != Role::Unlisted);
     let only = [Some(group.clone()), None];
     let weights = listed.filter_map(|place| match action(&place.actions, &only) {
         Action::Forward { weights, .. } => weights[0],

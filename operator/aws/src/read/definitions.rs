@@ -96,6 +96,30 @@ pub(crate) async fn base(
     }
 }
 
+/// An essential container of the task definition has a health check: only then is a task's health more than UNKNOWN
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/healthcheck.html>).
+pub(crate) async fn checks_health(
+    clients: &Clients,
+    cache: &RevisionCache,
+    arn: &str,
+) -> Result<bool, Error> {
+    let asked = last_segment(arn);
+    let definition = match get(&cache.definitions, asked) {
+        Some(definition) => definition,
+        None => {
+            let (revision, definition) = describe(clients, asked).await?;
+            keep(&cache.definitions, &revision, definition.clone());
+            definition
+        }
+    };
+    let containers = definition.get("containerDefinitions");
+    let mut containers = containers.and_then(Value::as_array).into_iter().flatten();
+    Ok(containers.any(|container| {
+        let essential = container.get("essential") != Some(&Value::Bool(false));
+        essential && container.get("healthCheck").is_some_and(Value::is_object)
+    }))
+}
+
 /// AWS's own JSON of a task definition, less what only Describe has, and its `family:revision`.
 pub(crate) async fn describe(
     clients: &Clients,

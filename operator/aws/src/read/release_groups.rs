@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_elasticloadbalancingv2::types::TargetGroup;
-use crd_schema::application::{Route, TargetGroups};
 use crd_schema::{Application, TargetGroupArn};
 use futures_util::future::try_join_all;
 use planner::Mono;
@@ -78,14 +77,6 @@ pub(crate) async fn list(clients: &Clients) -> Result<Vec<TargetGroup>, Error> {
     .await
 }
 
-/// The template of an application that has a group for each release.
-pub(crate) fn template(route: &Route) -> Option<&TargetGroupArn> {
-    match &route.groups {
-        TargetGroups::Pair(_) => None,
-        TargetGroups::PerRelease { from } => Some(from),
-    }
-}
-
 /// Picks one application's groups out of all.
 ///
 /// # Errors
@@ -97,10 +88,9 @@ pub(crate) async fn of_application(
     all: &[TargetGroup],
     application: &Application,
 ) -> Result<Found, Error> {
-    let route = &application.route;
-    let from = template(route).map(TargetGroupArn::as_str);
+    let from = application.group_template().map(TargetGroupArn::as_str);
     let prefix = group_prefix(application);
-    let rules = route.production.iter().chain(&route.test);
+    let rules = application.production().iter().chain(application.test());
     let balancers: BTreeSet<String> = rules.filter_map(balancers::load_balancer_of).collect();
     let like_ours = |group: &&TargetGroup| {
         group

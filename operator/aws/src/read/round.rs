@@ -26,7 +26,7 @@ use crate::read::release_groups::{self, TagsCache};
 use crate::read::sides::{
     FactsByGroup, Own, PlacesByBalancer, Standings, assemble, load_balancers,
 };
-use crate::read::tasks::Tasks;
+use crate::read::tasks::{KnownBy, Tasks};
 use crate::read::{balancers, definitions, groups, parameters, scaling, services, tasks};
 
 /// One application's wish to be observed.
@@ -196,7 +196,7 @@ impl Reader {
         let at = self.now();
         let listed = if requests
             .iter()
-            .any(|request| release_groups::template(&request.application.route).is_some())
+            .any(|request| request.application.group_template().is_some())
         {
             release_groups::list(&self.clients).await
         } else {
@@ -204,9 +204,10 @@ impl Reader {
         };
         let reads = requests.iter().map(|request| async {
             let application = &request.application;
-            match (&application.route.groups, &listed) {
-                (TargetGroups::Pair(pair), _) => Own::Pair(pair.clone(), at),
-                (TargetGroups::PerRelease { .. }, Ok(all)) => {
+            match (application.target_groups(), &listed) {
+                (None, _) => Own::None(at),
+                (Some(TargetGroups::Pair(pair)), _) => Own::Pair(pair.clone(), at),
+                (Some(TargetGroups::PerRelease { .. }), Ok(all)) => {
                     let found = release_groups::of_application(
                         &self.clients,
                         &self.tags,
@@ -219,7 +220,7 @@ impl Reader {
                         value: found.await,
                     })
                 }
-                (TargetGroups::PerRelease { .. }, Err(error)) => Own::PerRelease(Dated {
+                (Some(TargetGroups::PerRelease { .. }), Err(error)) => Own::PerRelease(Dated {
                     at,
                     value: Err(error.clone()),
                 }),
@@ -356,13 +357,22 @@ impl Reader {
         application: &Application,
         service: &EcsService,
     ) -> Result<(EcsService, Tasks), Error> {
-        let tasks = tasks::of_service(
-            &self.clients,
-            &application.cluster,
-            service,
-            application.route.port,
-        )
-        .await?;
+        let task_definition = service.task_definition().unwrap_or_default();
+        let known = match &application.route {
+            Some(route) => KnownBy::Address { port: route.port },
+            // What is gone has no tasks to ask about.
+            None if service.status() == Some("INACTIVE") => KnownBy::Id { checked: false },
+            None => KnownBy::Id {
+                checked: definitions::checks_health(
+                    &self.clients,
+                    &self.revisions,
+                    task_definition,
+                )
+                .await?,
+            },
+        };
+        let cluster = &application.cluster;
+        let tasks = tasks::of_service(&self.clients, cluster, service, known).await?;
         Ok((service.clone(), tasks))
     }
 

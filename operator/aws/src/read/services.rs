@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use planner::release::{
     MANAGED_BY, TAG_APPLICATION, TAG_BLUE, TAG_GENERATION, TAG_MANAGED_BY, TAG_REJECTED,
-    TAG_RELEASE, TAG_VERSION, parse_generation,
+    TAG_RELEASE, TAG_SIDE, TAG_VERSION, parse_generation, parse_side,
 };
 use planner::world::{Service, ServiceStatus, Side, Tags};
 
@@ -174,6 +174,16 @@ pub(crate) fn is_active(service: &EcsService, application: &Application) -> bool
     service.status() == Some("ACTIVE") && tags(service.tags(), application).ours
 }
 
+/// Where a worker stands: as its tag says. One with a load balancer is none.
+pub(crate) fn standing_of_worker(service: &EcsService) -> Standing {
+    let told = tag(service.tags(), TAG_SIDE).and_then(parse_side);
+    let unbound = service.load_balancers().is_empty();
+    Standing {
+        side: unbound.then(|| told.unwrap_or(Side::A)),
+        group_gone: false,
+    }
+}
+
 /// Where a service stands among the application's groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Standing {
@@ -216,6 +226,10 @@ pub(crate) fn parse(
     let deployments = service.deployments();
     let failed =
         |state: Option<&DeploymentRolloutState>| state == Some(&DeploymentRolloutState::Failed);
+    // Nothing but ECS's own word tells of a worker that it came up.
+    let done = |state: Option<&DeploymentRolloutState>| {
+        !application.is_worker() || state == Some(&DeploymentRolloutState::Completed)
+    };
     let primary = deployments
         .iter()
         .find(|deployment| deployment.status() == Some("PRIMARY"));
@@ -233,7 +247,7 @@ pub(crate) fn parse(
         task_definition: service.task_definition.clone().unwrap_or_default(),
         tags: tags(service.tags(), application),
         created: created.ok_or_else(|| lacks("has no creation time"))?,
-        steady: matches!(deployments, [only] if !failed(only.rollout_state())),
+        steady: matches!(deployments, [only] if !failed(only.rollout_state()) && done(only.rollout_state())),
         deployment_failed: primary.is_some_and(|primary| failed(primary.rollout_state())),
         addresses: tasks.addresses,
         trouble: tasks.trouble,

@@ -23,6 +23,8 @@ pub(super) type PlacesByBalancer = BTreeMap<String, Dated<Vec<Place>>>;
 pub(super) enum Own {
     /// The spec names them; when the round began.
     Pair([TargetGroupArn; 2], Mono),
+    /// A worker has none; when the round began.
+    None(Mono),
     /// Their tags say so.
     PerRelease(Dated<Found>),
 }
@@ -38,7 +40,7 @@ pub(super) struct Standings {
 impl Own {
     fn found(&self) -> Option<&Found> {
         match self {
-            Self::Pair(..) => None,
+            Self::Pair(..) | Self::None(_) => None,
             Self::PerRelease(found) => found.value.as_ref().ok(),
         }
     }
@@ -47,6 +49,7 @@ impl Own {
     pub(super) fn groups(&self) -> BTreeSet<TargetGroupArn> {
         match self {
             Self::Pair(pair, _) => pair.iter().cloned().collect(),
+            Self::None(_) => BTreeSet::new(),
             Self::PerRelease(_) => {
                 let ours = self.found().map(|found| found.ours.iter());
                 ours.into_iter()
@@ -68,7 +71,7 @@ impl Own {
 
     fn at(&self) -> Mono {
         match self {
-            Self::Pair(_, at) => *at,
+            Self::Pair(_, at) | Self::None(at) => *at,
             Self::PerRelease(found) => found.at,
         }
     }
@@ -85,14 +88,14 @@ pub(super) fn load_balancers(
     own: &Own,
     facts: &FactsByGroup,
 ) -> Result<BTreeSet<String>, Error> {
-    let route = &request.application.route;
+    let application = &request.application;
     let mut arns = BTreeSet::new();
     for arn in own.groups() {
         if let Some(facts) = facts.get(&arn) {
             arns.extend(facts.clone()?.load_balancer);
         }
     }
-    let listed = route.production.iter().chain(&route.test);
+    let listed = application.production().iter().chain(application.test());
     arns.extend(listed.filter_map(balancers::load_balancer_of));
     Ok(arns)
 }
@@ -104,13 +107,19 @@ pub(super) fn assemble(
     fleet: Dated<Vec<(EcsService, Tasks)>>,
     traffic: &Traffic,
 ) -> Standings {
-    let found = places_of(request, &own, &traffic.facts, &traffic.places);
+    let found = match &own {
+        Own::None(at) => Ok((Vec::new(), *at)),
+        Own::Pair(..) | Own::PerRelease(_) => {
+            places_of(request, &own, &traffic.facts, &traffic.places)
+        }
+    };
     let all: &[&Place] = found.as_ref().map_or(&[], |(all, _)| all);
     let sides = match &own {
         Own::Pair(pair, _) => Places {
             holders: pair.clone().map(Some),
             spares: Vec::new(),
         },
+        Own::None(_) => Places::default(),
         Own::PerRelease(Dated {
             value: Ok(found), ..
         }) => claimed(request, found, &fleet, all),
@@ -120,8 +129,9 @@ pub(super) fn assemble(
     };
     let rules = match found {
         Ok((places, at)) => {
-            let route = &request.application.route;
-            let rules = balancers::of_application(&places, route, &sides.holders, &own.groups());
+            let application = &request.application;
+            let own = own.groups();
+            let rules = balancers::of_application(&places, application, &sides.holders, &own);
             Read::known(rules, at)
         }
         Err(reason) => Read::Unread { reason },
@@ -187,7 +197,7 @@ fn claimed(
 ) -> Places {
     let application = &request.application;
     let services = fleet.value.as_deref().unwrap_or_default();
-    let weight = |arn: &TargetGroupArn| balancers::weight(all, &application.route, arn);
+    let weight = |arn: &TargetGroupArn| balancers::weight(all, application, arn);
     let claims = found.ours.iter().map(|group| Claim {
         arn: group.arn.clone(),
         side: group.side,
@@ -209,6 +219,9 @@ fn services(
 ) -> Read<Vec<Service>> {
     let template = own.template();
     let standing = |service: &EcsService| {
+        if let Own::None(_) = own {
+            return services::standing_of_worker(service);
+        }
         let side = services::bound(service).find_map(|arn| {
             let users = template
                 .as_ref()

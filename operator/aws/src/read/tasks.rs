@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ecs::primitives::DateTime;
-use aws_sdk_ecs::types::{DesiredStatus, Service as EcsService, Task, TaskStopCode};
+use aws_sdk_ecs::types::{DesiredStatus, HealthStatus, Service as EcsService, Task, TaskStopCode};
 use futures_util::future::try_join_all;
 
 use crate::budget::Class;
 use crate::clients::Clients;
 use crate::error::{Error, Kind, one_line};
 use crate::page;
-use crate::read::services::is_troubled;
+use crate::read::services::{is_troubled, last_segment};
 
 const LIST: &str = "ListTasks";
 const DESCRIBE: &str = "DescribeTasks";
@@ -21,10 +21,43 @@ const MAX_STOPPED: usize = 100;
 /// What is known of a service from its tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tasks {
-    /// `address:port` of RUNNING tasks.
+    /// `address:port` of RUNNING tasks; or the ids of those that are healthy as far as their containers tell.
     pub(crate) addresses: BTreeSet<String>,
     /// The newest cause of trouble.
     pub(crate) trouble: Option<String>,
+}
+
+/// What a task that works is known by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KnownBy {
+    /// Where it listens.
+    Address {
+        /// The container port.
+        port: u16,
+    },
+    /// Its id: it has no load balancer to check its health, but its containers may be checked.
+    Id {
+        /// An essential container has a health check: what is not HEALTHY yet does not count.
+        checked: bool,
+    },
+}
+
+impl KnownBy {
+    fn name(self, task: &Task) -> Option<String> {
+        if task.last_status() != Some("RUNNING") {
+            return None;
+        }
+        match self {
+            Self::Address { port } => Some(format!("{}:{port}", address(task)?)),
+            Self::Id { checked } => {
+                let health = task.health_status();
+                let healthy = health == Some(&HealthStatus::Healthy);
+                let works = healthy || (!checked && health != Some(&HealthStatus::Unhealthy));
+                let id = last_segment(task.task_arn()?);
+                works.then(|| id.to_owned())
+            }
+        }
+    }
 }
 
 /// Reads the tasks of one service: the running ones if it has any, the stopped ones if it is in trouble.
@@ -32,7 +65,7 @@ pub(crate) async fn of_service(
     clients: &Clients,
     cluster: &str,
     service: &EcsService,
-    port: u16,
+    known: KnownBy,
 ) -> Result<Tasks, Error> {
     let name = service.service_name().unwrap_or_default();
     if service.status() == Some("INACTIVE") {
@@ -42,9 +75,8 @@ pub(crate) async fn of_service(
     if service.running_count > 0 || service.pending_count > 0 {
         let arns = list(clients, cluster, name, DesiredStatus::Running).await?;
         let running = describe(clients, cluster, name, &arns).await?;
-        let addresses = running.iter().filter_map(address);
-        let here = addresses.map(|address| format!("{address}:{port}"));
-        tasks.addresses = here.collect();
+        let names = running.iter().filter_map(|task| known.name(task));
+        tasks.addresses = names.collect();
     }
     if is_troubled(service) && service.status() == Some("ACTIVE") {
         let mut stopped = list(clients, cluster, name, DesiredStatus::Stopped).await?;
@@ -105,11 +137,8 @@ async fn describe(
     Ok(try_join_all(calls).await?.into_iter().flatten().collect())
 }
 
-/// The address of a RUNNING task; in `awsvpc` mode the container port is the host port.
+/// The address of a task; in `awsvpc` mode the container port is the host port.
 fn address(task: &Task) -> Option<String> {
-    if task.last_status() != Some("RUNNING") {
-        return None;
-    }
     let interface = task
         .attachments()
         .iter()

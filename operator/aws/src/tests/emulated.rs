@@ -129,14 +129,14 @@ impl Stage {
     }
 
     fn group(&self, side: Side) -> TargetGroupArn {
-        match &self.application.route.groups {
-            TargetGroups::Pair(pair) => pair[side.index()].clone(),
-            TargetGroups::PerRelease { .. } => panic!("the stage has a pair"),
+        match self.application.target_groups() {
+            Some(TargetGroups::Pair(pair)) => pair[side.index()].clone(),
+            Some(TargetGroups::PerRelease { .. }) | None => panic!("the stage has a pair"),
         }
     }
 
     fn set(&self, seen: [Option<u32>; 2], weights: Weights) -> Write {
-        let rule = self.application.route.production[0].clone();
+        let rule = self.application.production()[0].clone();
         Write::SetWeights {
             rule,
             groups: Side::BOTH.map(|side| Some(self.group(side))),
@@ -176,7 +176,8 @@ impl Stage {
             &NewService {
                 name: &name,
                 task_definition: &revisions[0].arn,
-                group: &self.group(Side::B),
+                side: Side::B,
+                group: Some(&self.group(Side::B)),
                 count: 2,
                 digest: &wanted.digest,
                 version,
@@ -514,7 +515,7 @@ async fn a_scalable_target_is_seen() {
 async fn rules_that_stand_in_no_list_are_seen_and_missing_ones_too() {
     let mut stage = Stage::new(Account::default());
     let a = stage.group(Side::A);
-    let listener = stage.application.route.production[0].clone();
+    let listener = stage.application.production()[0].clone();
     let input = json!({
         "ListenerArn": crate::read::balancers::arn(&listener),
         "Priority": 10,
@@ -526,9 +527,10 @@ async fn rules_that_stand_in_no_list_are_seen_and_missing_ones_too() {
         .call(Api::Elbv2, "CreateRule", input)
         .unwrap();
     let absent = format!("{}0", crate::read::balancers::arn(&listener));
-    stage.application.route.test = vec![crd_schema::application::RuleTarget::Listener(
-        crd_schema::ListenerArn::new(absent),
-    )];
+    stage.application.route.as_mut().unwrap().test =
+        vec![crd_schema::application::RuleTarget::Listener(
+            crd_schema::ListenerArn::new(absent),
+        )];
     let world = stage.see(&Focus::default()).await;
     let rules = world.rules.value().unwrap();
     assert_eq!(forward(rules, Role::Production), [Some(100), Some(0)]);

@@ -48,6 +48,9 @@ impl AwsWriter {
             Write::ScaleService { name, from, to } => {
                 let service = self.service(application, name).await?;
                 match active(name, service.as_ref(), Some(*from)) {
+                    Ok(service) if to < from && application.is_worker() => {
+                        self.nobody_beside(application, service).await
+                    }
                     Ok(service) if to < from => self.weight_on(application, service).await,
                     Ok(_) => Ok(None),
                     Err(what) => Ok(Some(what)),
@@ -132,6 +135,25 @@ impl AwsWriter {
         }))
     }
 
+    /// No other worker of the application that may work in its place is there.
+    async fn nobody_beside(
+        &self,
+        application: &Application,
+        service: &Service,
+    ) -> Result<Option<String>, Error> {
+        let all =
+            services::of_cluster(&self.clients, &application.cluster, &BTreeSet::new()).await?;
+        let works = |other: &Service| {
+            other.service_name != service.service_name
+                && services::is_active(other, application)
+                && other.desired_count > 0
+        };
+        let mut seen = all.iter().filter_map(|(_, other)| other.as_ref().ok());
+        let name = service.service_name().unwrap_or_default();
+        Ok((!seen.any(works))
+            .then(|| format!("service {name} (another one beside it before, now none)")))
+    }
+
     /// A rule that gives weight to a group that the service is bound to, on any load balancer that is concerned. A group
     /// that is gone has none.
     async fn weight_on(
@@ -139,13 +161,12 @@ impl AwsWriter {
         application: &Application,
         service: &Service,
     ) -> Result<Option<String>, Error> {
-        let route = &application.route;
         for arn in services::bound(service) {
             let group = TargetGroupArn::new(arn);
             let Some(own) = groups::load_balancer(&self.clients, &group).await? else {
                 continue;
             };
-            let listed = route.production.iter().chain(&route.test);
+            let listed = application.production().iter().chain(application.test());
             let mut load_balancers: BTreeSet<String> =
                 listed.filter_map(balancers::load_balancer_of).collect();
             load_balancers.extend(own);

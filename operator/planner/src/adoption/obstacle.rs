@@ -61,6 +61,14 @@ pub enum Obstacle {
         /// The service.
         name: String,
     },
+    /// The spec has `worker` instead of `traffic`.
+    #[error(
+        "{application} has `worker` instead of `traffic`, and only a service behind a load balancer is adopted so: two tags make a worker the first blue (aws ecs tag-resource --resource-arn <its ARN> --tags key=teal:managed-by,value=teal key=teal:application,value={application})"
+    )]
+    Worker {
+        /// The application.
+        application: String,
+    },
     /// A Classic Load Balancer.
     #[error(
         "service {name} is behind a Classic Load Balancer, which has no weights: move it to an Application Load Balancer first"

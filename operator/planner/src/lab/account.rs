@@ -104,12 +104,8 @@ impl Lab {
                 },
             }
         };
-        let production = application
-            .route
-            .production
-            .iter()
-            .map(rule(Role::Production));
-        let test = application.route.test.iter().map(rule(Role::Test));
+        let production = application.production().iter().map(rule(Role::Production));
+        let test = application.test().iter().map(rule(Role::Test));
         Self {
             now: 0,
             services: Vec::new(),
@@ -362,6 +358,7 @@ impl Lab {
 
     fn show(&self, service: &LabService) -> Service {
         let runs = |started: &u64| self.now >= started + TASK_START;
+        let sick = self.application.is_worker() && self.is_broken(service);
         let running: BTreeSet<String> = service
             .tasks
             .iter()
@@ -382,7 +379,7 @@ impl Lab {
         Service {
             running: count(running.len() + if only { stopping } else { 0 }),
             pending: count(service.tasks.len() - running.len()),
-            addresses: running,
+            addresses: if sick { BTreeSet::new() } else { running },
             trouble: self
                 .is_broken(service)
                 .then(|| "Essential container in task exited (web: exit code 1)".to_owned()),
@@ -521,7 +518,7 @@ impl Lab {
                     }
                     Some(ServiceStatus::Inactive) | None => {}
                 }
-                if !self.is_named(*side) {
+                if !self.application.is_worker() && !self.is_named(*side) {
                     return refused("The target group does not have an associated load balancer.");
                 }
                 let text = |member: &str| {

@@ -25,13 +25,13 @@ pub fn application() -> Application {
             service: service.as_object().cloned().unwrap_or_default(),
             desired_count: 2,
         },
-        route: Route {
+        route: Some(Route {
             container: "web".to_owned(),
             port: 8080,
             groups: TargetGroups::Pair([TargetGroupArn::new("tg-a"), TargetGroupArn::new("tg-b")]),
             production: vec![RuleTarget::Listener(ListenerArn::new("listener-8080"))],
             test: vec![RuleTarget::Listener(ListenerArn::new("listener-9080"))],
-        },
+        }),
         strategy: Strategy::BLUE_GREEN,
         gates: BTreeMap::new(),
         alarms: None,
@@ -61,9 +61,18 @@ pub fn application() -> Application {
 /// The same with a group for each release, made from the template `tg-template`.
 pub fn per_release() -> Application {
     let mut application = application();
-    application.route.groups = TargetGroups::PerRelease {
-        from: TargetGroupArn::new("tg-template"),
-    };
+    let from = TargetGroupArn::new("tg-template");
+    if let Some(route) = &mut application.route {
+        route.groups = TargetGroups::PerRelease { from };
+    }
+    application
+}
+
+/// The same without a load balancer.
+pub fn worker() -> Application {
+    let mut application = application();
+    application.route = None;
+    application.clean_up.settle = Duration::ZERO;
     application
 }
 

@@ -42,14 +42,15 @@ impl LabGroup {
             made_for,
             attributes: attributes(),
         };
-        match &application.route.groups {
-            TargetGroups::Pair([a, b]) => [
+        match application.target_groups() {
+            Some(TargetGroups::Pair([a, b])) => [
                 Some(group(a, Origin::Given, Side::A)),
                 Some(group(b, Origin::Given, Side::B)),
             ],
-            TargetGroups::PerRelease { from } => {
+            Some(TargetGroups::PerRelease { from }) => {
                 [Some(group(from, Origin::Template, Side::A)), None]
             }
+            None => [None, None],
         }
     }
 
@@ -90,6 +91,9 @@ fn refused(reason: &str) -> WriteOutcome {
 impl Lab {
     /// The group of a release that was there before; a pair has its groups already.
     pub(super) fn place_group(&mut self, digest: &str, generation: Generation, side: Side) {
+        if self.application.is_worker() {
+            return;
+        }
         let occupied = self.groups[side.index()].as_ref();
         if occupied.is_some_and(|group| group.is_ours() || group.origin == Origin::Given) {
             return;
@@ -124,9 +128,9 @@ impl Lab {
     }
 
     pub(super) fn show_own_groups(&self) -> OwnGroups {
-        let template = match self.application.route.groups {
-            TargetGroups::Pair(_) => Template::Unneeded,
-            TargetGroups::PerRelease { .. } => Template::Found {
+        let template = match self.application.group_template() {
+            None => Template::Unneeded,
+            Some(_) => Template::Found {
                 settings: json!({"TargetType": "ip", "Port": 8080, "Protocol": "HTTP"})
                     .as_object()
                     .cloned()

@@ -12,7 +12,7 @@ mod operator;
 mod scaling;
 
 pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
-pub use example::{application, desired, per_release};
+pub use example::{application, desired, per_release, worker};
 pub use gates::Tests;
 pub use groups::LabGroup;
 pub use operator::{Ending, Operator};

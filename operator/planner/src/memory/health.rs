@@ -1,6 +1,7 @@
 //! What was seen of a group's health.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use crate::ablation;
 use crate::time::Mono;
@@ -32,11 +33,19 @@ impl Health {
             .iter()
             .filter(|t| t.state == TargetState::Healthy)
             .map(|t| t.address.clone());
-        let reading = Reading {
-            at,
-            healthy: healthy.collect(),
-        };
         let gap = tuning.health_gap.min(group.interval);
+        self.take_in(healthy.collect(), gap, at, tuning);
+    }
+
+    /// A reading that began at `at`; two that count lie at least `gap` apart.
+    pub(super) fn take_in(
+        &mut self,
+        healthy: BTreeSet<String>,
+        gap: Duration,
+        at: Mono,
+        tuning: &Tuning,
+    ) {
+        let reading = Reading { at, healthy };
         if self.newest().is_some_and(|newest| at < newest.at) {
             return;
         }

@@ -16,6 +16,7 @@ use super::gates;
 use super::removal::{arrived, clean_up, leftovers};
 use super::serve::stage_so_far;
 use super::weighing::{self, set_weights, test_follows};
+use super::worker;
 
 /// Back to what served, as far as its capacity carries; then the other one goes.
 pub(super) fn back(
@@ -27,7 +28,12 @@ pub(super) fn back(
     others: &[&Service],
 ) -> Decision {
     let stage = stage_so_far(view, course);
-    if !view.all_on(side) && !view.tuning.without(ablation::Rule::BackFirst) {
+    let arrives = if view.is_worker() {
+        worker::carries(view, service, reference, others)
+    } else {
+        view.all_on(side)
+    };
+    if !arrives && !view.tuning.without(ablation::Rule::BackFirst) {
         let healthy = view.healthy(service).unwrap_or(0);
         let write = view.production().find_map(|rule| {
             let carries = healthy.saturating_mul(100) / reference.max(1);
@@ -62,10 +68,7 @@ pub(super) fn back(
             );
             WaitingOn::Hold(Hold::FallBackUnhealthy { what })
         } else {
-            WaitingOn::HealthyTargets {
-                healthy,
-                need: reference,
-            }
+            worker::health(view, service, reference)
         };
         return write.map_or_else(
             || Decision::wait(stage, waiting),

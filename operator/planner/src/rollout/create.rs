@@ -20,9 +20,10 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
     if let Some(decision) = groups::make_place(view, &what, side, stage) {
         return decision;
     }
-    let Some(group) = view.groups[side.index()] else {
+    let group = view.groups[side.index()];
+    if group.is_none() && !view.is_worker() {
         return Decision::wait(stage, WaitingOn::OwnStep);
-    };
+    }
     if let Some(write) = leave_weight(view, side).or_else(|| reference(view, side)) {
         return Decision::act(stage, write);
     }
@@ -39,14 +40,19 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
         .rules
         .iter()
         .any(|rule| weights(rule).is_some_and(|read| read[side.index()].is_some()));
-    if !named {
+    if let Some(group) = group.filter(|_| !named) {
         let group = resource(group.arn.as_str()).to_owned();
         return Decision::hold(recorded_stage(view), Hold::GroupUnnamed { group });
     }
     let Some(release) = to_run(view, &what) else {
         return Decision::hold(stage, Hold::DesiredMissing);
     };
-    let blue = view.live_on(side.other()).into_iter().next_back();
+    let blue = if view.is_worker() {
+        view.live()
+    } else {
+        view.live_on(side.other())
+    };
+    let blue = blue.into_iter().next_back();
     let task_definition = match &release.task_definition {
         Some(known) => known.clone(),
         None => match view.revision(&release.wanted.digest) {
@@ -92,7 +98,8 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
     let new = NewService {
         name: &name,
         task_definition: &task_definition,
-        group: &group.arn,
+        side,
+        group: group.map(|group| &group.arn),
         count: view.reference(blue),
         digest,
         version,

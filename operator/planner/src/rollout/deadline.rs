@@ -70,9 +70,9 @@ pub(crate) fn abort(view: &View<'_>) -> Option<Decision> {
 pub(super) fn overdue(view: &View<'_>, stage: Stage, service: &Service) -> Option<Decision> {
     entered(view, stage)?;
     // A deadline may have passed while nobody looked: what has become healthy since then is given its second reading.
-    let seen = view
-        .healthy(service)
-        .is_some_and(|fewest| fewest >= view.healthy_now(service));
+    // A worker whose tasks die one after the other is never without a new one.
+    let settled = |fewest: u32| view.is_worker() || fewest >= view.healthy_now(service);
+    let seen = view.healthy(service).is_some_and(settled);
     let fair = view.now.mono >= first_step(view);
     let past = fair && seen && deadline(view, stage).is_some_and(|end| view.now.wall >= end);
     let gave_up = service.deployment_failed && stage == Stage::ScaleUp;

@@ -17,6 +17,7 @@ use super::serve::stage_so_far;
 use super::steps;
 use super::watches::unclear;
 use super::weighing::test_follows;
+use super::worker;
 
 pub(super) fn forward(
     view: &View<'_>,
@@ -25,11 +26,14 @@ pub(super) fn forward(
     reference: u32,
     others: &[&Service],
 ) -> Decision {
-    let everything = view.all_on(side);
     let anything = view.production_weight(side) > 0;
     let ready = capacity(view, service, side, reference);
     let only_one = others.is_empty() && !leftovers(view, side.other());
-    let moving = !everything || !steps::done(view, side);
+    let moving = if view.is_worker() {
+        !worker::is_tested(view)
+    } else {
+        !view.all_on(side) || !steps::done(view, side)
+    };
     // It may have weight before it can take any: it came up where most weight was, since nothing lived.
     let rollout = view.record().rollout.as_ref();
     let comes_up = rollout.is_some_and(|rollout| rollout.stage == Stage::ScaleUp);
@@ -57,7 +61,9 @@ pub(super) fn forward(
         } else {
             waiting
         };
-        return overdue(view, stage, service).unwrap_or_else(|| Decision::wait(stage, waiting));
+        return worker::wake_blue(view, stage, service, others)
+            .or_else(|| overdue(view, stage, service))
+            .unwrap_or_else(|| Decision::wait(stage, waiting));
     }
     // Also when somebody gave it traffic: it gets no more before it is tested.
     if moving && let Some(closed) = gates::before(view, Stage::Validate, Stage::ScaleUp) {
@@ -74,6 +80,10 @@ pub(super) fn forward(
     }
     if moving && let Some(closed) = gates::before(view, Stage::Shift, Stage::Validate) {
         return closed;
+    }
+    if moving && view.is_worker() {
+        // There is no traffic to move: the stage is written down, and over.
+        return Decision::wait(Stage::Shift, WaitingOn::OwnStep);
     }
     if moving {
         return steps::shift(view, service, side, reference);
@@ -102,16 +112,17 @@ fn capacity(view: &View<'_>, service: &Service, side: Side, reference: u32) -> O
     }
     let healthy = view.healthy(service).unwrap_or(0);
     let missing = !view.zones_missing(side).is_empty();
-    (healthy < reference || !service.steady || missing).then_some(WaitingOn::HealthyTargets {
-        healthy,
-        need: reference,
-    })
+    let lacks = healthy < reference || !service.steady || missing;
+    lacks.then(|| worker::health(view, service, reference))
 }
 
 /// Everything is on green: settle, bake, clean up.
 fn after_shift(view: &View<'_>, service: &Service, side: Side, others: &[&Service]) -> Decision {
     let application = view.application;
     let entered = |stage: Stage| entered(view, stage);
+    if let Some(decision) = worker::died(view, service, others) {
+        return decision;
+    }
     let blue_leaves = others.iter().all(|other| other.desired == 0);
     if entered(Stage::CleanUp).is_some() || blue_leaves {
         return clean_up(

@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use crd_schema::application::TargetGroups;
 use crd_schema::record::Stage;
 use serde_json::Value;
 
@@ -63,10 +62,8 @@ fn is_named(view: &View<'_>, side: Side) -> bool {
 }
 
 fn create(view: &View<'_>, what: &ToCreate, side: Side, stage: Stage) -> Decision {
-    let from = match &view.application.route.groups {
-        TargetGroups::PerRelease { from } => resource(from.as_str()),
-        TargetGroups::Pair(_) => "",
-    };
+    let from = view.application.group_template();
+    let from = from.map_or("", |from| resource(from.as_str()));
     let unusable = |problem: &str| {
         let what = format!("the template {from} {problem}");
         Decision::hold(recorded_stage(view), Hold::GroupUnusable { what })

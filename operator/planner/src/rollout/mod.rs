@@ -14,6 +14,7 @@ mod serve;
 mod steps;
 mod watches;
 mod weighing;
+mod worker;
 
 pub(crate) use deadline::{abort, deadline};
 pub(crate) use decision::{AtGate, Decision};

@@ -14,6 +14,7 @@ use crate::write::Write;
 use super::decision::Decision;
 use super::groups;
 use super::recorded_stage;
+use super::worker;
 
 /// Removes every other service and waits until nothing of it is left.
 pub(super) fn clean_up(
@@ -78,6 +79,9 @@ pub(super) fn remove(view: &View<'_>, service: &Service, stage: Stage, keep: Dur
     let kept = view.quiet_at(side, view.application.clean_up.settle + keep);
     if waits && !view.is_past(kept) {
         return Decision::wait_until(stage, WaitingOn::KeepBlue, kept);
+    }
+    if let Some(waiting) = worker::still_needed(view, service) {
+        return Decision::wait(stage, waiting);
     }
     if service.desired > 0 {
         let write = Write::ScaleService {

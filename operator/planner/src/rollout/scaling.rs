@@ -27,6 +27,10 @@ type All = BTreeMap<String, Scaling>;
 /// The decision, or the step about autoscaling that comes before it.
 pub(crate) fn scaling(view: &View<'_>, aim: &Aim<'_>, decision: Decision) -> Decision {
     let held = matches!(decision.waiting, WaitingOn::Hold(_));
+    // That of a worker stays where it is: a release of one that has any is held before it begins.
+    if view.is_worker() {
+        return decision;
+    }
     if held || decision.reject.is_some() || view.tuning.without(ablation::Rule::ScalingMoves) {
         return decision;
     }

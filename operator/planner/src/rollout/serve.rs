@@ -38,7 +38,7 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
         .collect();
     let alone = others.is_empty() && !leftovers(view, side.other());
     let in_motion = view.record().rollout.is_some();
-    if alone && view.all_on(side) && !in_motion {
+    if alone && view.has_all(service) && !in_motion {
         return settled(view, service, side);
     }
     if let Some(decision) = stray(view, service, side, &others) {
@@ -56,15 +56,16 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
     if let Some(write) = reference(view, side) {
         return Decision::act(stage_so_far(view, course), write);
     }
-    if let Some(hold) = unnameable(view, side) {
+    if let Some(hold) = unnameable(view, side).filter(|_| !view.is_worker()) {
         return Decision::hold(stage_so_far(view, course), hold);
     }
-    let blue = others.iter().filter(|s| s.side != Some(side));
+    let aside = |s: &&&Service| s.side != Some(side) || view.is_worker();
+    let blue = others.iter().filter(aside);
     // Of several on the other group, the largest one says what traffic needs.
     let blue = blue.copied().max_by_key(|s| s.desired);
     let reference = match course {
         Course::Forward => view.reference(blue),
-        Course::Finish if view.all_on(side) => service.desired.max(1),
+        Course::Finish if view.has_all(service) => service.desired.max(1),
         // What has the traffic now may run more than was written down: that many have carried it.
         Course::Back | Course::Finish | Course::Clear => view
             .reference(Some(service))
@@ -115,9 +116,11 @@ pub(super) fn stage_so_far(view: &View<'_>, course: Course) -> Stage {
 
 /// Another live service shares the aim's group.
 fn stray(view: &View<'_>, service: &Service, side: Side, others: &[&Service]) -> Option<Decision> {
+    // Workers get nobody in the way: the other one goes as any other does.
+    let ignored = view.is_worker() || view.tuning.without(ablation::Rule::Strays);
     let stray = others
         .iter()
-        .find(|other| other.side == Some(side) && !view.tuning.without(ablation::Rule::Strays))?;
+        .find(|other| other.side == Some(side) && !ignored)?;
     let stage = stage_so_far(view, Course::Forward);
     let idle = others
         .iter()

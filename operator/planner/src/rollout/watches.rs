@@ -17,6 +17,7 @@ use crate::world::{Service, Side};
 
 use super::deadline::{entered, late};
 use super::decision::Decision;
+use super::worker;
 
 /// What is to be watched now.
 pub(crate) fn watches(view: &View<'_>, aim: &Aim<'_>) -> Vec<Watch> {
@@ -149,6 +150,9 @@ fn is_due(view: &View<'_>, side: Side, name: &AnalysisName, analysis: &Analysis)
     let here = matches!(running, Some(Step::Analysis(named)) if named == name);
     if analysis.in_a_step {
         return here;
+    }
+    if view.is_worker() {
+        return worker::is_tested(view);
     }
     view.production_weight(side) > 0 && !(compares && view.all_on(side))
 }

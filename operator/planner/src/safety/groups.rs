@@ -1,7 +1,6 @@
 //! What may never happen to target groups.
 
 use crd_schema::TargetGroupArn;
-use crd_schema::application::TargetGroups;
 use serde_json::{Map, Value};
 
 use crate::ablation;
@@ -43,10 +42,7 @@ impl<'a> Groups<'a> {
     }
 
     fn per_release(&self) -> bool {
-        match self.facts.application.route.groups {
-            TargetGroups::Pair(_) => false,
-            TargetGroups::PerRelease { .. } => true,
-        }
+        self.facts.application.group_template().is_some()
     }
 
     /// A group of ours, and the side that it holds.
@@ -176,6 +172,9 @@ impl<'a> Groups<'a> {
     /// A new service is bound to the group that holds its side, and with a group for each release to one of ours.
     pub(super) fn serves(&self, side: Side, bound: Option<&str>) -> Result<(), Violation> {
         let holder = self.sides[side.index()];
+        if self.facts.application.is_worker() && holder.is_none() && bound.is_none() {
+            return Ok(());
+        }
         let Some(group) = holder.filter(|group| Some(group.arn.as_str()) == bound) else {
             return deny("S9", "the service would be bound to another group");
         };

@@ -71,6 +71,12 @@ impl<'a> Facts<'a> {
 
     /// S9, S18: only of services of this application, nothing is lost, and nothing is taken from what serves.
     pub(super) fn set_scaling(&self, name: &str, change: &Change) -> Result<(), Violation> {
+        if self.application.is_worker() {
+            return deny(
+                "S18",
+                format!("service {name} has no load balancer: its autoscaling does not move"),
+            );
+        }
         let all = self.scaling()?;
         let (service, max) = match change {
             Change::Deregister => return self.deregister(name, all),

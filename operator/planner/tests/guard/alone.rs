@@ -22,7 +22,8 @@ fn create(scene: &mut Scene) -> Write {
     let new = NewService {
         name: "blog-new",
         task_definition: "td",
-        group: &TargetGroupArn::new("tg-b"),
+        side: Side::B,
+        group: Some(&TargetGroupArn::new("tg-b")),
         count: 2,
         digest: "d",
         version: "1.5.0",

@@ -341,7 +341,8 @@ fn a_service_is_bound_to_the_group_that_holds_its_side_and_never_to_the_template
         let new = NewService {
             name: "blog-new",
             task_definition: "td",
-            group,
+            side: Side::B,
+            group: Some(group),
             count: 2,
             digest: "d",
             version: "1.5.0",

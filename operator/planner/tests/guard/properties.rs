@@ -165,7 +165,8 @@ fn s8_a_rejected_generation_is_not_created_again() {
     let new = planner::release::NewService {
         name,
         task_definition: "td",
-        group: &TargetGroupArn::new("tg-b"),
+        side: Side::B,
+        group: Some(&TargetGroupArn::new("tg-b")),
         count: 2,
         digest: "d",
         version: "1.4.0",

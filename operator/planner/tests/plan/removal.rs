@@ -128,7 +128,7 @@ fn blue_is_kept_for_as_long_as_the_spec_says_after_the_settle_time() {
     let pair = application();
     for mut blog in [pair, per_release()] {
         blog.clean_up.keep_blue = seconds(300);
-        let per_release = blog.route.groups != application().route.groups;
+        let per_release = blog.target_groups() != application().target_groups();
         let mut scene = settled_of(blog).released_to(Stage::CleanUp);
         let plan = scene.until(|_, plan| plan.report.waiting_on == WaitingOn::KeepBlue);
         let end = plan.report.until.unwrap();

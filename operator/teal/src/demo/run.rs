@@ -343,11 +343,8 @@ impl<'a> Play<'a> {
             tasks: &tasks,
             load: statistics,
             versions: [self.story.first(), self.story.next()],
-            rules: [
-                &self.application.route.production,
-                &self.application.route.test,
-            ]
-            .map(|rules| rules.first()),
+            rules: [&self.application.production(), &self.application.test()]
+                .map(|rules| rules.first()),
         });
     }
 

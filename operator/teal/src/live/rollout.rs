@@ -260,7 +260,7 @@ impl View<'_> {
 
     /// `production` or `test`, as the spec has it; empty where it is not known.
     fn role(&self, rule: &RuleWeights) -> &'static str {
-        let Some(route) = self.spec.map(|spec| &spec.route) else {
+        let Some(spec) = self.spec else {
             return "";
         };
         let named = |target: &RuleTarget| {
@@ -270,9 +270,9 @@ impl View<'_> {
             };
             rule.rule.split(' ').next() == Some(arn)
         };
-        if route.production.iter().any(named) {
+        if spec.production().iter().any(named) {
             "production"
-        } else if route.test.iter().any(named) {
+        } else if spec.test().iter().any(named) {
             "test"
         } else {
             "unlisted"

@@ -27,6 +27,7 @@ pub(crate) fn settings(scale: f64) -> Settings {
             quiescence: fast(tuning.quiescence),
             quiescence_destructive: fast(tuning.quiescence_destructive),
             health_gap: fast(tuning.health_gap),
+            task_settle: fast(tuning.task_settle),
             evidence_age: fast(tuning.evidence_age),
             plan_age: fast(tuning.plan_age),
             poll_moving: fast(tuning.poll_moving),

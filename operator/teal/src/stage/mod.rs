@@ -258,7 +258,7 @@ fn first_release(
         "task definition",
     )?;
     let name = release::service_name(application, version, &wanted.digest, generation, 1);
-    let TargetGroups::Pair([group, _]) = application.route.groups.clone() else {
+    let Some(TargetGroups::Pair([group, _])) = application.target_groups() else {
         return Err(StageError::Missing("pair of target groups"));
     };
     let service: Map<String, Value> = release::service(
@@ -266,7 +266,8 @@ fn first_release(
         &NewService {
             name: &name,
             task_definition: &task_definition,
-            group: &group,
+            side: planner::Side::A,
+            group: Some(group),
             count: application.template.desired_count,
             digest: &wanted.digest,
             version,

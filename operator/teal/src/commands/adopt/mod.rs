@@ -58,6 +58,11 @@ async fn run(
         return before::prepare(aws, &application, arguments).await;
     }
     let spec = plan::spec(aws, &application).await?;
+    // Said before a service is looked for by the target groups that the spec does not have.
+    if spec.is_worker() {
+        let application = application.to_string();
+        return Err(refused(&spec.name, &[Obstacle::Worker { application }]));
+    }
     same_cluster(&spec, arguments)?;
     let clock = Clock::system();
     let (world, _) = plan::look(&aws.cloud(clock), &spec, clock).await;
@@ -219,7 +224,7 @@ impl Told<'_> {
         );
         if !adoption.already {
             text.push_str("\n\n");
-            text.push_str(&moves::out_of_code(self.candidate, &self.spec.route));
+            text.push_str(&moves::out_of_code(self.candidate, self.spec));
         }
         text
     }

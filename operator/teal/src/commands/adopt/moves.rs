@@ -1,13 +1,14 @@
 //! How infrastructure code lets go of a service that it made, and of the weights of the rules: in its own names as far
 //! as AWS tells them.
 
-use crd_schema::application::{Route, RuleTarget};
+use crd_schema::Application;
+use crd_schema::application::RuleTarget;
 use planner::adoption::Candidate;
 
 use crate::commands::second_group::{camel, label};
 
 /// What must be done before the first release, which deletes the service in the end.
-pub(super) fn out_of_code(candidate: &Candidate, route: &Route) -> String {
+pub(super) fn out_of_code(candidate: &Candidate, spec: &Application) -> String {
     let tag = |key: &str| candidate.tags.get(key).map(String::as_str);
     let stack = tag("aws:cloudformation:stack-name");
     let id = tag("aws:cloudformation:logical-id");
@@ -18,19 +19,19 @@ pub(super) fn out_of_code(candidate: &Candidate, route: &Route) -> String {
     match stack {
         Some(stack) => format!(
             "{head}\n{}",
-            cloudformation(candidate, route, Some(stack), id)
+            cloudformation(candidate, spec, Some(stack), id)
         ),
         None => format!(
             "{head}\n{}\n{}",
-            terraform(candidate, route),
-            cloudformation(candidate, route, None, None)
+            terraform(candidate, spec),
+            cloudformation(candidate, spec, None, None)
         ),
     }
 }
 
 /// A `removed` block, and rules whose weights are no longer its own.
 /// (<https://developer.hashicorp.com/terraform/language/state/remove>)
-fn terraform(candidate: &Candidate, route: &Route) -> String {
+fn terraform(candidate: &Candidate, spec: &Application) -> String {
     let address = format!("aws_ecs_service.{}", label(&candidate.name));
     let mut lines = vec![
         "  Terraform 1.7 or later; the addresses are guessed:".to_owned(),
@@ -43,7 +44,7 @@ fn terraform(candidate: &Candidate, route: &Route) -> String {
         "    }".to_owned(),
         format!("    (before 1.7: delete the resource, and `terraform state rm {address}`)"),
     ];
-    let [listeners, rules] = places(route);
+    let [listeners, rules] = places(spec);
     if !listeners.is_empty() {
         lines.push(format!(
             "    lifecycle {{ ignore_changes = [default_action] }}   # aws_lb_listener: {}",
@@ -63,7 +64,7 @@ fn terraform(candidate: &Candidate, route: &Route) -> String {
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html>)
 fn cloudformation(
     candidate: &Candidate,
-    route: &Route,
+    spec: &Application,
     stack: Option<&str>,
     id: Option<&str>,
 ) -> String {
@@ -73,7 +74,7 @@ fn cloudformation(
     );
     let guessed = camel(&candidate.name);
     let id = id.unwrap_or(&guessed);
-    let [listeners, rules] = places(route);
+    let [listeners, rules] = places(spec);
     let places = [listeners, rules].concat().join(", ");
     [
         format!("  {of}"),
@@ -85,11 +86,11 @@ fn cloudformation(
 }
 
 /// Listeners and rules of production and tests, as their ARNs end.
-fn places(route: &Route) -> [Vec<String>; 2] {
+fn places(spec: &Application) -> [Vec<String>; 2] {
     let short = |arn: &str| arn.rsplit(':').next().unwrap_or(arn).to_owned();
     let mut all = [Vec::new(), Vec::new()];
     let [listeners, rules] = &mut all;
-    for target in route.production.iter().chain(&route.test) {
+    for target in spec.production().iter().chain(spec.test()) {
         match target {
             RuleTarget::Listener(arn) => listeners.push(short(arn.as_str())),
             RuleTarget::Rule(arn) => rules.push(short(arn.as_str())),

@@ -16,6 +16,7 @@ mod source;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::appspec::Told;
 use super::draft::Draft;
 use super::members::{self, Described};
-use super::{alarms, images, scaling, strategy};
+use super::{alarms, images, scaling, strategy, worker};
 use crate::commands::second_group;
 use crate::failure::{Exit, Failure};
 
@@ -60,16 +60,28 @@ pub(super) async fn draft(
     name: &str,
     told: Option<&Told>,
 ) -> Result<Draft, Failure> {
-    let seen = look(survey, cluster, name, told).await?;
+    let service = running(survey, cluster, name).await?;
+    let described = Described(&service);
+    let unbound = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
+    if described.member("loadBalancers").is_none_or(unbound) && told.is_none() {
+        let definition = described.text("taskDefinition").unwrap_or_default();
+        let definition = survey.definition(definition).await?;
+        let mut draft = worker::compose(application, cluster, &service, &definition);
+        if survey.scaling(cluster, name).await?.is_some() {
+            worker::scaled(&mut draft);
+        }
+        return Ok(draft);
+    }
+    let seen = look(survey, cluster, name, told, service).await?;
     Ok(compose(application, &seen, told))
 }
 
-async fn look(
+/// The service as it is, if it is one that Teal can release.
+async fn running(
     survey: &Survey,
     cluster: &str,
     name: &str,
-    told: Option<&Told>,
-) -> Result<Seen, Failure> {
+) -> Result<Map<String, Value>, Failure> {
     let service = survey.service(cluster, name).await.map_err(|error| {
         if error.kind == Kind::NotFound {
             Failure::new(Exit::NotFound, format!("there is no cluster {cluster}"))
@@ -101,6 +113,17 @@ async fn look(
             "service {name} is a DAEMON: Teal releases services of the scheduling strategy REPLICA"
         )));
     }
+    Ok(service)
+}
+
+async fn look(
+    survey: &Survey,
+    cluster: &str,
+    name: &str,
+    told: Option<&Told>,
+    service: Map<String, Value>,
+) -> Result<Seen, Failure> {
+    let described = Described(&service);
     let binding = binding(described, name)?;
     let group = survey.group(&binding.group).await?;
     let balancer = balancer(&group, name)?;
@@ -217,24 +240,31 @@ pub(super) fn balancer(group: &Group, name: &str) -> Result<String, Failure> {
     }
 }
 
+/// Where it comes from.
+pub(super) fn begun(application: &ApplicationName, cluster: &str, name: &str) -> Draft {
+    let head = format!(
+        "From service {name} of cluster {cluster}, by `teal init`. `teal validate` checks it, `teal apply -f` puts it in force."
+    );
+    Draft::new(application.as_str(), &head)
+}
+
 /// The Application that says what was seen.
 pub(super) fn compose(application: &ApplicationName, seen: &Seen, told: Option<&Told>) -> Draft {
     let service = Described(&seen.service);
-    let head = format!(
-        "From service {} of cluster {}, by `teal init`. `teal validate` checks it, `teal apply -f` puts it in force.",
-        seen.name, seen.cluster
-    );
-    let mut draft = Draft::new(application.as_str(), &head);
+    let mut draft = begun(application, &seen.cluster, &seen.name);
     draft.remark(format!(
         "Teal takes the running service over as the first blue by `teal adopt {application}`, after `teal apply`: nothing restarts."
     ));
     about_the_controller(&mut draft, service);
-    draft.set("cluster", json!(seen.cluster));
-    let tags = service.tags();
-    if !tags.is_empty() {
-        draft.set("tags", tags.into());
-    }
-    template(&mut draft, seen);
+    let container = Some(seen.binding.container.as_str());
+    template(
+        &mut draft,
+        &seen.cluster,
+        service,
+        &seen.revision,
+        &seen.definition,
+        container,
+    );
     if let Some(known) = &seen.scaling {
         let group = resource(seen.group.arn.as_str());
         scaling::moves(&mut draft, &seen.name, group, known);
@@ -262,7 +292,7 @@ pub(super) fn compose(application: &ApplicationName, seen: &Seen, told: Option<&
     draft
 }
 
-fn about_the_controller(draft: &mut Draft, service: Described<'_>) {
+pub(super) fn about_the_controller(draft: &mut Draft, service: Described<'_>) {
     let configuration = service
         .member("deploymentConfiguration")
         .unwrap_or(&Value::Null);
@@ -299,13 +329,24 @@ fn about_the_controller(draft: &mut Draft, service: Described<'_>) {
     }
 }
 
-fn template(draft: &mut Draft, seen: &Seen) {
-    let service = Described(&seen.service);
-    let family = seen
-        .revision
+/// Cluster, tags, and what a release is rendered from. `container` is the one whose image a release brings.
+pub(super) fn template(
+    draft: &mut Draft,
+    cluster: &str,
+    service: Described<'_>,
+    revision: &str,
+    definition: &Map<String, Value>,
+    container: Option<&str>,
+) {
+    draft.set("cluster", json!(cluster));
+    let tags = service.tags();
+    if !tags.is_empty() {
+        draft.set("tags", tags.into());
+    }
+    let family = revision
         .rsplit_once(':')
-        .map_or(seen.revision.as_str(), |(family, _)| family);
-    let (images, others) = images::of(&seen.definition, &seen.binding.container);
+        .map_or(revision, |(family, _)| family);
+    let (images, others) = images::of(definition, container.unwrap_or_default());
     let (members, refused) = members::of(service);
     let named = |image: &images::Image| (image.container.clone(), json!(image.template));
     let images_by_name: Map<String, Value> = images.iter().map(named).collect();
@@ -315,10 +356,7 @@ fn template(draft: &mut Draft, seen: &Seen) {
     );
     draft.note(
         "/spec/template/taskDefinition",
-        format!(
-            "the newest revision is the base of each release; {} runs now",
-            seen.revision
-        ),
+        format!("the newest revision is the base of each release; {revision} runs now"),
     );
     for image in images {
         if let Some(note) = image.note {

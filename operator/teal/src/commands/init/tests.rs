@@ -146,9 +146,23 @@ async fn a_service_with_a_pair_needs_nobody() {
     assert_eq!(draft.open(), [""; 0], "{text}");
     let application = crd_schema::spec::load(&text, "drafted").unwrap();
     let pair = [&a, &b].map(|group| TargetGroupArn::new(group["TargetGroupArn"].as_str().unwrap()));
-    assert_eq!(application.route.groups, TargetGroups::Pair(pair));
-    assert_eq!(application.route.production.len(), 2);
+    assert_eq!(application.target_groups(), Some(&TargetGroups::Pair(pair)));
+    assert_eq!(application.production().len(), 2);
     insta::assert_snapshot!("pair", same(&text, &world.local.emulator));
+    world.local.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_without_a_load_balancer_is_a_worker() {
+    let world = World::new().await;
+    let more = json!({"tags": [{"key": "team", "value": "mail"}]});
+    world.create("bare", more, &[]);
+    let mut draft = world.draft("prod", "bare").await.unwrap();
+    let text = draft.finish();
+    assert_eq!(draft.open(), [""; 0], "{text}");
+    let application = crd_schema::spec::load(&text, "drafted").unwrap();
+    assert!(application.is_worker());
+    insta::assert_snapshot!("worker", same(&text, &world.local.emulator));
     world.local.stop().await;
 }
 
@@ -246,10 +260,10 @@ async fn beside_an_appspec_nothing_is_left() {
     let application =
         crd_schema::spec::load(&text, "drafted").unwrap_or_else(|invalid| panic!("{invalid}"));
     let pair = [&b, &a].map(|group| TargetGroupArn::new(group["TargetGroupArn"].as_str().unwrap()));
-    assert_eq!(application.route.groups, TargetGroups::Pair(pair));
+    assert_eq!(application.target_groups(), Some(&TargetGroups::Pair(pair)));
     let target = |port| RuleTarget::Listener(ListenerArn::new(listener(port).as_str().unwrap()));
-    assert_eq!(application.route.production, [target(8080)]);
-    assert_eq!(application.route.test, [target(9080)]);
+    assert_eq!(application.production(), [target(8080)]);
+    assert_eq!(application.test(), [target(9080)]);
     assert_eq!(application.strategy.steps.len(), 18);
     assert_eq!(application.bake_time, std::time::Duration::from_secs(300));
     let gate = &application.gates[&GateName::new("after-install")];
@@ -262,7 +276,6 @@ async fn beside_an_appspec_nothing_is_left() {
 async fn what_cannot_be_released_is_told_with_its_reason() {
     let world = World::new().await;
     let [a, b] = world.groups();
-    world.create("bare", json!({}), &[]);
     world.create("both", json!({}), &[&a, &b]);
     let own = json!({"tags": [{"key": "teal:managed-by", "value": "teal"}, {"key": "teal:application", "value": "shop"}]});
     world.create("own", own, &[&a]);
@@ -274,12 +287,6 @@ async fn what_cannot_be_released_is_told_with_its_reason() {
             "cluster prod has no service nope",
         ),
         ("test", "blog", Exit::NotFound, "there is no cluster test"),
-        (
-            "prod",
-            "bare",
-            Exit::Invalid,
-            "service bare has no load balancer",
-        ),
         ("prod", "both", Exit::Invalid, "has 2 target groups"),
         ("prod", "own", Exit::Invalid, "it belongs to shop"),
     ] {
