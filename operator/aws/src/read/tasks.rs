@@ -284,24 +284,38 @@ mod tests {
     }
 
     #[test]
-    fn only_running_tasks_have_an_address() {
-        assert_eq!(address(&running("RUNNING")).as_deref(), Some("10.0.0.7"));
+    fn a_task_is_known_by_where_it_runs() {
+        let listens = |task: &Task| KnownBy::Address { port: 8080 }.name(task);
+        let here = listens(&running("RUNNING"));
+        assert_eq!(here.as_deref(), Some("10.0.0.7:8080"));
         for status in ["ACTIVATING", "DEACTIVATING", "PENDING", ""] {
-            assert_eq!(address(&running(status)), None);
+            assert_eq!(listens(&running(status)), None);
         }
         let interface = NetworkInterface::builder()
             .private_ipv4_address("10.0.0.8")
             .build();
         let container = Container::builder().network_interfaces(interface).build();
-        let task = Task::builder()
-            .last_status("RUNNING")
-            .containers(container)
-            .build();
-        assert_eq!(address(&task).as_deref(), Some("10.0.0.8"));
-        assert_eq!(
-            address(&Task::builder().last_status("RUNNING").build()),
-            None
-        );
+        let runs = Task::builder().last_status("RUNNING");
+        let there = listens(&runs.clone().containers(container).build());
+        assert_eq!(there.as_deref(), Some("10.0.0.8:8080"));
+        assert_eq!(listens(&runs.build()), None);
+    }
+
+    #[test]
+    fn a_worker_counts_once_its_checked_containers_are_healthy() {
+        let named = |status: &str, health: HealthStatus, checked| {
+            let mut task = running(status);
+            task.health_status = Some(health);
+            KnownBy::Id { checked }.name(&task)
+        };
+        let counts = Some("1".to_owned());
+        assert_eq!(named("RUNNING", HealthStatus::Unknown, false), counts);
+        assert_eq!(named("RUNNING", HealthStatus::Healthy, true), counts);
+        assert_eq!(named("RUNNING", HealthStatus::Unknown, true), None);
+        for checked in [true, false] {
+            assert_eq!(named("RUNNING", HealthStatus::Unhealthy, checked), None);
+            assert_eq!(named("PENDING", HealthStatus::Healthy, checked), None);
+        }
     }
 
     #[test]
