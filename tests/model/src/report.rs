@@ -35,6 +35,11 @@ pub struct Dose {
     pub threads: usize,
 }
 
+/// More is searched than every run of the tests has time for: `TEAL_DOSE` is `full` or `nightly`.
+pub fn thorough() -> bool {
+    std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "full" || dose == "nightly")
+}
+
 /// Searches until a property does not hold, every state was seen, or the dose is spent.
 pub fn search(setup: Setup, dose: Dose) -> Found {
     let began = Instant::now();

@@ -1,5 +1,5 @@
-//! With what ships no property is ever violated: at least a million distinct states in every run of the tests, a hundred
-//! million with `TEAL_DOSE=nightly`.
+//! With what ships no property is ever violated: at least a million distinct states in every run of the tests, some
+//! millions with `TEAL_DOSE=full`, a hundred million with `TEAL_DOSE=nightly`.
 
 #![allow(missing_docs, reason = "tests say what they do")]
 #![allow(clippy::expect_used, reason = "a test says so by failing")]
@@ -11,7 +11,7 @@ use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
 use crd_schema::strategy::{Share, Step};
 use crd_schema::{GateName, ListenerArn};
-use model::report::{Dose, search};
+use model::report::{Dose, search, thorough};
 use model::setup::{Faults, Setup, Stale, Start, ticks};
 
 /// A name, what is looked at, and how many states the search goes on from.
@@ -109,10 +109,19 @@ fn half_way(setup: Setup) -> Setup {
     setup.start(Start::Both([Some(50), Some(50)]))
 }
 
+/// How far searches go that could reach everything in a minute, and others; the searches of a plain release always go
+/// on to their end.
+fn bounds() -> (usize, usize) {
+    if thorough() {
+        (usize::MAX, 50_000)
+    } else {
+        (70_000, 15_000)
+    }
+}
+
 /// Traffic in steps, and people who change its course.
 fn stepped() -> Vec<Planned> {
-    let all = usize::MAX;
-    let some = 50_000;
+    let (all, some) = bounds();
     let two_tasks = canary().application(|application| application.template.desired_count = 2);
     let waits = half_way(until_promoted());
     let late = Stale {
@@ -194,8 +203,7 @@ fn stepped() -> Vec<Planned> {
 
 /// What serves is scaled by Application Auto Scaling.
 fn scaled() -> Vec<Planned> {
-    let all = usize::MAX;
-    let some = 8_000;
+    let (all, some) = bounds();
     let one_release = || Setup::new(1).autoscaled();
     vec![
         ("autoscaled", one_release(), all),
@@ -241,8 +249,7 @@ fn scaled() -> Vec<Planned> {
 
 /// A test before traffic moves; and half of the traffic, and everything when a test has passed.
 fn gated() -> Vec<Planned> {
-    let all = usize::MAX;
-    let some = 50_000;
+    let (all, some) = bounds();
     let before = Setup::new(1).gate("smoke", Some(Stage::Shift));
     let step = || Step::Gate(GateName::new("smoke"));
     let at_step = Setup::new(1).steps([to(500), step()]).gate("smoke", None);
@@ -313,8 +320,7 @@ fn gated() -> Vec<Planned> {
 
 /// Alarms, and an analysis that goes on while half of the traffic, and then everything, is on green.
 fn watched() -> Vec<Planned> {
-    let all = usize::MAX;
-    let some = 50_000;
+    let (all, some) = bounds();
     let alarm = Setup::new(1).alarm();
     let analysis = Setup::new(1)
         .steps([to(500), Step::Pause(Some(ticks(1)))])

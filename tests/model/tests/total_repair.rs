@@ -17,6 +17,7 @@ use crd_schema::strategy::{Share, Step};
 use model::account::{Account, wall};
 use model::fair::{Known, most_writes};
 use model::gates::Says;
+use model::report::thorough;
 use model::setup::{Setup, Start, VERSIONS};
 use model::state::State;
 use planner::Side;
@@ -338,10 +339,7 @@ fn worlds_with_autoscaling_do_too() {
 /// run of the tests one in so many; all of them with `TEAL_DOSE=full` or `nightly`.
 #[test]
 fn worlds_in_which_alarms_and_an_analysis_speak_do_too() {
-    let step = match std::env::var("TEAL_DOSE").as_deref() {
-        Ok("full" | "nightly") => 1,
-        Ok(_) | Err(_) => 5,
-    };
+    let step = if thorough() { 1 } else { 5 };
     let watched = |broken| setup(broken, &steps()).alarm().analysis();
     let world = |n: usize| World {
         says: Says::ALL[n * step % 3],

@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "tests say what they do")]
 
 use crd_schema::record::Stage;
-use model::report::{Dose, Found, search};
+use model::report::{Dose, Found, search, thorough};
 use model::setup::{Faults, Setup, Stale, Start};
 use planner::ablation::Rule;
 
@@ -62,8 +62,7 @@ fn both() -> Setup {
 #[test]
 fn no_property_is_ever_violated_without_a_load_balancer() {
     // With `TEAL_DOSE=full` or `nightly` all that can be reached, or a hundred times as many.
-    let more = std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "full" || dose == "nightly");
-    let (all, some) = if more {
+    let (all, some) = if thorough() {
         (usize::MAX, 500_000)
     } else {
         (8_000, 5_000)
