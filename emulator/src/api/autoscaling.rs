@@ -1,5 +1,7 @@
 //! Application Auto Scaling: scalable targets, policies and scheduled actions.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -234,16 +236,13 @@ fn put_policy(world: &mut World, input: &Value) -> Result<Value, AwsError> {
         world.settings.region.clone(),
         world.settings.account.clone(),
     );
-    let target = world
-        .autoscaling
-        .targets
-        .get_mut(&dimension.key())
-        .ok_or_else(|| no_target(&dimension))?;
-    if !target.policies.contains_key(&asked.policy_name) && target.policies.len() == POLICIES {
-        let text =
-            format!("The maximum number of scaling policies for a scalable target is {POLICIES}");
-        return Err(AwsError::new("LimitExceededException", text));
-    }
+    let target = target_of(world, &dimension)?;
+    has_room(
+        &target.policies,
+        &asked.policy_name,
+        POLICIES,
+        "scaling policies",
+    )?;
     let (namespace, resource) = (&dimension.service_namespace, &dimension.resource_id);
     let policy = target.policies.entry(asked.policy_name.clone()).or_insert_with(|| Policy {
         arn: format!(
@@ -295,26 +294,14 @@ fn describe_policies(world: &World, input: &Value) -> Result<Value, AwsError> {
             if !asked.policy_names.is_empty() && !asked.policy_names.contains(name) {
                 continue;
             }
-            let mut members = policy.configuration.clone();
-            for (name, value) in [
+            let own = [
                 ("PolicyARN", json!(policy.arn)),
                 ("PolicyName", json!(name)),
-                (
-                    "ServiceNamespace",
-                    json!(target.dimension.service_namespace),
-                ),
-                ("ResourceId", json!(target.dimension.resource_id)),
-                (
-                    "ScalableDimension",
-                    json!(target.dimension.scalable_dimension),
-                ),
                 ("PolicyType", json!(policy.kind)),
                 ("Alarms", alarms(world, policy)),
                 ("CreationTime", json!(world.unix_seconds(policy.created))),
-            ] {
-                members.insert(name.to_owned(), value);
-            }
-            found.push(Value::Object(members));
+            ];
+            found.push(described(&target.dimension, &policy.configuration, own));
         }
     }
     page("ScalingPolicies", found, &asked, POLICY_PAGE)
@@ -322,16 +309,8 @@ fn describe_policies(world: &World, input: &Value) -> Result<Value, AwsError> {
 
 fn delete_policy(world: &mut World, input: &Value) -> Result<Value, AwsError> {
     let (dimension, asked): (Dimension, PutPolicy) = (read(input)?, read(input)?);
-    let target = world
-        .autoscaling
-        .targets
-        .get_mut(&dimension.key())
-        .ok_or_else(|| no_target(&dimension))?;
-    let text = || format!("No scaling policy found with name {}", asked.policy_name);
-    let removed = target.policies.remove(&asked.policy_name);
-    removed
-        .map(|_| json!({}))
-        .ok_or_else(|| AwsError::new("ObjectNotFoundException", text()))
+    let policies = &mut target_of(world, &dimension)?.policies;
+    delete(policies, &asked.policy_name, "scaling policy")
 }
 
 fn put_action(world: &mut World, input: &Value) -> Result<Value, AwsError> {
@@ -341,17 +320,9 @@ fn put_action(world: &mut World, input: &Value) -> Result<Value, AwsError> {
         world.settings.region.clone(),
         world.settings.account.clone(),
     );
-    let target = world
-        .autoscaling
-        .targets
-        .get_mut(&dimension.key())
-        .ok_or_else(|| no_target(&dimension))?;
+    let target = target_of(world, &dimension)?;
     let name = asked.scheduled_action_name;
-    if !target.actions.contains_key(&name) && target.actions.len() == ACTIONS {
-        let text =
-            format!("The maximum number of scheduled actions for a scalable target is {ACTIONS}");
-        return Err(AwsError::new("LimitExceededException", text));
-    }
+    has_room(&target.actions, &name, ACTIONS, "scheduled actions")?;
     let given: Map<String, Value> = asked
         .rest
         .into_iter()
@@ -382,19 +353,12 @@ fn describe_actions(world: &World, input: &Value) -> Result<Value, AwsError> {
             if !names.is_empty() && !names.contains(name) {
                 continue;
             }
-            let mut members = action.given.clone();
-            let dimension = &target.dimension;
-            for (member, value) in [
+            let own = [
                 ("ScheduledActionName", json!(name)),
                 ("ScheduledActionARN", json!(action.arn)),
-                ("ServiceNamespace", json!(dimension.service_namespace)),
-                ("ResourceId", json!(dimension.resource_id)),
-                ("ScalableDimension", json!(dimension.scalable_dimension)),
                 ("CreationTime", json!(world.unix_seconds(action.created))),
-            ] {
-                members.insert(member.to_owned(), value);
-            }
-            found.push(Value::Object(members));
+            ];
+            found.push(described(&target.dimension, &action.given, own));
         }
     }
     page("ScheduledActions", found, &asked, PAGE)
@@ -402,17 +366,59 @@ fn describe_actions(world: &World, input: &Value) -> Result<Value, AwsError> {
 
 fn delete_action(world: &mut World, input: &Value) -> Result<Value, AwsError> {
     let (dimension, asked): (Dimension, PutAction) = (read(input)?, read(input)?);
-    let target = world
-        .autoscaling
-        .targets
+    let actions = &mut target_of(world, &dimension)?.actions;
+    delete(actions, &asked.scheduled_action_name, "scheduled action")
+}
+
+fn target_of<'w>(
+    world: &'w mut World,
+    dimension: &Dimension,
+) -> Result<&'w mut ScalableTarget, AwsError> {
+    let targets = &mut world.autoscaling.targets;
+    targets
         .get_mut(&dimension.key())
-        .ok_or_else(|| no_target(&dimension))?;
-    let name = asked.scheduled_action_name;
-    let text = format!("No scheduled action found with name {name}");
-    let removed = target.actions.remove(&name);
-    removed
-        .map(|_| json!({}))
-        .ok_or_else(|| AwsError::new("ObjectNotFoundException", text))
+        .ok_or_else(|| no_target(dimension))
+}
+
+/// A name that is new still fits among the `most` that a target may have.
+fn has_room<T>(
+    present: &BTreeMap<String, T>,
+    name: &str,
+    most: usize,
+    kind: &str,
+) -> Result<(), AwsError> {
+    if present.contains_key(name) || present.len() < most {
+        return Ok(());
+    }
+    let text = format!("The maximum number of {kind} for a scalable target is {most}");
+    Err(AwsError::new("LimitExceededException", text))
+}
+
+/// What was given of a target's policy or scheduled action, with what AWS adds.
+fn described<const N: usize>(
+    dimension: &Dimension,
+    given: &Map<String, Value>,
+    own: [(&str, Value); N],
+) -> Value {
+    let place = [
+        ("ServiceNamespace", json!(dimension.service_namespace)),
+        ("ResourceId", json!(dimension.resource_id)),
+        ("ScalableDimension", json!(dimension.scalable_dimension)),
+    ];
+    let mut members = given.clone();
+    let added = place.into_iter().chain(own);
+    members.extend(added.map(|(name, value)| (name.to_owned(), value)));
+    Value::Object(members)
+}
+
+fn delete<T>(present: &mut BTreeMap<String, T>, name: &str, kind: &str) -> Result<Value, AwsError> {
+    match present.remove(name) {
+        Some(_) => Ok(json!({})),
+        None => {
+            let text = format!("No {kind} found with name {name}");
+            Err(AwsError::new("ObjectNotFoundException", text))
+        }
+    }
 }
 
 fn no_target(dimension: &Dimension) -> AwsError {
