@@ -174,7 +174,12 @@ def service(ecs, elb, groups):
     refused("InvalidParameterException", ecs.create_service, **wanted | {"desiredCount": 3, "clientToken": "token-2"})
     ecs.get_waiter("services_stable").wait(cluster="prod", services=["blog-1"], WaiterConfig=HURRY)
     elb.get_waiter("target_in_service").wait(TargetGroupArn=groups[0], WaiterConfig=HURRY)
-    described = ecs.describe_services(cluster="prod", services=["blog-1", "none"], include=["TAGS"])
+    # The waiter counts tasks; a deployment is over when their containers' own checks say so too.
+    for _ in range(HURRY["MaxAttempts"]):
+        described = ecs.describe_services(cluster="prod", services=["blog-1", "none"], include=["TAGS"])
+        if described["services"][0]["deployments"][0]["rolloutState"] == "COMPLETED":
+            break
+        time.sleep(HURRY["Delay"])
     has(described, *[f"services.{name}" for name in "serviceArn status desiredCount runningCount pendingCount taskDefinition createdAt tags deployments events loadBalancers.targetGroupArn".split()])
     has(described, *[f"services.deployments.{name}" for name in "id status rolloutState rolloutStateReason desiredCount runningCount failedTasks createdAt updatedAt".split()], "failures.arn")
     assert described["services"][0]["deployments"][0]["rolloutState"] == "COMPLETED"
