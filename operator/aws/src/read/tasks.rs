@@ -303,18 +303,18 @@ mod tests {
 
     #[test]
     fn a_worker_counts_once_its_checked_containers_are_healthy() {
-        let named = |status: &str, health: HealthStatus, checked| {
+        let named = |status: &str, health: &str, checked| {
             let mut task = running(status);
-            task.health_status = Some(health);
+            task.health_status = Some(health.into());
             KnownBy::Id { checked }.name(&task)
         };
         let counts = Some("1".to_owned());
-        assert_eq!(named("RUNNING", HealthStatus::Unknown, false), counts);
-        assert_eq!(named("RUNNING", HealthStatus::Healthy, true), counts);
-        assert_eq!(named("RUNNING", HealthStatus::Unknown, true), None);
+        assert_eq!(named("RUNNING", "UNKNOWN", false), counts);
+        assert_eq!(named("RUNNING", "HEALTHY", true), counts);
+        assert_eq!(named("RUNNING", "UNKNOWN", true), None);
         for checked in [true, false] {
-            assert_eq!(named("RUNNING", HealthStatus::Unhealthy, checked), None);
-            assert_eq!(named("PENDING", HealthStatus::Healthy, checked), None);
+            assert_eq!(named("RUNNING", "UNHEALTHY", checked), None);
+            assert_eq!(named("PENDING", "HEALTHY", checked), None);
         }
     }
 
