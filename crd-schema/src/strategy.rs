@@ -12,7 +12,8 @@ use crate::identity::{AnalysisName, GateName};
 /// The way from the first weight to the last, which is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Strategy {
-    /// In order, each weight above the one before; none moves everything at once. After the last one comes everything.
+    /// In order, each weight and each scale above the one before, and no weight above the scale; none moves everything
+    /// at once. After the last one comes everything.
     pub steps: Vec<Step>,
 }
 
@@ -21,6 +22,9 @@ pub struct Strategy {
 pub enum Step {
     /// Green gets this share of requests, on every production rule.
     SetWeight(Share),
+    /// Green has this share of blue's tasks, rounded up: from its creation on where it is the first step. After the
+    /// last step it has as many.
+    SetScale(Share),
     /// Nothing happens: for this long, or until a person promotes.
     Pause(Option<Duration>),
     /// This gate must pass.
@@ -92,10 +96,26 @@ impl Strategy {
         so_far
             .filter_map(|step| match step {
                 Step::SetWeight(share) => Some(*share),
-                Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => None,
+                Step::SetScale(_) | Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => None,
             })
             .next()
             .unwrap_or_default()
+    }
+
+    /// The share of blue's tasks that green has while step `index` runs: the last one set up to it; all of them where
+    /// none was, and after the last step.
+    pub fn scale_at(&self, index: usize) -> Share {
+        if index >= self.steps.len() {
+            return Share::ALL;
+        }
+        let so_far = self.steps.iter().take(index + 1).rev();
+        so_far
+            .filter_map(|step| match step {
+                Step::SetScale(share) => Some(*share),
+                Step::SetWeight(_) | Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => None,
+            })
+            .next()
+            .unwrap_or(Share::ALL)
     }
 
     /// The latest step that begins with at most this share, for one whose place was lost.
@@ -105,7 +125,7 @@ impl Strategy {
         }
         let reached = |step: &Step| match step {
             Step::SetWeight(share) => *share <= live,
-            Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => false,
+            Step::SetScale(_) | Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => false,
         };
         self.steps.iter().rposition(reached).unwrap_or(0)
     }
@@ -201,6 +221,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SetWeight(share) => write!(f, "setWeight {share}"),
+            Self::SetScale(share) => write!(f, "setScale {share}"),
             Self::Pause(Some(time)) => {
                 let time =
                     jiff::fmt::friendly::SpanPrinter::new().unsigned_duration_to_string(time);

@@ -267,9 +267,15 @@ fn steps() {
             &strategy("{canary: {steps: [{setWeight: 10, pause: 5m}, {}]}}"),
         ),
         (
-            "steps that are not there yet",
+            "steps that are none",
             &strategy(
-                "{canary: {steps: [{gate: Smoke}, {analysis: {}}, {setScale: 1}, {setWeigth: 10}]}}",
+                "{canary: {steps: [{gate: Smoke}, {analysis: {}}, {setScale: {weight: 1}}, {setWeigth: 10}]}}",
+            ),
+        ),
+        (
+            "scales that fall, come late, or carry less than the weight",
+            &strategy(
+                "{canary: {steps: [{setWeight: 10}, {setScale: 20}, {setScale: 20}, {setWeight: 50}]}}",
             ),
         ),
         (

@@ -26,6 +26,10 @@ fn each_strategy_is_a_list_of_steps() {
             "setWeight 0.1 %, pause 1m 30s, setWeight 33.3 %, pause until promoted, setWeight 100 %, pause 1h",
         ),
         (
+            "{canary: {steps: [{setScale: 20}, {setWeight: 10}, {setScale: 55.5}, {setWeight: 55.5}]}}",
+            "setScale 20 %, setWeight 10 %, setScale 55.5 %, setWeight 55.5 %",
+        ),
+        (
             "{linear: {stepPercent: 40, interval: 1m}}",
             "setWeight 40 %, pause 1m, setWeight 80 %, pause 1m",
         ),

@@ -19,6 +19,7 @@ const LONG: Duration = Duration::from_secs(1_800);
 async fn releasing(strategy: Value) -> (Stage, Operator) {
     let mut stage = Stage::with(Settings::default(), |mut application| {
         application["spec"]["strategy"] = strategy.clone();
+        application["spec"]["deadlines"] = json!({"shift": "10m"});
         application
     });
     stage.wish("1.3.0");
@@ -83,7 +84,7 @@ async fn a_canary_waits_for_its_time_and_for_a_person() {
     let split = json!({"blue": 99.5, "green": 0.5});
     assert!(read.iter().any(|rule| rule["weights"] == split), "{read:?}");
     waits(&stage, "Promotion", [60, 40]).await;
-    tokio::time::sleep(Duration::from_secs(6 * 3600)).await;
+    tokio::time::sleep(Duration::from_secs(1_800)).await;
     assert_eq!(
         stage.weights(0),
         [Some(60), Some(40)],
@@ -93,6 +94,40 @@ async fn a_canary_waits_for_its_time_and_for_a_person() {
     stage.settled_on("1.4.0").await;
     assert_eq!(last_outcome(&stage), "Succeeded");
     assert_eq!(stage.get("status")["step"], Value::Null);
+    nobody_lost_a_request(&stage);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_smaller_green_grows_before_it_gets_more() {
+    let steps = json!([{"setScale": 25}, {"setWeight": 25}, {"pause": {}}, {"setScale": 75}, {"setWeight": 60}, {"pause": {}}]);
+    let mut stage = Stage::with(Settings::default(), |mut application| {
+        application["spec"]["strategy"] = json!({"canary": {"steps": steps}});
+        application["spec"]["template"]["service"]["desiredCount"] = json!(4);
+        application
+    });
+    stage.wish("1.3.0");
+    let _operator = stage.operator();
+    stage.settled_on("1.3.0").await;
+    stage.open(20.0);
+    stage.wish("1.4.0");
+    let sizes = |stage: &Stage| {
+        let mut sizes: Vec<u64> = stage
+            .services()
+            .iter()
+            .map(|service| service["desiredCount"].as_u64().unwrap())
+            .collect();
+        sizes.sort_unstable();
+        sizes
+    };
+    waits(&stage, "Promotion", [75, 25]).await;
+    assert_eq!(sizes(&stage), [1, 4]);
+    promote(&stage, false);
+    waits(&stage, "Promotion", [40, 60]).await;
+    assert_eq!(sizes(&stage), [3, 4]);
+    promote(&stage, false);
+    stage.settled_on("1.4.0").await;
+    assert_eq!(sizes(&stage), [4]);
+    assert_eq!(last_outcome(&stage), "Succeeded");
     nobody_lost_a_request(&stage);
 }
 
@@ -164,7 +199,7 @@ async fn a_pause_outlasts_a_restart_and_is_told() {
     waits(&stage, "Paused", [80, 20]).await;
     operator.kill().await;
     let _operator = stage.operator();
-    tokio::time::sleep(Duration::from_secs(3600)).await;
+    tokio::time::sleep(Duration::from_secs(1_800)).await;
     waits(&stage, "Paused", [80, 20]).await;
     let conditions = stage.get("status")["conditions"].clone();
     let is = |kind: &str| {

@@ -289,7 +289,7 @@ fn named(strategy: &Strategy) -> impl Iterator<Item = (usize, &AnalysisName)> {
         .enumerate()
         .filter_map(|(index, step)| match step {
             Step::Analysis(name) => Some((index, name)),
-            Step::SetWeight(_) | Step::Pause(_) | Step::Gate(_) => None,
+            Step::SetWeight(_) | Step::SetScale(_) | Step::Pause(_) | Step::Gate(_) => None,
         })
 }
 

@@ -263,6 +263,7 @@ pub(super) struct Linear {
 #[serde(rename_all = "camelCase")]
 pub(super) enum Step {
     SetWeight(Percent),
+    SetScale(Percent),
     Pause(Pause),
     Gate(GateName),
     Analysis(AnalysisName),
@@ -513,6 +514,7 @@ impl Strategy {
                     .iter()
                     .map(|step| match step {
                         Step::SetWeight(percent) => strategy::Step::SetWeight(percent.0),
+                        Step::SetScale(percent) => strategy::Step::SetScale(percent.0),
                         Step::Pause(Pause::Timed(time)) => strategy::Step::Pause(Some(time.0.0)),
                         Step::Pause(Pause::UntilPromoted {}) => strategy::Step::Pause(None),
                         Step::Gate(name) => strategy::Step::Gate(name.clone()),

@@ -110,7 +110,7 @@ fn named(strategy: &Strategy) -> impl Iterator<Item = (usize, &GateName)> {
         .enumerate()
         .filter_map(|(index, step)| match step {
             Step::Gate(name) => Some((index, name)),
-            Step::SetWeight(_) | Step::Pause(_) | Step::Analysis(_) => None,
+            Step::SetWeight(_) | Step::SetScale(_) | Step::Pause(_) | Step::Analysis(_) => None,
         })
 }
 

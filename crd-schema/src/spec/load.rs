@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::check::check;
 use super::document::{
-    Document, PerRelease, Route, Spec, Step, Strategy, Target, TargetGroups, TaskDefinition,
-    Traffic,
+    Document, PerRelease, Percent, Route, Spec, Step, Strategy, Target, TargetGroups,
+    TaskDefinition, Traffic,
 };
 use super::node::{self, Node, Place};
 use super::path::Path;
@@ -89,7 +89,7 @@ pub fn load(text: &str, source: &str) -> Result<Application, Invalid> {
 
 /// What is right field by field and wrong together.
 fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
-    let mut findings = falling_weights(&document.spec.strategy, node);
+    let mut findings = impossible_steps(&document.spec.strategy, node);
     findings.extend(super::gates::contradictions(&document.spec, node));
     findings.extend(super::analysis::contradictions(&document.spec, node));
     findings.extend(super::schedule::contradictions(&document.spec, node));
@@ -142,31 +142,62 @@ fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
     findings
 }
 
-/// Traffic only moves towards green: the way back is not a step.
-fn falling_weights(strategy: &Strategy, node: &Node) -> Vec<Finding> {
+/// Traffic only moves towards green and green only grows, the way back is not a step; and no weight is more than what
+/// green's tasks can carry.
+fn impossible_steps(strategy: &Strategy, node: &Node) -> Vec<Finding> {
     let path = ["spec", "strategy", "canary", "steps"];
     let path = path.iter().fold(Path::default(), |path, key| path.key(key));
-    let weights = strategy
-        .steps()
-        .iter()
-        .enumerate()
-        .filter_map(|(index, step)| match step {
-            Step::SetWeight(percent) => Some((index, percent.0)),
-            Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => None,
-        });
-    let weights: Vec<_> = weights.collect();
-    let pairs = weights.windows(2).filter(|pair| pair[1].1 <= pair[0].1);
-    pairs
-        .map(|pair| {
-            let path = path.index(pair[1].0).key("setWeight");
-            Finding {
-                place: node.place_of(&path),
-                path,
-                found: format!("{} after {}", pair[1].1, pair[0].1),
-                right: "write each weight above the one before".into(),
+    let (mut weight, mut scale) = (None, None);
+    let mut findings = Vec::new();
+    for (index, step) in strategy.steps().iter().enumerate() {
+        let (key, wrong) = match step {
+            Step::SetWeight(Percent(share)) => {
+                let falls = weight.filter(|before| share <= before).map(|before| {
+                    let right = "write each weight above the one before".to_owned();
+                    (format!("{share} after {before}"), right)
+                });
+                let above = scale.filter(|scale| share > scale).map(|scale| {
+                    let right = format!(
+                        "write at most {scale}, or a `setScale` above it before this step: more traffic than that \
+                         is more than its tasks can carry"
+                    );
+                    (format!("{share} of the traffic for {scale} of the tasks"), right)
+                });
+                weight = Some(*share);
+                ("setWeight", falls.or(above))
             }
-        })
-        .collect()
+            Step::SetScale(Percent(share)) => {
+                let late = scale.is_none() && index > 0;
+                let wrong = if late {
+                    let right = "make the first `setScale` the first step: green has its size from its creation on";
+                    Some((
+                        format!("{share} of a green that has all its tasks"),
+                        right.to_owned(),
+                    ))
+                } else {
+                    let before = scale.filter(|before| share <= before);
+                    before.map(|before| {
+                        let right = "write each scale above the one before".to_owned();
+                        (format!("{share} after {before}"), right)
+                    })
+                };
+                scale = Some(*share);
+                ("setScale", wrong)
+            }
+            Step::Pause(_) | Step::Gate(_) | Step::Analysis(_) => continue,
+        };
+        let Some((found, right)) = wrong else {
+            continue;
+        };
+        let path = path.index(index).key(key);
+        findings.push(Finding {
+            place: node.place_of(&path),
+            path,
+            found,
+            right,
+        });
+    }
+    findings
 }
 
 fn application(document: Document) -> Application {

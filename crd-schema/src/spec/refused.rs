@@ -26,14 +26,6 @@ pub(super) fn in_strategy(schema: &mut Schema) {
     );
 }
 
-pub(super) fn in_step(schema: &mut Schema) {
-    refuse(
-        schema,
-        "setScale",
-        "`setScale` (a smaller green early on) is not supported yet; leave the step out",
-    );
-}
-
 pub(super) fn in_headers(schema: &mut Schema) {
     let names = json!({ "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "format": "header-name", "maxLength": 100 });
     schema.insert("propertyNames".into(), names);

@@ -182,11 +182,15 @@ impl JsonSchema for Step {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = json_schema!({
-            "description": "One step: `{setWeight: 10}`, `{pause: 5m}`, `{pause: {}}` until a person promotes, `{gate: NAME}` until that gate has passed, or `{analysis: NAME}` until that analysis has gone well.",
+        let mut set_scale = generator.subschema_for::<Percent>();
+        let what = "Percent of blue's tasks that green has from here on, 0.1 to 100, to a tenth, rounded up.";
+        set_scale.insert("description".into(), what.into());
+        json_schema!({
+            "description": "One step: `{setWeight: 10}`, `{setScale: 20}` for as many percent of blue's tasks, `{pause: 5m}`, `{pause: {}}` until a person promotes, `{gate: NAME}` until that gate has passed, or `{analysis: NAME}` until that analysis has gone well.",
             "type": "object",
             "properties": {
                 "setWeight": generator.subschema_for::<Percent>(),
+                "setScale": set_scale,
                 "gate": generator.subschema_for::<GateName>(),
                 "analysis": generator.subschema_for::<AnalysisName>(),
                 "pause": {
@@ -200,9 +204,7 @@ impl JsonSchema for Step {
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": false,
-            "errorMessage": "write exactly one of `setWeight: PERCENT`, `pause: TIME`, `gate: NAME` and `analysis: NAME` in each step"
-        });
-        refused::in_step(&mut schema);
-        schema
+            "errorMessage": "write exactly one of `setWeight: PERCENT`, `setScale: PERCENT`, `pause: TIME`, `gate: NAME` and `analysis: NAME` in each step"
+        })
     }
 }

@@ -511,7 +511,14 @@ fn step(view: &View<'_>, decision: &Decision) -> Option<StepReport> {
     let until = match (steps.get(index), since) {
         (Some(Step::Pause(Some(time))), Some((_, since))) => Some(instant_after(since, *time)),
         (
-            Some(Step::Pause(_) | Step::SetWeight(_) | Step::Gate(_) | Step::Analysis(_)) | None,
+            Some(
+                Step::Pause(_)
+                | Step::SetWeight(_)
+                | Step::SetScale(_)
+                | Step::Gate(_)
+                | Step::Analysis(_),
+            )
+            | None,
             _,
         ) => None,
     };

@@ -29,6 +29,10 @@ fn minutes(minutes: u64) -> Step {
     Step::Pause(Some(Duration::from_secs(60 * minutes)))
 }
 
+fn scale(tenths: u16) -> Step {
+    Step::SetScale(Share::tenths(tenths).unwrap())
+}
+
 const PROMOTED: Step = Step::Pause(None);
 
 /// 1.3.0 serves on A, and 1.4.0 is wished for in these steps.
@@ -41,13 +45,17 @@ struct Rollout {
 
 impl Rollout {
     fn of(steps: impl Into<Vec<Step>>) -> Self {
+        Self::sized(2, steps)
+    }
+
+    fn sized(tasks: u32, steps: impl Into<Vec<Step>>) -> Self {
         let mut blog = application();
         blog.strategy = Strategy {
             steps: steps.into(),
         };
         let mut lab = Lab::new(blog);
         lab.advance(100_000);
-        lab.place("1.3.0", Side::A, 2, 0);
+        lab.place("1.3.0", Side::A, tasks, 0);
         lab.wish("1.3.0");
         let mut operator = Operator::new(&lab);
         assert_eq!(operator.run(&mut lab, 200), Ending::Settled);
@@ -57,6 +65,16 @@ impl Rollout {
             operator,
             shares: vec![(0, 0)],
         }
+    }
+
+    /// Green's and blue's desired counts.
+    fn sizes(&self) -> [u32; 2] {
+        let count = |side| {
+            let mut services = self.lab.services.iter();
+            let service = services.find(|service| service.shown.side == Some(side));
+            service.map_or(0, |service| service.shown.desired)
+        };
+        [count(Side::B), count(Side::A)]
     }
 
     fn share(&self) -> u32 {
@@ -113,6 +131,26 @@ impl Rollout {
     fn person_sets(&mut self, green: u32) {
         let weights = [Some(100 - green), Some(green)];
         self.lab.set_production(weights);
+    }
+
+    /// Somebody scales what serves.
+    fn resize_blue(&mut self, tasks: u32) {
+        let mut services = self.lab.services.iter().map(|service| &service.shown);
+        let blue = services.find(|service| service.side == Some(Side::A));
+        let name = blue.unwrap().name.clone();
+        self.lab.scale(&name, tasks);
+    }
+
+    /// A person promotes the step that runs, or all of them.
+    fn promote(&mut self, full: bool) {
+        let (_, record) = self.lab.record.as_ref().expect("written down");
+        let step = record.rollout.as_ref().unwrap().step.unwrap().index;
+        let rollout = self.rollout();
+        self.lab.intents.promote = Some(Promote {
+            rollout,
+            step,
+            full,
+        });
     }
 
     /// How long green's share stayed at what it was set to the `index`th time.
@@ -572,4 +610,45 @@ fn a_step_that_is_begun_anew_has_all_its_time() {
     rollout.until(|_, plan| plan.report.stage == Stage::ScaleUp);
     rollout.lab.advance(24 * 60 * MINUTE);
     assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+}
+
+#[test]
+fn green_is_as_large_as_its_step_says() {
+    let steps = [scale(250), to(100), PROMOTED, scale(600), to(500), PROMOTED];
+    let mut rollout = Rollout::sized(8, steps);
+    rollout.pauses_at(100);
+    assert_eq!(rollout.sizes(), [2, 8]);
+    // Who scales blue scales what green has of it.
+    rollout.resize_blue(12);
+    rollout.until(|rollout, _| rollout.sizes() == [3, 12]);
+    rollout.promote(false);
+    rollout.pauses_at(500);
+    assert_eq!(rollout.sizes(), [8, 12], "60 % of 12, rounded up");
+    rollout.promote(false);
+    // All of them are healthy before everything is on green.
+    rollout.until(|rollout, _| rollout.share() == 1000);
+    assert_eq!(rollout.sizes(), [12, 12]);
+    assert_eq!(rollout.settles().last(), Some(&succeeded("1.4.0")));
+}
+
+#[test]
+fn a_small_green_that_is_promoted_in_full_grows_first() {
+    let mut rollout = Rollout::sized(8, [scale(250), to(100), PROMOTED]);
+    rollout.pauses_at(100);
+    rollout.promote(true);
+    rollout.until(|rollout, _| rollout.sizes() == [8, 8]);
+    assert_eq!(rollout.share(), 100);
+    assert_eq!(rollout.settles().last(), Some(&succeeded("1.4.0")));
+    assert!(rollout.seen().ends_with(&[100, 1000]));
+}
+
+#[test]
+fn a_small_green_keeps_its_size_when_its_weight_is_taken_away_or_all_of_it_is_given() {
+    for person in [0, 100] {
+        let mut rollout = Rollout::sized(8, [scale(500), to(400), PROMOTED]);
+        rollout.pauses_at(400);
+        rollout.person_sets(person);
+        rollout.pauses_at(400);
+        assert_eq!(rollout.sizes(), [4, 8], "after {person} %");
+    }
 }

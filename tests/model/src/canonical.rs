@@ -239,9 +239,10 @@ impl<'a, H: Hasher> Canonical<'a, H> {
                 .and_then(|index| steps.get(index));
             let pause = match step {
                 Some(Step::Pause(time)) => time.unwrap_or_default(),
-                Some(Step::SetWeight(_) | Step::Gate(_) | Step::Analysis(_)) | None => {
-                    Duration::ZERO
-                }
+                Some(
+                    Step::SetWeight(_) | Step::SetScale(_) | Step::Gate(_) | Step::Analysis(_),
+                )
+                | None => Duration::ZERO,
             };
             let cap = pause.saturating_add(self.setup.application.deadlines.shift);
             (at.index, self.since(at.since, *paused, cap))

@@ -122,7 +122,7 @@ pub fn required(setup: &Setup, share: Share) -> impl Iterator<Item = String> {
     let steps = strategy.steps.iter().enumerate();
     let steps = steps.filter_map(move |(n, step)| match step {
         Step::Gate(name) => (share > strategy.share_at(n)).then(|| GateRun::place(name, Some(n))),
-        Step::SetWeight(_) | Step::Pause(_) | Step::Analysis(_) => None,
+        Step::SetWeight(_) | Step::SetScale(_) | Step::Pause(_) | Step::Analysis(_) => None,
     });
     before.chain(steps)
 }

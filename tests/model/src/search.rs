@@ -291,7 +291,7 @@ impl Model for Search {
             let steps = &state.setup.application.strategy.steps;
             let pauses = (0..).zip(steps).filter(|(_, step)| match step {
                 Step::Pause(_) => true,
-                Step::SetWeight(_) | Step::Gate(_) | Step::Analysis(_) => false,
+                Step::SetWeight(_) | Step::SetScale(_) | Step::Gate(_) | Step::Analysis(_) => false,
             });
             events.extend(pauses.map(|(n, _)| Event::Ask(Verb::Promote(n))));
             if !steps.is_empty() {

@@ -103,6 +103,14 @@ fn until_promoted() -> Setup {
     Setup::new(1).steps([to(500), Step::Pause(None)])
 }
 
+/// Green has half of the tasks, then half of the traffic, and then everything.
+fn smaller_green() -> Setup {
+    let half = Share::tenths(500).expect("at most everything");
+    Setup::new(1)
+        .steps([Step::SetScale(half), to(500), Step::Pause(Some(ticks(1)))])
+        .application(|application| application.template.desired_count = 2)
+}
+
 /// The same in the middle of the rollout, its record lost.
 fn half_way(setup: Setup) -> Setup {
     let setup = Setup { wishes: 0, ..setup };
@@ -135,6 +143,17 @@ fn stepped() -> Vec<Planned> {
     vec![
         ("steps", canary(), all),
         ("steps, two tasks", two_tasks, all),
+        ("a smaller green", smaller_green(), all),
+        (
+            "a smaller green, a verb and health",
+            smaller_green().faults(faults(2, |f| (f.verb, f.flip, f.crash) = (1, 1, 1))),
+            some,
+        ),
+        (
+            "a smaller green, a person",
+            smaller_green().faults(one(|f| f.person = 1)),
+            some,
+        ),
         (
             "until promoted, a verb",
             until_promoted().faults(one(|f| f.verb = 1)),

@@ -13,7 +13,7 @@ use crate::write::Write;
 use super::decision::Decision;
 use super::recorded_stage;
 use super::weighing::to_zero;
-use super::{gates, groups};
+use super::{gates, groups, steps};
 
 /// Groups referenced, task definition registered, service created: in this order.
 pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) -> Decision {
@@ -100,7 +100,10 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
         task_definition: &task_definition,
         side,
         group: group.map(|group| &group.arn),
-        count: view.reference(blue),
+        count: match what {
+            ToCreate::Wanted => steps::size(view, side, view.reference(blue)),
+            ToCreate::LastGood => view.reference(blue),
+        },
         digest,
         version,
         generation: *generation,

@@ -51,7 +51,9 @@ fn pause(view: &View<'_>, step: Option<usize>) -> Option<Duration> {
     let steps = &view.application.strategy.steps;
     match step.and_then(|step| steps.get(step)) {
         Some(Step::Pause(time)) => *time,
-        Some(Step::SetWeight(_) | Step::Gate(_) | Step::Analysis(_)) | None => Some(Duration::ZERO),
+        Some(Step::SetWeight(_) | Step::SetScale(_) | Step::Gate(_) | Step::Analysis(_)) | None => {
+            Some(Duration::ZERO)
+        }
     }
 }
 

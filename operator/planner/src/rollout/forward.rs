@@ -27,7 +27,7 @@ pub(super) fn forward(
     others: &[&Service],
 ) -> Decision {
     let anything = view.production_weight(side) > 0;
-    let ready = capacity(view, service, side, reference);
+    let ready = capacity(view, service, side, steps::size(view, side, reference));
     let only_one = others.is_empty() && !leftovers(view, side.other());
     let moving = if view.is_worker() {
         !worker::is_tested(view)

@@ -19,6 +19,7 @@ use super::forward::forward;
 use super::recorded_stage;
 use super::removal::{clean_up, leftovers, remove, retire};
 use super::repair::revive;
+use super::steps;
 use super::weighing::{test_follows, to_zero};
 
 /// A live service comes to serve alone.
@@ -72,7 +73,11 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
             .max(view.reference(None))
             .max(carrying(view, side.other())),
     };
-    let too_few = service.desired < reference && !view.tuning.without(ablation::Rule::CountFollows);
+    let size = match course {
+        Course::Forward => steps::size(view, side, reference),
+        Course::Back | Course::Finish | Course::Clear => reference,
+    };
+    let too_few = service.desired < size && !view.tuning.without(ablation::Rule::CountFollows);
     if course != Course::Forward {
         // What carries traffic now takes it now: a count that somebody changes again and again does not hold it up.
         let back = back(view, service, side, course, reference, &others);
@@ -86,7 +91,7 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
         let write = Write::ScaleService {
             name: service.name.clone(),
             from: service.desired,
-            to: reference,
+            to: size,
         };
         return Decision::act(stage_so_far(view, course), write);
     }

@@ -46,7 +46,15 @@ pub(super) fn done(view: &View<'_>, side: Side) -> bool {
     position(view, side) >= view.application.strategy.steps.len()
 }
 
+/// Tasks that green has while its step runs, of those that 100 % of traffic needs.
+pub(super) fn size(view: &View<'_>, side: Side, reference: u32) -> u32 {
+    let step = position(view, side);
+    view.application.strategy.scale_at(step).needs(reference)
+}
+
 /// Green gets the share of its step on each rule; then the step's own wait; then the next one.
+///
+/// `reference` is what 100 % of traffic needs.
 pub(super) fn shift(view: &View<'_>, service: &Service, side: Side, reference: u32) -> Decision {
     let stage = Stage::Shift;
     let step = position(view, side);
@@ -90,7 +98,8 @@ pub(super) fn shift(view: &View<'_>, service: &Service, side: Side, reference: u
         ..Decision::wait(stage, WaitingOn::OwnStep)
     };
     match view.application.strategy.steps.get(step) {
-        Some(Step::SetWeight(_)) => next,
+        // Green had this size before it came here.
+        Some(Step::SetWeight(_) | Step::SetScale(_)) => next,
         Some(Step::Gate(name)) => gates::at_step(view, name, step).map_or(next, at),
         // Written down first: the analysis runs while its step does.
         Some(Step::Analysis(_)) if view.step().is_none_or(|(at, _)| at != step) => {
