@@ -1,10 +1,6 @@
 //! A service without a load balancer: what it may say, and what people read who say more.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test may stop where it is wrong"
-)]
+#![expect(clippy::panic, reason = "a test may stop where it is wrong")]
 
 use std::fmt::Write;
 use std::time::Duration;

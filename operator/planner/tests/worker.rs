@@ -417,10 +417,10 @@ fn a_service_with_a_load_balancer_is_no_worker() {
 
 /// What an operator waits for when it holds for that.
 fn not_supported(plan: Plan) -> String {
-    match plan.report.waiting_on {
-        WaitingOn::Hold(Hold::AutoscalingNotSupported { what }) => what,
-        other => panic!("{other:?}"),
-    }
+    let WaitingOn::Hold(Hold::AutoscalingNotSupported { what }) = plan.report.waiting_on else {
+        panic!("{plan:?}")
+    };
+    what
 }
 
 #[test]

@@ -69,18 +69,10 @@ fn two_operators(wishes: u8) -> Setup {
 fn several_rules() -> Setup {
     let listener = |name: &str| RuleTarget::Listener(ListenerArn::new(name));
     let setup = Setup::new(1).application(|application| {
-        application
-            .route
-            .as_mut()
-            .unwrap()
-            .production
-            .push(listener("listener-8443"));
-        application
-            .route
-            .as_mut()
-            .unwrap()
-            .test
-            .push(listener("listener-9080"));
+        let route = application.route.as_mut();
+        let route = route.expect("behind a load balancer");
+        route.production.push(listener("listener-8443"));
+        route.test.push(listener("listener-9080"));
     });
     Setup {
         unlisted: vec![listener("listener-7070")],
