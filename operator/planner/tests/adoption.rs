@@ -1,9 +1,18 @@
 //! What speaks against adopting a service, read from AWS's own JSON: also of services that the emulator does not have.
+//! And what follows, of one that can be adopted.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
-use planner::adoption::{Candidate, Obstacle, adoption};
-use planner::lab::{Lab, worker};
+use crd_schema::TargetGroupArn;
+use crd_schema::desired::Desired;
+use crd_schema::record::{Generation, Record, Release, Rollout, Stage};
+use planner::adoption::{Adoption, Candidate, Follows, Obstacle, adoption};
+use planner::lab::{Lab, application, desired, per_release, worker};
+use planner::release::{TAG_APPLICATION, TAG_GENERATION, show};
+use planner::world::{
+    Action, DesiredParameter, Read, Revision, Service, ServiceStatus, Side, Tags, TargetState,
+};
+use planner::{Mono, Now, World};
 use serde_json::{Map, Value, json};
 
 const GROUP: &str =
@@ -42,6 +51,7 @@ fn nothing_speaks_against_a_plain_service() {
     let plain = candidate(|_| ());
     assert_eq!(plain.obstacles("prod"), []);
     assert_eq!(plain.created.as_millisecond(), 1_785_542_400_123);
+    assert!(plain.task_definition.ends_with(":task-definition/blog:41"));
     assert_eq!(plain.images["web"], "blog:1.3.0");
     assert_eq!(plain.tags["team"], "web");
     // A client of Service Connect offers nothing.
@@ -172,4 +182,407 @@ fn half_an_answer_is_none() {
         service.remove(member);
         assert_eq!(Candidate::read(&service, &Map::new()), None, "{member}");
     }
+}
+
+/// 1.3.0 serves on A with two healthy tasks, made by somebody else.
+struct Found {
+    lab: Lab,
+    candidate: Candidate,
+    /// What a person says that it runs.
+    asked: Option<Desired>,
+}
+
+fn found() -> Found {
+    found_on(Side::A)
+}
+
+fn found_on(side: Side) -> Found {
+    let mut lab = Lab::new(application());
+    lab.advance(100_000);
+    let name = lab.place("1.3.0", side, 2, 0);
+    lab.set_production(if side == Side::A {
+        [Some(100), Some(0)]
+    } else {
+        [Some(0), Some(100)]
+    });
+    lab.services[0].shown.tags = Tags::default();
+    let group = ["tg-a", "tg-b"][side.index()];
+    let candidate = candidate(|service| {
+        service["serviceName"] = json!(name);
+        service["loadBalancers"][0]["targetGroupArn"] = json!(group);
+    });
+    Found {
+        lab,
+        candidate: runs(candidate, "repo/blog:1.3.0"),
+        asked: None,
+    }
+}
+
+fn runs(candidate: Candidate, image: &str) -> Candidate {
+    let images = [("web".to_owned(), image.to_owned())].into();
+    Candidate {
+        images,
+        ..candidate
+    }
+}
+
+impl Found {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn adopted_on(&self, world: &World) -> Result<Adoption, Vec<Obstacle>> {
+        let application = &self.lab.application;
+        // Who looks once has no writes of an earlier self to wait for.
+        let now = Now {
+            mono: Mono(5_000),
+            ..self.lab.clock()
+        };
+        adoption(
+            application,
+            world,
+            &self.candidate,
+            self.asked.as_ref(),
+            now,
+        )
+    }
+
+    fn adopted(&self) -> Adoption {
+        self.adopted_on(&self.lab.observe()).unwrap()
+    }
+
+    /// The names of all obstacles.
+    fn obstacles(&self) -> Vec<String> {
+        names(self.adopted_on(&self.lab.observe()))
+    }
+}
+
+fn names(adopted: Result<Adoption, Vec<Obstacle>>) -> Vec<String> {
+    let found = adopted.unwrap_err();
+    let told = found.iter().map(|obstacle| format!("{obstacle:?}"));
+    told.map(|told| told.split(' ').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_service_that_serves_alone_is_adopted_as_what_it_runs() {
+    for side in Side::BOTH {
+        let adopted = found_on(side).adopted();
+        assert_eq!(adopted.side, side);
+        assert_eq!(adopted.release, desired("1.3.0"));
+        assert!(!adopted.already);
+        assert_eq!(adopted.follows, Follows::NeedsWish);
+        assert_eq!(adopted.tags.len(), 5);
+        assert_eq!(adopted.tags["teal:managed-by"], "teal");
+        assert_eq!(adopted.tags[TAG_APPLICATION], "blog");
+        assert_eq!(adopted.tags["teal:version"], "1.3.0");
+    }
+}
+
+/// A generation that no write of a parameter has, unless the desired value says the very same.
+#[test]
+fn what_follows_is_what_the_desired_value_says() {
+    let older = |found: &Found| Generation {
+        date: found.candidate.created.as_millisecond(),
+        version: 0,
+    };
+    let of_the_wish = |found: &Found| found.lab.desired.as_ref().unwrap().0;
+    let tag = |found: &Found, generation: Generation| {
+        let tags = found.adopted().tags;
+        assert_eq!(tags[TAG_GENERATION], show(generation));
+    };
+    let same = found().with(|found| found.lab.wish("1.3.0"));
+    assert_eq!(same.adopted().follows, Follows::Serves);
+    tag(&same, of_the_wish(&same));
+    let same = same.with(|found| found.asked = Some(desired("1.3.0")));
+    assert_eq!(same.adopted().follows, Follows::Serves);
+    tag(&same, of_the_wish(&same));
+    let again = same.with(|found| {
+        let (_, wish) = found.lab.desired.as_mut().unwrap();
+        wish.id = Some("again".to_owned());
+    });
+    tag(&again, older(&again));
+    let newer = found().with(|found| found.lab.wish("1.4.0"));
+    tag(&newer, older(&newer));
+    let releases = |held: Option<String>| Follows::Releases {
+        version: "1.4.0".to_owned(),
+        held,
+    };
+    assert_eq!(newer.adopted().follows, releases(None));
+    let paused = newer.with(|found| found.lab.intents.paused = true);
+    let Follows::Releases {
+        held: Some(held), ..
+    } = paused.adopted().follows
+    else {
+        panic!("{:?}", paused.adopted())
+    };
+    assert!(held.contains("teal resume"), "{held}");
+    let bad = found().with(|found| found.lab.wish("1.4.0+1"));
+    assert!(matches!(
+        bad.adopted().follows,
+        Follows::WishUnusable { .. }
+    ));
+    let mut world = found().lab.observe();
+    world.desired = Read::known(
+        DesiredParameter::Invalid {
+            generation: older(&bad),
+            reason: "no JSON".to_owned(),
+        },
+        bad.lab.clock().mono,
+    );
+    let reason = "no JSON".to_owned();
+    assert_eq!(
+        found().adopted_on(&world).unwrap().follows,
+        Follows::WishUnusable { reason }
+    );
+}
+
+/// Tagged as the operator tags what it makes.
+fn tagged(shown: &mut Service, version: &str) {
+    shown.tags = Tags {
+        ours: true,
+        release: Some("d".repeat(16)),
+        version: Some(version.to_owned()),
+        generation: Some(Generation {
+            date: 5,
+            version: 2,
+        }),
+        ..Tags::default()
+    };
+}
+
+#[test]
+fn what_is_ours_already_is_told_as_what_it_is() {
+    let ours = || found().with(|found| tagged(&mut found.lab.services[0].shown, "1.3.0"));
+    let adopted = ours().adopted();
+    assert!(adopted.already);
+    assert_eq!((adopted.side, adopted.release), (Side::A, desired("1.3.0")));
+    let generation = Generation {
+        date: 5,
+        version: 2,
+    };
+    assert_eq!(adopted.tags[TAG_GENERATION], show(generation));
+    let asked = |version: &str| ours().with(|found| found.asked = Some(desired(version)));
+    assert!(asked("1.3.0").adopted().already);
+    assert_eq!(asked("1.4.0").obstacles(), ["OtherVersion"]);
+    let wished = ours().with(|found| found.lab.wish("1.4.0"));
+    assert!(matches!(
+        wished.adopted().follows,
+        Follows::Releases { held: None, .. }
+    ));
+    // By hand, with the two tags only: the others are added.
+    let by_hand = ours().with(|found| found.lab.services[0].shown.tags.release = None);
+    assert!(!by_hand.adopted().already);
+    // One that is being deleted serves nobody any more.
+    let leaves = ours().with(|found| found.lab.services[0].shown.status = ServiceStatus::Draining);
+    assert_ne!(
+        leaves.adopted_on(&leaves.lab.observe()).map(|a| a.already),
+        Ok(true)
+    );
+}
+
+#[test]
+fn nothing_is_adopted_beside_another_one_or_of_another_application() {
+    let owner = |name: &str| {
+        let name = name.to_owned();
+        found().with(|found| {
+            drop(
+                found
+                    .candidate
+                    .tags
+                    .insert(TAG_APPLICATION.to_owned(), name),
+            )
+        })
+    };
+    assert!(!owner("blog").adopted().already);
+    assert_eq!(owner("shop").obstacles(), ["OfAnother"]);
+    let beside = |change: fn(&mut Service)| {
+        found().with(|found| {
+            found.lab.place("1.2.0", Side::B, 2, 0);
+            change(&mut found.lab.services[1].shown);
+        })
+    };
+    assert_eq!(beside(|_| ()).obstacles(), ["HasOne"]);
+    assert_eq!(
+        beside(|other| other.tags = Tags::default()).obstacles(),
+        ["Neighbour"]
+    );
+    let mut away = beside(|_| ()).lab.services[1].shown.clone();
+    away.tags = Tags::default();
+    away.side = None;
+    let harmless = |other: Service| {
+        let found = found();
+        let mut world = found.lab.observe();
+        if let Read::Known { value, .. } = &mut world.services {
+            value.push(other);
+        }
+        found.adopted_on(&world).unwrap()
+    };
+    harmless(away.clone());
+    tagged(&mut away, "1.2.0");
+    away.side = Some(Side::B);
+    away.status = ServiceStatus::Inactive;
+    harmless(away);
+}
+
+#[test]
+fn nothing_is_adopted_during_a_release() {
+    let busy = found().with(|found| {
+        let generation = Generation {
+            date: 1,
+            version: 1,
+        };
+        let rollout = Rollout {
+            release: Release {
+                digest: "d".to_owned(),
+                version: "1.2.0".to_owned(),
+                generation,
+                task_definition: None,
+            },
+            stage: Stage::Bake,
+            entered: Default::default(),
+            reference: 2,
+            step: None,
+            gates: Default::default(),
+            paused: None,
+            base: None,
+        };
+        let record = Record {
+            rollout: Some(rollout),
+            ..Record::default()
+        };
+        found.lab.record = Some((generation, record));
+    });
+    assert_eq!(busy.obstacles(), ["OnItsWay"]);
+}
+
+#[test]
+fn it_is_bound_to_the_route_of_the_spec() {
+    let bound = |change: fn(&mut planner::adoption::Binding)| {
+        let found = found().with(|found| change(&mut found.candidate.bindings[0]));
+        found.obstacles()
+    };
+    assert_eq!(
+        bound(|one| one.group = Some(TargetGroupArn::new("tg-of-others"))),
+        ["NotOfThePair"]
+    );
+    assert_eq!(
+        bound(|one| one.container = "side".to_owned()),
+        ["OtherPort"]
+    );
+    assert_eq!(bound(|one| one.port = 80), ["OtherPort"]);
+    assert_eq!(bound(|one| one.group = None), ["ClassicBalancer"]);
+    let each = found().with(|found| found.lab.application = per_release());
+    assert_eq!(each.obstacles(), ["PerRelease"]);
+}
+
+#[test]
+fn it_is_well_on_its_own_tasks() {
+    let counts = |desired: u32, running: u32| {
+        found().with(|found| {
+            (found.candidate.desired, found.candidate.running) = (desired, running);
+        })
+    };
+    assert_eq!(counts(0, 0).obstacles(), ["Unwell"]);
+    assert_eq!(counts(2, 1).obstacles(), ["Unwell"]);
+    assert_eq!(counts(3, 3).obstacles(), ["Unwell"], "two are healthy");
+    assert!(!counts(1, 3).adopted().already);
+    let well = found();
+    let mut world = well.lab.observe();
+    if let Read::Known {
+        value: Some(group), ..
+    } = &mut world.groups[0]
+    {
+        let mut strange = group.targets[0].clone();
+        group.targets[0].state = TargetState::Unhealthy;
+        strange.address = "10.9.9.9:8080".to_owned();
+        group.targets.push(strange);
+    }
+    assert_eq!(names(well.adopted_on(&world)), ["Unwell"]);
+}
+
+#[test]
+fn all_production_traffic_comes_to_it() {
+    let weights = |weights| found().with(|found| found.lab.set_production(weights));
+    assert!(!weights([Some(1), None]).adopted().already);
+    assert_eq!(
+        weights([Some(50), Some(50)]).obstacles(),
+        ["TrafficElsewhere"]
+    );
+    assert_eq!(
+        weights([Some(0), Some(100)]).obstacles(),
+        ["TrafficElsewhere"]
+    );
+    // A rule that forwards to nobody is no other one's traffic: it is what an operator would stumble over.
+    let missing = found().with(|found| found.lab.rules[0].action = Action::Missing);
+    assert_eq!(missing.obstacles(), ["WouldWait"]);
+    // What a test rule does is nobody's harm, and an operator mends it, as it takes old revisions away.
+    let test = found().with(|found| {
+        let production = found.lab.rules[0].action.clone();
+        found.lab.set_production([Some(0), Some(100)]);
+        found.lab.rules[1].action = found.lab.rules[0].action.clone();
+        found.lab.rules[0].action = production;
+    });
+    assert!(!test.adopted().already);
+    let old = found().with(|found| {
+        let revision = |n: usize| Revision {
+            arn: format!("td-old-{n}"),
+            digest: None,
+        };
+        found.lab.revisions.extend((1..9).map(revision));
+    });
+    assert!(!old.adopted().already);
+}
+
+#[test]
+fn its_images_are_those_of_the_version() {
+    let image =
+        |image: &str| found().with(|found| found.candidate = runs(found.candidate.clone(), image));
+    assert_eq!(image("repo/blog:1.2.9").adopted().release, desired("1.2.9"));
+    for unknown in ["repo/shop:1.3.0", "repo/blog:1.3.0@sha256:0"] {
+        assert_eq!(image(unknown).obstacles(), ["VersionUnknown"], "{unknown}");
+    }
+    let none = found().with(|found| found.candidate.images.clear());
+    assert_eq!(none.obstacles(), ["VersionUnknown"]);
+    let asked = |version: &str| found().with(|found| found.asked = Some(desired(version)));
+    assert_eq!(asked("1.3.0").adopted().release, desired("1.3.0"));
+    assert_eq!(asked("1.2.9").obstacles(), ["OtherImage"]);
+    assert_eq!(asked("1.3.0+1").obstacles(), ["Version"]);
+}
+
+#[test]
+fn what_cannot_be_read_or_would_be_held_stops_it() {
+    let unread = |forget: fn(&mut World)| {
+        let found = found();
+        let mut world = found.lab.observe();
+        forget(&mut world);
+        names(found.adopted_on(&world))
+    };
+    fn lost<T>(read: &mut Read<T>) {
+        *read = Read::Unread {
+            reason: "throttled".to_owned(),
+        };
+    }
+    let parts: [fn(&mut World); 7] = [
+        |world| lost(&mut world.services),
+        |world| lost(&mut world.rules),
+        |world| lost(&mut world.desired),
+        |world| lost(&mut world.record),
+        |world| lost(&mut world.intents),
+        |world| lost(&mut world.groups[0]),
+        |world| lost(&mut world.groups[1]),
+    ];
+    for part in parts {
+        assert_eq!(unread(part), ["Unread"]);
+    }
+    let sticky = unread(|world| {
+        if let Read::Known {
+            value: Some(group), ..
+        } = &mut world.groups[0]
+        {
+            group.sticky = true;
+        }
+    });
+    assert_eq!(sticky, ["WouldWait"]);
 }

@@ -17,7 +17,7 @@ use planner::ablation::{Rule, Without};
 use planner::lab::{Ending, Lab, Operator, application, desired};
 use planner::memory::weight;
 use planner::world::{Action, Role, Side};
-use planner::{Plan, WaitingOn};
+use planner::{Mono, Plan, WaitingOn};
 
 /// Longer than a release takes, in milliseconds.
 const LONG: u64 = 3_600_000;
@@ -344,4 +344,28 @@ fn a_schedule_that_is_open_changes_nothing() {
     scene.lab.wish("1.4.0");
     assert_eq!(scene.rests(), WaitingOn::Nothing);
     assert_eq!(scene.live(), ["1.4.0"]);
+}
+
+#[test]
+fn it_is_told_when_the_freeze_ends() {
+    let mut scene = Scene::new();
+    scene.freeze();
+    let end = Mono(scene.lab.now + LONG);
+    scene.lab.wish("1.4.0");
+    let plan = scene.until(|_, plan| is_frozen(plan));
+    assert_eq!(plan.report.until, Some(end));
+}
+
+/// The same version is wished for again while it is on its way: that begins nothing.
+#[test]
+fn what_is_on_its_way_and_wished_for_again_goes_on() {
+    let mut scene = Scene::new();
+    scene.lab.wish("1.4.0");
+    scene.until(|_, plan| plan.report.stage == Stage::Validate);
+    scene.freeze();
+    scene.lab.wish("1.4.0");
+    scene.until(|_, plan| {
+        assert!(!is_frozen(plan), "{plan:?}");
+        plan.report.stage == Stage::Bake
+    });
 }

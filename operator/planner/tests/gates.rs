@@ -492,3 +492,26 @@ fn a_first_release_is_prepared_too() {
     release.settles();
     assert_eq!(release.services(), 1);
 }
+
+#[test]
+fn a_test_is_told_what_runs_the_release_once_it_is_there() {
+    let mut release = Release::before(Stage::Shift);
+    let run = release.runs_gate().gate.unwrap();
+    let green = &release.lab.services[1].shown;
+    assert_eq!(run.version, "1.4.0");
+    assert_eq!(run.service.as_ref(), Some(&green.arn));
+    assert_eq!(run.task_definition.as_ref(), Some(&green.task_definition));
+    let mut release = Release::before(Stage::ScaleUp);
+    let run = release.runs_gate().gate.unwrap();
+    assert_eq!((release.services(), run.service), (1, None));
+}
+
+#[test]
+fn what_was_tested_before_the_first_step_is_not_tested_again_at_the_next() {
+    let minute = Step::Pause(Some(Duration::from_secs(60)));
+    let steps = vec![Step::SetWeight(Share::of(1, 2)), minute];
+    let mut release = Release::with(&[("smoke", task(Some(Stage::Shift)))], steps);
+    release.comes_to("smoke", Verdict::Passed);
+    assert_eq!(release.settles(), succeeded());
+    assert_eq!(release.lab.tests.runs.len(), 1);
+}

@@ -251,6 +251,7 @@ fn alarms_are_red_quiet_or_not_there() {
     assert_eq!(told(AlreadyInAlarm::Refuse, Some(20), one()), fails);
     assert_eq!(told(AlreadyInAlarm::Wait, Some(20), one()), fails);
     assert_eq!(told(AlreadyInAlarm::Ignore, Some(20), one()), "ok");
+    assert_eq!(told(AlreadyInAlarm::Ignore, Some(10), one()), fails);
     let unknown = vec![
         Alarm {
             since: None,

@@ -175,6 +175,10 @@ fn what_comes_back_is_scaled_as_before() {
     blog.lab.wish("1.4.0");
     blog.until(|blog, _| blog.share() == 50);
     blog.lab.scale_in();
+    // What somebody gave green alone goes with it.
+    let green = blog.green().unwrap();
+    let policies = &mut blog.lab.scaling.get_mut(&green).unwrap().policies;
+    policies.insert("memory".to_owned(), policies["cpu"].clone());
     blog.abort();
     let writes = blog.lab.writes.len();
     blog.until(|blog, _| blog.share() == 0);
@@ -190,6 +194,7 @@ fn what_comes_back_is_scaled_as_before() {
     assert_eq!(blog.operator.run(&mut blog.lab, 300), Ending::Settled);
     let blue = blog.blue.clone();
     blog.is_moved_to(&blue);
+    assert_eq!(blog.lab.scaling[&blue].policies.len(), 1);
 }
 
 #[test]

@@ -162,6 +162,11 @@ fn once_blue_leaves_there_is_no_way_back_and_nothing_is_watched() {
     release.says("alarms", bad());
     release.says("analysis errors", bad());
     assert_eq!(release.settles(), ended(Outcome::Succeeded));
+    // Also while blue is kept, and lives.
+    let mut release = Release::alarm();
+    release.lab.application.clean_up.keep_blue = Duration::from_secs(600);
+    let plan = release.until(|_, plan| plan.report.waiting_on == WaitingOn::KeepBlue);
+    assert!(plan.watches.is_empty());
 }
 
 #[test]
@@ -290,6 +295,22 @@ fn an_analysis_that_a_step_names_is_measured_while_that_step_runs() {
 }
 
 #[test]
+fn an_analysis_that_is_the_first_step_is_measured_before_the_second_one() {
+    let inline = Analysis {
+        in_a_step: true,
+        ..errors()
+    };
+    let named = Step::Analysis(AnalysisName::new("errors"));
+    let steps = vec![named, Step::SetWeight(Share::of(1, 2))];
+    let mut release = Release::with(None, &[("errors", inline)], steps);
+    release.says("analysis errors", unclear());
+    release.until(|_, plan| plan.report.waiting_on.label() == "Analysis");
+    assert_eq!(release.share(), 0);
+    release.says("analysis errors", Verdict::Passed);
+    assert_eq!(release.settles(), ended(Outcome::Succeeded));
+}
+
+#[test]
 fn a_comparison_is_made_while_both_have_traffic() {
     let comparison = analysis(Metric::Comparison { false_alarms: 0.01 });
     let mut release = Release::with(None, &[("worse", comparison)], half());
@@ -345,4 +366,24 @@ impl Release {
         }
         panic!("never: {:#?}", self.lab.writes);
     }
+}
+
+#[test]
+fn each_watch_of_each_release_is_one_of_its_own() {
+    let both = || {
+        let alarms = Some(AlreadyInAlarm::Refuse);
+        let mut release = Release::with(alarms, &[("errors", errors())], half());
+        release.until(|_, plan| plan.watches.len() == 2);
+        release
+    };
+    let keys = |release: &Release| {
+        let watches = release.operator.watches.iter();
+        watches.map(|watch| watch.key.clone()).collect::<Vec<_>>()
+    };
+    let mut release = both();
+    let before = keys(&release);
+    assert_ne!(before[0], before[1]);
+    release.lab.wish("1.5.0");
+    release.until(|release, plan| plan.watches.len() == 2 && !keys(release).contains(&before[0]));
+    assert!(!keys(&release).contains(&before[1]));
 }

@@ -448,3 +448,15 @@ fn one_that_is_autoscaled_is_held_and_stays_as_it_is() {
     assert_eq!(queue.working(Some("1.4.0")), 2);
     assert_eq!(queue.fewest, 2, "work never waits for a task");
 }
+
+/// Workers get nobody in the way, whichever side they were placed on: blue goes when green has baked.
+#[test]
+fn two_on_one_side_are_blue_and_green_as_any_others() {
+    let mut queue = Queue::of(worker());
+    queue.lab.place("1.4.0", Side::A, 2, 0);
+    queue.lab.wish("1.4.0");
+    queue.comes_to(Stage::Bake);
+    assert_eq!(queue.working(Some("1.3.0")), 2);
+    queue.ends();
+    assert_eq!((queue.working(Some("1.4.0")), queue.fewest), (2, 2));
+}

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crd_schema::ApplicationName;
 use crd_schema::record::Generation;
+use planner::ablation::Without;
 use planner::gate::Run;
 use planner::lab::{Lab, application};
 use planner::{Memory, Side};
@@ -327,4 +328,33 @@ async fn who_may_write_is_given_the_means_and_who_only_observes_is_not() {
     assert!(!given(&scene, Standing::Standby));
     scene.executor.mode = Mode::ObserveOnly;
     assert!(!given(&scene, Standing::Sole));
+}
+
+/// Tests are run and messages told by who leads; a lease that nobody has seen leads nobody.
+#[tokio::test(start_paused = true)]
+async fn who_leads_runs_tests_and_tells_what_happened_and_nobody_else_does() {
+    let mut scene = Scene::new();
+    let given = |scene: &Scene| {
+        let executor = &scene.executor;
+        [executor.runner().is_some(), executor.teller().is_some()]
+    };
+    assert_eq!(given(&scene), [true, true]);
+    let (tell, handle) = LeaseHandle::new();
+    let Mode::Apply { authority, .. } = &mut scene.executor.mode else {
+        unreachable!("the scene writes")
+    };
+    *authority = Authority::Lease(handle);
+    assert_eq!(given(&scene), [false, false]);
+    scene.executor.tuning.without = Without::rules(&[Rule::ToldByTheLeader]);
+    assert_eq!(
+        given(&scene),
+        [false, true],
+        "told twice: what the rule is for"
+    );
+    scene.executor.tuning.without = Without::default();
+    let until = scene.executor.clock.mono() + Duration::from_secs(60);
+    tell.send_modify(|view| view.holding = Some(Holding { epoch: 1, until }));
+    assert_eq!(given(&scene), [true, true]);
+    scene.executor.mode = Mode::ObserveOnly;
+    assert_eq!(given(&scene), [false, false]);
 }

@@ -61,7 +61,7 @@ pub(super) fn forward(
         } else {
             waiting
         };
-        return worker::wake_blue(view, stage, service, others)
+        return worker::wake_blue(view, service, others)
             .or_else(|| overdue(view, stage, service))
             .unwrap_or_else(|| Decision::wait(stage, waiting));
     }

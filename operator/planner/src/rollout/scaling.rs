@@ -250,7 +250,7 @@ fn wanted(view: &View<'_>, all: &All, service: &Service) -> Option<Result<Scalin
 /// What serves alone is autoscaled as the spec says, or somebody is told that it is not.
 fn as_given(view: &View<'_>, all: &All, service: &Service, decision: &Decision) -> Option<Step> {
     view.application.autoscaling.as_ref()?;
-    if decision.stage != Stage::Settled || decision.write.is_some() {
+    if decision.write.is_some() {
         return None;
     }
     let hold = |what: String| {

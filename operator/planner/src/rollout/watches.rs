@@ -15,15 +15,13 @@ use crate::view::{View, Vital};
 use crate::watch::{About, Watch, What};
 use crate::world::{Service, Side};
 
-use super::deadline::{entered, late};
+use super::deadline::late;
 use super::decision::Decision;
 use super::worker;
 
 /// What is to be watched now.
 pub(crate) fn watches(view: &View<'_>, aim: &Aim<'_>) -> Vec<Watch> {
-    let application = view.application;
-    let none = application.alarms.is_none() && application.analyses.is_empty();
-    if none || view.tuning.without(ablation::Rule::Watches) || waived(view, aim) {
+    if view.tuning.without(ablation::Rule::Watches) || waived(view, aim) {
         return Vec::new();
     }
     match aim {
@@ -116,8 +114,8 @@ fn others<'a>(view: &View<'a>, aim: &Aim<'a>) -> impl Iterator<Item = &'a Servic
 
 /// Blue may still have to take the traffic back.
 fn on_its_way(view: &View<'_>) -> bool {
-    entered(view, Stage::CleanUp).is_none()
-        && (view.record().rollout.as_ref()).is_some_and(|rollout| rollout.stage < Stage::CleanUp)
+    let rollout = view.record().rollout.as_ref();
+    rollout.is_some_and(|rollout| rollout.stage < Stage::CleanUp)
 }
 
 fn alarms(view: &View<'_>, green: Option<&Service>) -> Option<Watch> {

@@ -78,7 +78,7 @@ pub(super) fn died(view: &View<'_>, service: &Service, others: &[&Service]) -> O
     let back = others
         .iter()
         .any(|other| view.alive(other) && other.desired > 0);
-    let dead = view.vital(service) == Vital::Dead && service.desired > 0;
+    let dead = view.vital(service) == Vital::Dead;
     let failed = view.is_worker() && dead && back && stage >= Stage::Bake;
     let rejects = failed && !view.tuning.without(ablation::Rule::RejectTheDead);
     rejects.then(|| {
@@ -88,21 +88,14 @@ pub(super) fn died(view: &View<'_>, service: &Service, others: &[&Service]) -> O
 }
 
 /// Nothing works while green comes up: somebody put blue to sleep.
-pub(super) fn wake_blue(
-    view: &View<'_>,
-    stage: Stage,
-    green: &Service,
-    others: &[&Service],
-) -> Option<Decision> {
+pub(super) fn wake_blue(view: &View<'_>, green: &Service, others: &[&Service]) -> Option<Decision> {
     let asleep = others.iter().all(|other| other.desired == 0) && view.healthy_now(green) == 0;
-    let blue = others.last().filter(|_| asleep && view.is_worker())?;
-    let early = stage == Stage::ScaleUp && !view.tuning.without(ablation::Rule::Revive);
-    early.then(|| {
-        let write = Write::ScaleService {
-            name: blue.name.clone(),
-            from: 0,
-            to: view.reference(None),
-        };
-        Decision::act(stage, write)
-    })
+    let wakes = asleep && view.is_worker() && !view.tuning.without(ablation::Rule::Revive);
+    let blue = others.last().filter(|_| wakes)?;
+    let write = Write::ScaleService {
+        name: blue.name.clone(),
+        from: 0,
+        to: view.reference(None),
+    };
+    Some(Decision::act(Stage::ScaleUp, write))
 }

@@ -28,7 +28,6 @@ pub fn copied(
     now: Timestamp,
 ) -> Result<Scaling, String> {
     let mut copy = Scaling {
-        policies: Default::default(),
         actions: Default::default(),
         ..scaling.clone()
     };
@@ -297,5 +296,19 @@ mod tests {
             due(json!({"Schedule": "rate(1 day)", "EndTime": "2026-03-01T11:00:00Z"})),
             None
         );
+        let daily = |end: f64| json!({"Schedule": "rate(1 day)", "EndTime": end});
+        assert_eq!(due(daily(1_772_366_400.0)), None);
+        let later = daily(1_772_366_401.0);
+        assert_eq!(due(later.clone()), Some(later.clone()));
+        let scaling = Scaling {
+            actions: [
+                ("old".to_owned(), body(daily(1.0))),
+                ("new".to_owned(), body(later)),
+            ]
+            .into(),
+            ..Scaling::default()
+        };
+        let copy = copied(&scaling, BLUE, GREEN, now).unwrap();
+        assert_eq!(copy.actions.keys().collect::<Vec<_>>(), ["new"]);
     }
 }

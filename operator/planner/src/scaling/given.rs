@@ -4,7 +4,7 @@ use crd_schema::application::Autoscaling;
 use serde_json::{Map, Value};
 
 use super::copy::{Place, rewrite_members};
-use super::state::{Policy, Scaling, Suspended};
+use super::state::{Policy, Scaling};
 
 /// What stands in the spec for the name of the service of each release, and for `targetgroup/<name>/<id>` of its group.
 const ANY: Place<'static> = Place {
@@ -21,7 +21,6 @@ pub fn given(spec: &Autoscaling, to: Place<'_>, balancer: Option<&str>) -> Resul
     let mut scaling = Scaling {
         min: spec.min,
         max: spec.max,
-        suspended: Suspended::default(),
         actions: spec.actions.clone(),
         ..Scaling::default()
     };
@@ -51,5 +50,44 @@ fn label(policy: &mut Map<String, Value>, label: String) {
     let kind = metric.get("PredefinedMetricType").and_then(Value::as_str);
     if kind == Some("ALBRequestCountPerTarget") {
         metric.insert("ResourceLabel".to_owned(), label.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What the policy's metric is for the service of a release.
+    fn metric(kind: &str) -> Value {
+        let metric = json!({"PredefinedMetricType": kind});
+        let body = json!({
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingScalingPolicyConfiguration": {"PredefinedMetricSpecification": metric},
+        });
+        let body = body.as_object().cloned().unwrap_or_default();
+        let spec = Autoscaling {
+            min: 1,
+            max: 9,
+            policies: [("load".to_owned(), body)].into(),
+            actions: Default::default(),
+        };
+        let to = Place {
+            service: "blog-2",
+            group: Some("targetgroup/b/2"),
+        };
+        let given = given(&spec, to, Some("app/lb/9")).unwrap();
+        given.policies["load"].body["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"].clone()
+    }
+
+    #[test]
+    fn requests_are_counted_on_the_releases_own_group_and_nothing_else_is_labelled() {
+        assert_eq!(
+            metric("ALBRequestCountPerTarget")["ResourceLabel"],
+            "app/lb/9/targetgroup/b/2"
+        );
+        let cpu = metric("ECSServiceAverageCPUUtilization");
+        assert_eq!(cpu.get("ResourceLabel"), None);
     }
 }

@@ -61,3 +61,35 @@ pub struct Policy {
     /// those of a step-scaling policy are the user's.
     pub alarms: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn limits_that_an_own_action_set_are_left_unless_they_contradict() {
+        let (min, max) = (3, 9);
+        let action = json!({"ScalableTargetAction": {"MinCapacity": 2, "MaxCapacity": 2}});
+        let action = action.as_object().cloned().unwrap_or_default();
+        let own = Scaling {
+            min,
+            max,
+            actions: [("night".to_owned(), action)].into(),
+            ..Scaling::default()
+        };
+        let limits = |min: u32, max: u32| {
+            let live = Scaling {
+                min,
+                max,
+                ..Scaling::default()
+            };
+            let kept = own.clone().with_limits_of(&live);
+            (kept.min, kept.max)
+        };
+        assert_eq!(limits(2, 2), (2, 2));
+        assert_eq!(limits(2, 7), (2, 9), "nobody's action says 7");
+        assert_eq!(limits(1, 2), (3, 9), "three are not within two");
+    }
+}

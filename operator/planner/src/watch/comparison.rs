@@ -104,6 +104,13 @@ mod tests {
         Counts { requests, failed }
     }
 
+    /// CloudWatch's sums of one minute may come apart.
+    #[test]
+    fn more_failures_than_requests_tell_nothing() {
+        let told = log_ratio(counts(10, 12), counts(10, 1), 3.0);
+        assert!(told.abs() < f64::EPSILON, "{told}");
+    }
+
     /// Ville's inequality stands on this: with equal odds the bet's expectation is 1.
     #[test]
     fn a_bet_is_fair_when_both_fail_alike() {

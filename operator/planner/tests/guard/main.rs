@@ -15,3 +15,4 @@ mod properties;
 mod scaling;
 mod scene;
 mod weights;
+mod worker;

@@ -1,5 +1,6 @@
 //! The scene that every test begins with, and the guard's answer.
 
+use crd_schema::record::{Generation, Record, Release, Rollout, Stage};
 use crd_schema::{Application, TargetGroupArn};
 use planner::lab::{Lab, Operator, application};
 use planner::safety::{self, Violation};
@@ -135,5 +136,33 @@ pub(crate) fn rules(world: &mut World) -> &mut Vec<Rule> {
     match &mut world.rules {
         Read::Known { value, .. } => value,
         Read::Unread { .. } => panic!("the scene is read"),
+    }
+}
+
+/// A record that says that 1.4.0 is on its way, and that all work or traffic needs `reference` tasks.
+pub(crate) fn moving(reference: u32) -> Record {
+    let generation = Generation {
+        date: 1,
+        version: 1,
+    };
+    let release = Release {
+        digest: "d".to_owned(),
+        version: "1.4.0".to_owned(),
+        generation,
+        task_definition: None,
+    };
+    let rollout = Rollout {
+        release,
+        stage: Stage::Shift,
+        entered: Default::default(),
+        reference,
+        step: None,
+        gates: Default::default(),
+        paused: None,
+        base: None,
+    };
+    Record {
+        rollout: Some(rollout),
+        ..Record::default()
     }
 }

@@ -1,12 +1,11 @@
 //! Weight rises only on health that was seen, in proportion, and lately.
 
-use crd_schema::record::{Generation, Record, Release, Rollout, Stage};
 use planner::memory::{Health, Unsettled};
 use planner::world::{Action, Read, Role, Side, TargetState, World};
 use planner::write::Evidence;
 use planner::{Mono, Weights, Write};
 
-use crate::scene::{Scene, absorbed, property, rules, scene, services, with};
+use crate::scene::{Scene, absorbed, moving, property, rules, scene, services, with};
 
 /// The production rule's shift to B with these weights and this evidence.
 fn shift(scene: &Scene, weights: [Option<u32>; 2], evidence: Vec<Evidence>) -> Write {
@@ -139,29 +138,7 @@ fn what_was_written_down_says_how_many_tasks_all_traffic_needs() {
     let write = scene.shift(Side::B);
     let world = absorbed(&mut scene);
     let recorded = |scene: &mut Scene, reference: u32| {
-        let generation = Generation {
-            date: 1,
-            version: 1,
-        };
-        let release = Release {
-            digest: "d".to_owned(),
-            version: "1.4.0".to_owned(),
-            generation,
-            task_definition: None,
-        };
-        scene.operator.memory.record = Record {
-            rollout: Some(Rollout {
-                release,
-                stage: Stage::Shift,
-                entered: Default::default(),
-                reference,
-                step: None,
-                gates: Default::default(),
-                paused: None,
-                base: None,
-            }),
-            ..Record::default()
-        };
+        scene.operator.memory.record = moving(reference);
     };
     for (reference, expected) in [(0, "allowed"), (2, "allowed"), (3, "S2"), (u32::MAX, "S2")] {
         recorded(&mut scene, reference);
@@ -254,6 +231,14 @@ fn weight_rises_on_what_may_still_go_only_where_requests_are_lost_anyway() {
     let blue = scene.operator.memory.health[0].clone();
     scene.operator.memory.health[0] = readings(&scene, &[]);
     assert_eq!(property(scene.check_on(&world, &write)), "allowed");
+    // It is this rule's requests that are lost, and no other one's.
+    let mut other = world.clone();
+    rules(&mut other)[1].action = Action::Forward {
+        weights: [Some(0), Some(100)],
+        others: Vec::new(),
+        sticky: false,
+    };
+    assert_eq!(property(scene.check_on(&other, &write)), "allowed");
     // It repairs nothing to take blue away, living or dead.
     let down = Write::ScaleService {
         name: scene.blue.clone(),

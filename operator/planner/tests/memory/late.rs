@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crd_schema::record::{Generation, Record, Release, Rollout, Stage};
-use planner::memory::Unsettled;
+use planner::memory::{Unsettled, WriteOutcome};
 use planner::release;
+use planner::scaling::{Change, Suspended};
 use planner::world::{Role, Side};
-use planner::{Memory, Mono, Read, Tuning, Write};
+use planner::{Memory, Mono, Read, Tuning, World, Write};
 
 use crate::scene::{Scene, scene};
 
@@ -256,6 +257,72 @@ fn a_barrier_stands_until_reads_cannot_lag_that_far() {
         scene.lab.advance(1);
         scene.look();
         assert!(scene.memory.barriers.is_empty(), "{write:?}");
+    }
+}
+
+/// What depends on autoscaling waits for a read of it by itself.
+#[test]
+fn autoscaling_that_is_not_read_holds_up_nothing_for_longer_than_a_read_may_lag() {
+    let mut scene = scene();
+    let green = scene.green.clone();
+    scene.lab.autoscale(&green, 1, 9);
+    let suspended = Suspended {
+        scale_in: true,
+        ..Suspended::default()
+    };
+    scene.applied(&Write::SetScaling {
+        name: green.clone(),
+        change: Change::Suspend(suspended),
+    });
+    let grows = scene.scale(&green, 2, 3);
+    scene.applied(&grows);
+    let unread = |world: &mut World| {
+        let reason = || "throttled".to_owned();
+        world.scaling = Read::Unread { reason: reason() };
+        world.services = Read::Unread { reason: reason() };
+    };
+    let waited_for = |scene: &mut Scene, ms: u64| {
+        scene.lab.advance(ms);
+        scene.look_at(unread);
+        scene.memory.barriers.len()
+    };
+    assert_eq!(waited_for(&mut scene, 9_999), 2);
+    assert_eq!(waited_for(&mut scene, 1), 1);
+    assert_eq!(waited_for(&mut scene, 600_000), 1, "that of ECS stays");
+}
+
+/// A later change of the same takes the place of an earlier one, and of no other.
+#[test]
+fn each_part_of_autoscaling_is_waited_for_by_itself() {
+    let mut scene = scene();
+    let green = scene.green.clone();
+    let body = serde_json::Map::new;
+    let named = |name: &str| (name.to_owned(), body());
+    let put = |change: Change| Write::SetScaling {
+        name: green.clone(),
+        change,
+    };
+    let policy = |name: &str| {
+        let (name, body) = named(name);
+        put(Change::PutPolicy { name, body })
+    };
+    let action = |name: &str| {
+        let (name, body) = named(name);
+        put(Change::PutAction { name, body })
+    };
+    let suspend = || put(Change::Suspend(Suspended::default()));
+    let writes = [
+        (suspend(), 1),
+        (put(Change::Deregister), 1),
+        (policy("cpu"), 2),
+        (action("cpu"), 3),
+        (policy("memory"), 4),
+        (action("night"), 5),
+        (policy("cpu"), 5),
+    ];
+    for (write, expected) in writes {
+        scene.answered(&write, &WriteOutcome::Applied);
+        assert_eq!(scene.memory.barriers.len(), expected, "{write:?}");
     }
 }
 

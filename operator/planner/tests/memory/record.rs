@@ -196,3 +196,47 @@ fn the_newest_wish_stays_in_force() {
     scene.look_at(wish("1.4.0", 4));
     assert_eq!(wished(&scene), "1.6.0", "and what it was before is older");
 }
+
+/// A name may be taken by a service that only a look by name finds: it is looked for in the round after the record said
+/// it.
+#[test]
+fn the_next_names_were_looked_for_when_the_record_says_nothing_new_of_them() {
+    let release = |version: i64| Release {
+        digest: "d".to_owned(),
+        version: "1.4.0".to_owned(),
+        generation: generation(version),
+        task_definition: None,
+    };
+    let rollout = |version: i64| Rollout {
+        release: release(version),
+        stage: Stage::ScaleUp,
+        entered: Default::default(),
+        reference: 2,
+        step: None,
+        gates: Default::default(),
+        paused: None,
+        base: None,
+    };
+    let mut record = Record::default();
+    let changes: [&dyn Fn(&mut Record); 4] = [
+        &|record| record.created = 1,
+        &|record| record.rollout = Some(rollout(1)),
+        &|record| record.rollout = Some(rollout(2)),
+        &|record| record.last_good = Some(release(1)),
+    ];
+    let mut scene = scene();
+    for (n, change) in (10..).zip(changes) {
+        change(&mut record);
+        for looked_for in [false, true] {
+            scene.look_at(|world| {
+                if let Read::Known { value, .. } = &mut world.record {
+                    *value = RecordParameter::Set {
+                        generation: generation(n),
+                        record: Box::new(record.clone()),
+                    };
+                }
+            });
+            assert_eq!(scene.memory.looked_for, looked_for, "{n}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use crd_schema::TargetGroupArn;
 use planner::Write;
 use planner::memory::WriteOutcome;
+use planner::scaling::{Change, Policy, Scaling, Suspended};
 use planner::world::{Action, Group, Origin, Read, Revision, Service, ServiceStatus, World};
 
 use crate::scene::{Scene, scene};
@@ -206,4 +207,76 @@ fn groups_are_shown_by_name_by_attributes_and_by_their_absence() {
     for write in [&create, &set, &delete] {
         assert!(!shows(&scene, write, unread), "{write:?}");
     }
+}
+
+#[test]
+fn autoscaling_is_shown_by_the_very_thing_that_was_put() {
+    let scene = scene();
+    let set = |change: Change| Write::SetScaling {
+        name: scene.green.clone(),
+        change,
+    };
+    let held = Suspended {
+        scale_in: true,
+        ..Suspended::default()
+    };
+    let body = |text: &str| serde_json::from_str::<serde_json::Map<_, _>>(text).unwrap();
+    let known = |change: fn(&mut Scaling)| {
+        let mut scaling = Scaling {
+            min: 1,
+            max: 9,
+            suspended: held,
+            policies: [("cpu".to_owned(), Policy::default())].into(),
+            actions: [("night".to_owned(), Default::default())].into(),
+        };
+        change(&mut scaling);
+        let scaling = [(scene.green.clone(), scaling)];
+        |world: &mut World| {
+            if let Read::Known { value, .. } = &mut world.scaling {
+                *value = scaling.into();
+            }
+        }
+    };
+    let (min, max, suspended) = (1, 9, held);
+    let register = set(Change::Register {
+        min,
+        max,
+        suspended,
+    });
+    assert!(shows(&scene, &register, known(|_| ())));
+    assert!(!shows(&scene, &register, known(|it| it.min = 2)));
+    assert!(!shows(&scene, &register, known(|it| it.max = 8)));
+    let free: fn(&mut Scaling) = |it| it.suspended = Suspended::default();
+    assert!(!shows(&scene, &register, known(free)));
+    assert!(!shows(&scene, &register, |_| ()));
+    let suspend = set(Change::Suspend(held));
+    assert!(shows(&scene, &suspend, known(|it| it.min = 2)));
+    assert!(!shows(&scene, &suspend, known(free)));
+    let put = |name: &str, text: &str| {
+        let (policy, action) = (name.to_owned(), name.to_owned());
+        [
+            set(Change::PutPolicy {
+                name: policy,
+                body: body(text),
+            }),
+            set(Change::PutAction {
+                name: action,
+                body: body(text),
+            }),
+        ]
+    };
+    let [policy, _] = put("cpu", "{}");
+    let [_, action] = put("night", "{}");
+    assert!(shows(&scene, &policy, known(|_| ())));
+    assert!(shows(&scene, &action, known(|_| ())));
+    for other in put("other", "{}") {
+        assert!(!shows(&scene, &other, known(|_| ())));
+    }
+    let [policy, _] = put("cpu", r#"{"PolicyType": "StepScaling"}"#);
+    let [_, action] = put("night", r#"{"Schedule": "rate(1 day)"}"#);
+    assert!(!shows(&scene, &policy, known(|_| ())));
+    assert!(!shows(&scene, &action, known(|_| ())));
+    let ends = set(Change::Deregister);
+    assert!(shows(&scene, &ends, |_| ()));
+    assert!(!shows(&scene, &ends, known(|_| ())));
 }

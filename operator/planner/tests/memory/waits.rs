@@ -1,9 +1,10 @@
 //! When safety waits start, start again, and what readings of health count.
 
 use crd_schema::TargetGroupArn;
+use planner::lab::{Lab, worker};
 use planner::memory::WriteOutcome;
 use planner::world::{Read, Side, TargetState, World};
-use planner::{Mono, Write};
+use planner::{Memory, Mono, Tuning, Write};
 
 use crate::scene::{Scene, scene};
 
@@ -207,4 +208,25 @@ fn what_may_have_been_done_is_refused_no_more() {
     assert!(scene.memory.refused.is_some(), "the record is no step");
     scene.answered(&write, &unknown());
     assert_eq!(scene.memory.refused, None);
+}
+
+#[test]
+fn the_readings_of_workers_are_the_tasks_of_those_that_are_active_on_their_side() {
+    let mut lab = Lab::new(worker());
+    let mut memory = Memory::new(Mono(lab.now));
+    lab.advance(100_000);
+    let blue = lab.place("1.3.0", Side::A, 2, 0);
+    lab.place("1.4.0", Side::B, 3, 0);
+    let tuning = Tuning::default();
+    let look = |memory: &mut Memory, lab: &Lab| {
+        memory.absorb(&lab.observe(), &tuning, lab.clock());
+        Side::BOTH.map(|side| {
+            let newest = memory.health[side.index()].newest().unwrap();
+            (newest.at.0, newest.healthy.len())
+        })
+    };
+    assert_eq!(look(&mut memory, &lab), [(100_000, 2), (100_000, 3)]);
+    lab.delete(&blue);
+    lab.advance(5_000);
+    assert_eq!(look(&mut memory, &lab), [(100_000, 2), (105_000, 3)]);
 }

@@ -1,8 +1,8 @@
 //! Whose change of weights it was.
 
-use crd_schema::ListenerArn;
 use crd_schema::application::RuleTarget;
 use crd_schema::record::{Generation, Release, Rollout, Stage};
+use crd_schema::{ListenerArn, TargetGroupArn};
 use planner::world::{Action, Role};
 use planner::{Read, World};
 
@@ -58,6 +58,16 @@ fn each_round_in_which_somebody_changed_production_weights_counts_once() {
     set(&mut scene, 0, [Some(90), None]);
     scene.look();
     assert_eq!(scene.memory.foreign_changes, 4);
+    let spare = TargetGroupArn::new("tg-spare");
+    for (n, weight) in [(4, 0), (5, 10)] {
+        scene.lab.rules[0].action = Action::Forward {
+            weights: [Some(90), None],
+            others: vec![(spare.clone(), weight)],
+            sticky: false,
+        };
+        scene.look();
+        assert_eq!(scene.memory.foreign_changes, n, "a group without a side");
+    }
     scene.memory.record.rollout = None;
     scene.look();
     assert_eq!(scene.memory.foreign_changes, 0);
@@ -189,4 +199,20 @@ fn a_change_that_is_read_before_the_group_that_it_names_counts_once() {
     assert_eq!(scene.memory.foreign_changes, 0);
     scene.look();
     assert_eq!(scene.memory.foreign_changes, 1);
+}
+
+/// As long as a read may lag, it may show what was there before somebody else's change.
+#[test]
+fn what_was_there_before_counts_as_changed_back_when_no_read_can_lag_that_far() {
+    for (ms, expected) in [(9_999, 1), (10_000, 2)] {
+        let mut scene = rolling();
+        scene.look();
+        set(&mut scene, 0, [Some(50), Some(50)]);
+        scene.look();
+        assert_eq!(scene.memory.foreign_changes, 1);
+        scene.lab.advance(ms);
+        set(&mut scene, 0, [Some(100), Some(0)]);
+        scene.look();
+        assert_eq!(scene.memory.foreign_changes, expected, "{ms}");
+    }
 }

@@ -112,6 +112,31 @@ fn a_newer_wish_in_the_bake_ends_it_or_undoes_it_as_the_spec_says_but_never_undo
     assert_eq!(serves(DuringBake::RollBack, Stage::CleanUp), "1.4.0");
 }
 
+/// What a newer wish waits for serves already, or is all that lives and was not rejected: it gets the rest of the traffic
+/// when it can carry it.
+#[test]
+fn what_a_newer_wish_waits_for_takes_no_more_than_it_carries() {
+    let mut lab = Lab::new(application());
+    lab.advance(100_000);
+    lab.place("1.3.0", Side::A, 2, 0);
+    let green = lab.place("1.4.0", Side::B, 1, 0);
+    lab.set_production([Some(50), Some(50)]);
+    lab.wish("1.5.0");
+    let failed = lab.services[0].shown.tags.generation.unwrap();
+    let mut record = crd_schema::record::Record::default();
+    record.rejected.push(rejection(failed, false));
+    let first = Generation {
+        date: 1,
+        version: 1,
+    };
+    lab.record = Some((first, record));
+    let plan = scene(lab).plan();
+    assert_eq!(target(&plan), green);
+    let (from, to) = (1, 2);
+    let name = green;
+    assert_eq!(plan.step, Some(Write::ScaleService { name, from, to }));
+}
+
 fn rejection(generation: Generation, aborted: bool) -> Rejection {
     Rejection {
         generation,
@@ -236,6 +261,36 @@ fn with_nothing_to_fall_back_to_the_last_good_release_is_made_again_unless_it_is
     assert!(name.starts_with("blog-1-3-0"), "{name}");
     holds(plan(true, true), "NothingToFallBackTo", "it failed");
     holds(plan(false, false), "NothingToFallBackTo", "it failed");
+}
+
+/// What failed lives on both groups, and what was good is to come again: one of the two makes room, and it is not the one
+/// that carries the traffic.
+#[test]
+fn of_two_that_failed_the_one_with_traffic_stays_until_the_last_good_one_has_room() {
+    for (weights, version) in [([100, 0], "blog-1-9-0"), ([0, 100], "blog-1-4-0")] {
+        let (mut scene, generation) = fallen(|lab| {
+            lab.place("1.9.0", Side::A, 2, 0);
+            lab.place("1.4.0", Side::B, 2, 0);
+            lab.set_production(weights.map(Some));
+        });
+        let tags = scene.lab.services.iter().map(|s| s.shown.tags.generation);
+        let failed = tags.flatten().chain([generation]);
+        let (_, record) = scene.lab.record.as_mut().unwrap();
+        record.rejected = failed.map(|one| rejection(one, false)).collect();
+        record.last_good = Some(Release {
+            digest: "4f1c2ab9d0e34c55".to_owned(),
+            version: "1.3.0".to_owned(),
+            generation: Generation {
+                date: 1,
+                version: 1,
+            },
+            task_definition: Some("td-3".to_owned()),
+        });
+        scene.watch(10);
+        let plan = scene.plan();
+        assert_eq!(&target(&plan)[..10], version, "{plan:?}");
+        assert!(!matches!(plan.report.waiting_on, WaitingOn::Hold(_)));
+    }
 }
 
 /// Only what failed lives: it keeps the traffic that it has, and takes what is on nothing.

@@ -1,12 +1,13 @@
 //! What needs a person: nothing is changed, and the message says what to do.
 
-use crd_schema::TargetGroupArn;
+use crd_schema::gate::{Check, Gate, OnError};
 use crd_schema::record::Stage;
-use planner::lab::per_release;
+use crd_schema::{GateName, TargetGroupArn};
+use planner::lab::{application, per_release};
 use planner::world::{Action, Origin, Read, Role, Service, ServiceStatus, Side, World};
 use planner::{WaitingOn, Write};
 
-use crate::scene::{Scene, at, forward, held, holds, settled, settled_of};
+use crate::scene::{Scene, at, forward, held, holds, seconds, settled, settled_of};
 
 fn action(n: usize, action: &Action) -> impl Fn(&mut World) {
     move |world| {
@@ -361,4 +362,26 @@ fn a_group_that_is_to_go_is_named_by_no_unlisted_rule() {
     for weight in [Some(1), Some(0)] {
         holds(wait(weight), "UnlistedRule", "- rule: ");
     }
+}
+
+/// A rule that nobody listed appears while a person is asked: the question stands.
+#[test]
+fn a_test_that_runs_goes_on_while_something_else_holds() {
+    let mut blog = application();
+    let gate = Gate {
+        before: Some(Stage::Validate),
+        check: Check::Approval,
+        attempts: 1,
+        every: seconds(1),
+        timeout: seconds(60),
+        on_error: OnError::Hold,
+    };
+    blog.gates.insert(GateName::new("approve"), gate);
+    let mut scene = settled_of(blog);
+    scene.lab.wish("1.4.0");
+    let _ = scene.until(|_, plan| plan.report.waiting_on.label() == "Approval");
+    scene.unlisted([Some(100), Some(0)]);
+    let plan = scene.plan();
+    assert!(plan.gate.is_some());
+    assert_eq!(held(plan).label(), "UnlistedRule");
 }

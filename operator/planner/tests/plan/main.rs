@@ -8,6 +8,7 @@
 )]
 
 mod aim;
+mod failing;
 mod holds;
 mod names;
 mod patience;
@@ -15,6 +16,8 @@ mod place;
 mod record;
 mod removal;
 mod repair;
+mod scaling;
 mod scene;
 mod told;
 mod traffic;
+mod worker;

@@ -2,10 +2,13 @@
 
 use crd_schema::ApplicationName;
 use crd_schema::record::Generation;
-use planner::lab::{application, desired, per_release};
+use planner::lab::{Operator, application, desired, per_release};
 use planner::release;
 use planner::world::Side;
+use planner::{Plan, Write};
 use serde_json::json;
+
+use crate::scene::settled;
 
 const GENERATION: Generation = Generation {
     date: 1_000_000,
@@ -111,4 +114,18 @@ fn the_same_content_is_the_same_release() {
     // Another version of the operator says the same: else it would roll out every application when it starts.
     let kept = json!({"launchType": "FARGATE", "capacity": [1, {"b": [], "a": null}, true]});
     assert_eq!(digest(kept), "f5ceb58d9addcc8f");
+}
+
+/// A process that has just begun reads from the record what would be created next, and has not looked for it yet.
+#[test]
+fn a_name_is_looked_for_before_it_is_given() {
+    let mut scene = settled();
+    scene.lab.wish("1.4.0");
+    let registers = |plan: &Plan| matches!(plan.step, Some(Write::RegisterTaskDefinition { .. }));
+    let _ = scene.until(|_, plan| registers(plan));
+    scene.operator = Operator::new(&scene.lab);
+    let first = scene.first_plan_on(|_| ());
+    assert_eq!(first.report.waiting_on.label(), "Observation", "{first:?}");
+    let second = scene.first_plan_on(|_| ());
+    assert_eq!(second.report.waiting_on.label(), "StartBound", "{second:?}");
 }

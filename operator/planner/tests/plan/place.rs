@@ -1,7 +1,7 @@
 //! Where a new service finds its place, and what has to leave first.
 
 use crd_schema::TargetGroupArn;
-use planner::lab::{LabGroup, per_release};
+use planner::lab::{Lab, LabGroup, Operator, per_release};
 use planner::world::{
     Group, Origin, Read, Service, ServiceStatus, Side, Target, TargetState, World,
 };
@@ -393,4 +393,45 @@ fn a_release_takes_the_side_of_its_own_group_and_else_an_empty_one() {
         weights(&stale([Some(0), Some(100)])),
         Some([None, Some(100)])
     );
+}
+
+/// 1.3.0 lives on B, and the template, which no release serves on, has the other side.
+fn beside_the_template(weights: [Option<u32>; 2]) -> Scene {
+    let mut lab = Lab::new(per_release());
+    lab.advance(100_000);
+    lab.template_serves = true;
+    lab.place("1.3.0", Side::B, 2, 0);
+    lab.set_production(weights);
+    lab.wish("1.4.0");
+    let operator = Operator::new(&lab);
+    let mut scene = Scene { lab, operator };
+    scene.watch(60);
+    scene
+}
+
+#[test]
+fn beside_the_template_what_has_no_traffic_makes_room_and_what_has_some_does_not() {
+    let plan = beside_the_template([Some(100), Some(0)]).plan();
+    assert_eq!(weights(&plan), Some([Some(100), None]));
+    let plan = beside_the_template([Some(60), Some(40)]).plan();
+    assert_eq!(weights(&plan), Some([Some(0), Some(40)]));
+}
+
+/// Blue went with its group while green's group was there already.
+#[test]
+fn the_group_that_was_made_for_a_release_is_its_place_wherever_else_there_is_room() {
+    let mut scene = each();
+    scene.lab.wish("1.4.0");
+    let _ = scene.until(|_, plan| matches!(plan.step, Some(Write::CreateTargetGroup { .. })));
+    let blue = scene.lab.services[0].shown.name.clone();
+    scene.lab.delete(&blue);
+    scene.lab.advance(120_000);
+    scene.lab.empty_side(Side::A);
+    for n in 0..scene.lab.rules.len() {
+        scene.set(n, [None, Some(100)]);
+    }
+    assert_eq!(creates(&mut scene), Side::B);
+    let made = scene.lab.writes.iter();
+    let made = made.filter(|write| write.starts_with("create target group"));
+    assert_eq!(made.count(), 1);
 }

@@ -2,6 +2,7 @@
 
 use crd_schema::record::Stage;
 use planner::lab::{application, per_release};
+use planner::memory::WriteOutcome;
 use planner::world::{Read, Revision, Service, ServiceStatus, Side, TargetState, World};
 use planner::{WaitingOn, Write};
 
@@ -96,6 +97,39 @@ fn of_two_on_one_group_the_other_one_s_targets_are_not_waited_for() {
     }
 }
 
+/// Two leave, on the group that is emptied: the first goes when nothing of its own is left.
+#[test]
+fn of_two_that_leave_each_goes_without_the_other_one() {
+    let leaves = || {
+        let mut scene = settled();
+        let stays = scene.lab.services[0].shown.name.clone();
+        scene.lab.place("1.2.0", Side::B, 0, 0);
+        scene.lab.place("1.4.0", Side::B, 2, 0);
+        scene.lab.services[2].shown.tags.blue = Some(stays);
+        scene.lab.set_production([Some(100), Some(0)]);
+        scene.watch(60);
+        scene
+    };
+    let plan = leaves().plan();
+    let Some(Write::DeleteService { name }) = &plan.step else {
+        panic!("{plan:?}")
+    };
+    assert!(name.starts_with("blog-1-2-0"), "{name}");
+    let plan = leaves().plan_on(|world| {
+        if let Read::Known {
+            value: Some(group), ..
+        } = &mut world.groups[1]
+        {
+            let mut drains = group.targets[0].clone();
+            drains.address = "10.0.0.99:8080".to_owned();
+            drains.state = TargetState::Draining;
+            group.targets.push(drains);
+        }
+    });
+    assert_eq!(plan.step, None);
+    assert_eq!(plan.report.waiting_on.label(), "Drain");
+}
+
 #[test]
 fn of_two_on_one_group_with_weight_the_idle_one_goes_and_the_serving_one_never() {
     let shared = |old: u32| {
@@ -121,6 +155,41 @@ fn of_two_on_one_group_with_weight_the_idle_one_goes_and_the_serving_one_never()
         });
         assert_eq!(crate::scene::held(plan).label(), "SharedGroup");
     }
+}
+
+/// Both sleep under traffic: the one that serves runs again before the other one goes.
+#[test]
+fn of_two_that_sleep_on_one_group_with_weight_one_wakes_before_the_other_one_goes() {
+    let mut scene = settled();
+    let serves = scene.lab.services[0].shown.name.clone();
+    scene.lab.scale(&serves, 0);
+    let idle = scene.lab.place("1.2.0", Side::A, 0, 0);
+    scene.watch(60);
+    let wakes = Write::ScaleService {
+        name: serves,
+        from: 0,
+        to: 2,
+    };
+    assert_eq!(scene.plan().step, Some(wakes.clone()));
+    assert_eq!(scene.lab.apply(&wakes), WriteOutcome::Applied);
+    let plan = scene.plan();
+    assert_eq!(plan.step, None);
+    let (running, need) = (0, 2);
+    assert_eq!(plan.report.waiting_on, WaitingOn::Tasks { running, need });
+    scene.watch(60);
+    assert_eq!(
+        scene.plan().step,
+        Some(Write::DeleteService { name: idle.clone() })
+    );
+    // Without weight nobody is waited for.
+    let mut scene = settled();
+    let idle = [("1.2.0", Side::B), ("1.4.0", Side::B)];
+    let names = idle.map(|(version, side)| scene.lab.place(version, side, 0, 0));
+    scene.lab.set_production([Some(100), Some(0)]);
+    scene.lab.wish("1.4.0");
+    scene.watch(60);
+    let [old, _] = names;
+    assert_eq!(scene.plan().step, Some(Write::DeleteService { name: old }));
 }
 
 #[test]

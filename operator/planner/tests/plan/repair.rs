@@ -1,11 +1,14 @@
 //! Dead traffic goes to what lives, whatever the marks say.
 
+use crd_schema::analysis::{Alarms, AlreadyInAlarm};
+use crd_schema::gate::{Check, Gate, OnError};
 use crd_schema::record::{Generation, Rejection, Stage};
+use crd_schema::{Application, GateName};
 use planner::lab::{Lab, Operator, application};
 use planner::world::Side;
 use planner::{Plan, Write};
 
-use crate::scene::{Scene, settled};
+use crate::scene::{Scene, seconds, settled};
 
 /// 1.3.0 on A and 1.4.0 on B, both healthy, half of the traffic each; 1.4.0 is wished for, and its rollout is written
 /// down.
@@ -128,6 +131,65 @@ fn weight_comes_from_nothing_to_what_is_wished_for_and_was_not_rejected() {
     );
     // Where one has weight, nothing comes from nothing.
     assert_eq!(weights(&settled().plan()), None);
+}
+
+/// A rule that gives nobody weight says nothing of what was tested.
+#[test]
+fn weight_comes_from_nothing_to_what_is_still_judged_last() {
+    let raised = |stage: Option<Stage>, change: &dyn Fn(&mut Application)| {
+        let mut scene = half();
+        change(&mut scene.lab.application);
+        scene.lab.set_production([Some(0), Some(0)]);
+        let (_, record) = scene.lab.record.as_mut().unwrap();
+        match stage {
+            Some(stage) => record.rollout.as_mut().unwrap().stage = stage,
+            None => record.rollout = None,
+        }
+        scene.lab.advance(60_000);
+        scene.watch(20);
+        weights(&scene.first_plan_on(|_| ()))
+    };
+    let (blue, green) = (Some([Some(100), Some(0)]), Some([Some(0), Some(100)]));
+    let gated = |blog: &mut Application| {
+        let gate = Gate {
+            before: Some(Stage::Shift),
+            check: Check::Approval,
+            attempts: 1,
+            every: seconds(1),
+            timeout: seconds(60),
+            on_error: OnError::Hold,
+        };
+        blog.gates.insert(GateName::new("smoke"), gate);
+    };
+    let watched = |blog: &mut Application| {
+        blog.alarms = Some(Alarms {
+            names: vec!["errors".to_owned()],
+            on_already: AlreadyInAlarm::Refuse,
+        });
+    };
+    assert_eq!(raised(Some(Stage::Shift), &|_| ()), green);
+    assert_eq!(raised(Some(Stage::Shift), &gated), blue);
+    assert_eq!(raised(None, &gated), blue, "nothing tells how far it was");
+    assert_eq!(raised(Some(Stage::Bake), &gated), green, "it passed them");
+    assert_eq!(raised(Some(Stage::Bake), &watched), blue);
+}
+
+/// What has all the traffic is dead, and what might live stands on a group that no rule names: nobody checks it.
+#[test]
+fn what_might_live_is_named_by_the_rule_before_its_health_is_waited_for() {
+    let named = |tasks: u32| {
+        let mut scene = half();
+        let green = scene.lab.services[1].shown.name.clone();
+        scene.lab.scale(&green, tasks);
+        scene.set(0, [Some(100), None]);
+        scene.set(1, [Some(100), None]);
+        scene.lab.wish("1.3.0");
+        dies(&mut scene, "1.3.0");
+        scene.watch(60);
+        weights(&scene.plan())
+    };
+    assert_eq!(named(2), Some([Some(100), Some(0)]));
+    assert_eq!(named(0), None, "one that sleeps never will");
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crd_schema::Application;
 use crd_schema::record::Stage;
+use crd_schema::strategy::{Share, Step, Strategy};
 use planner::lab::{Ending, Lab, Operator, application};
 use planner::memory::{WriteOutcome, weight};
-use planner::world::{Action, Role, Side};
+use planner::world::{Action, Read, Role, Service, Side};
 use planner::{Hold, Now, Plan, WaitingOn, World, Write, plan};
 
 /// An application and its operator.
@@ -162,4 +163,45 @@ pub(crate) fn holds(plan: Plan, label: &str, word: &str) {
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// Green is read so.
+pub(crate) fn green(change: impl Fn(&mut Service)) -> impl Fn(&mut World) {
+    move |world| {
+        if let Read::Known { value, .. } = &mut world.services {
+            change(&mut value[1]);
+        }
+    }
+}
+
+/// Green is full and healthy, test traffic is on it, and production traffic is about to move.
+pub(crate) fn ready() -> Scene {
+    let mut scene = at(Stage::Validate);
+    let _ = scene.until(|scene, _| {
+        matches!(
+            &scene.lab.rules[1].action,
+            planner::world::Action::Forward {
+                weights: [None | Some(0), Some(100)],
+                ..
+            }
+        )
+    });
+    scene.watch(10);
+    scene
+}
+
+/// Half, and then everything when a person says so.
+pub(crate) fn stepped(percent: u16) -> Scene {
+    let mut blog = application();
+    blog.strategy = Strategy {
+        steps: vec![
+            Step::SetWeight(Share::tenths(percent * 10).unwrap()),
+            Step::Pause(None),
+        ],
+    };
+    let mut scene = settled_of(blog);
+    scene.lab.wish("1.4.0");
+    let _ = scene.until(|_, plan| plan.report.waiting_on == WaitingOn::Promotion);
+    scene.watch(20);
+    scene
 }

@@ -1,38 +1,12 @@
 //! Where traffic goes: forward when green can carry it, back as far as blue can.
 
-use std::time::Duration;
-
 use crd_schema::record::Stage;
-use crd_schema::strategy::{Share, Step, Strategy};
+use crd_schema::strategy::{Share, Step};
 use planner::lab::{Lab, Operator, application, per_release};
 use planner::world::{Read, Service, Side, TargetState, World};
 use planner::{Hold, WaitingOn, Write};
 
-use crate::scene::{Scene, at, held, seconds, settled, settled_of};
-
-fn green(change: impl Fn(&mut Service)) -> impl Fn(&mut World) {
-    move |world| {
-        if let Read::Known { value, .. } = &mut world.services {
-            change(&mut value[1]);
-        }
-    }
-}
-
-/// Green is full and healthy, test traffic is on it, and production traffic is about to move.
-fn ready() -> Scene {
-    let mut scene = at(Stage::Validate);
-    let _ = scene.until(|scene, _| {
-        matches!(
-            &scene.lab.rules[1].action,
-            planner::world::Action::Forward {
-                weights: [None | Some(0), Some(100)],
-                ..
-            }
-        )
-    });
-    scene.watch(10);
-    scene
-}
+use crate::scene::{Scene, at, green, held, ready, seconds, settled, settled_of, stepped};
 
 fn shifts(plan: &planner::Plan) -> bool {
     matches!(plan.step, Some(Write::SetWeights { .. }))
@@ -55,6 +29,47 @@ fn traffic_moves_when_green_is_full_healthy_and_steady() {
         need: 2,
     };
     assert_eq!(plan.report.waiting_on, waiting);
+}
+
+/// A person ends the step's pause, and green is not what it was when it got the traffic that it has.
+#[test]
+fn green_gets_no_more_traffic_while_it_is_not_steady_or_full() {
+    let promoted = || {
+        let mut scene = stepped(50);
+        scene.lab.intents.promote = Some(crd_schema::intent::Promote {
+            rollout: scene.lab.desired.as_ref().unwrap().0,
+            step: 1,
+            full: true,
+        });
+        scene
+    };
+    assert!(shifts(&promoted().plan()));
+    let waits = |change: fn(&mut Service)| {
+        let plan = promoted().plan_on(green(change));
+        assert_eq!((plan.step, plan.report.stage), (None, Stage::Shift));
+    };
+    waits(|green| green.steady = false);
+    waits(|green| green.running = 1);
+}
+
+/// Blue is gone, and green lacks something before its release has ended.
+#[test]
+fn a_release_ends_with_all_that_green_needs() {
+    let mut scene = at(Stage::CleanUp);
+    let _ = scene.until(|_, plan| matches!(plan.step, Some(Write::DeleteService { .. })));
+    scene.lab.advance(600_000);
+    scene.watch(20);
+    let lacks = |world: &mut World| {
+        if let Read::Known { value, .. } = &mut world.services {
+            value.iter_mut().for_each(|service| service.steady = false);
+        }
+    };
+    let plan = scene.plan_on(lacks);
+    let (healthy, need) = (2, 2);
+    let waiting = WaitingOn::HealthyTargets { healthy, need };
+    assert_eq!(plan.report.waiting_on, waiting);
+    assert_eq!(plan.report.stage, Stage::CleanUp);
+    assert_eq!(scene.plan().report.waiting_on, WaitingOn::Nothing);
 }
 
 /// A group that does not balance across zones sends a zone's requests to that zone's targets.
@@ -131,22 +146,6 @@ fn who_is_put_to_sleep_under_traffic_comes_back_as_large_as_written_down_or_as_t
     let (_, record) = scene.lab.record.as_mut().unwrap();
     record.rollout.as_mut().unwrap().reference = 0;
     assert_eq!(woken(&mut scene), 2);
-}
-
-/// Half, and then everything when a person says so.
-fn stepped(percent: u16) -> Scene {
-    let mut blog = application();
-    blog.strategy = Strategy {
-        steps: vec![
-            Step::SetWeight(Share::tenths(percent * 10).unwrap()),
-            Step::Pause(None),
-        ],
-    };
-    let mut scene = settled_of(blog);
-    scene.lab.wish("1.4.0");
-    let _ = scene.until(|_, plan| plan.report.waiting_on == WaitingOn::Promotion);
-    scene.watch(20);
-    scene
 }
 
 #[test]
@@ -299,6 +298,48 @@ fn back_needs_as_many_as_what_carries_the_traffic_has() {
     let _ = scene.until(|scene, _| scene.weight(Side::A) == 100 && scene.weight(Side::B) == 0);
 }
 
+/// Somebody scaled green up before it had any traffic: what it runs has carried nothing.
+#[test]
+fn back_needs_nothing_of_what_carries_no_traffic() {
+    let mut scene = ready();
+    let green = scene.lab.services[1].shown.name.clone();
+    scene.lab.scale(&green, 4);
+    scene.lab.advance(60_000);
+    scene.lab.intents.abort = Some(crd_schema::intent::Abort {
+        rollout: scene.lab.desired.as_ref().unwrap().0,
+    });
+    let _ = scene.until(|scene, _| scene.lab.services[1].shown.desired == 0);
+    let mut writes = scene.lab.writes.iter();
+    let grows = writes.any(|write| write.starts_with("scale service blog-1-3-0"));
+    assert!(!grows, "{:#?}", scene.lab.writes);
+}
+
+/// Half of the traffic is back, blue has one healthy task of two, and nothing is to be written until it has more.
+#[test]
+fn back_waits_where_blue_has_what_it_carries() {
+    let mut scene = stepped(50);
+    scene.lab.intents.abort = Some(crd_schema::intent::Abort {
+        rollout: scene.lab.desired.as_ref().unwrap().0,
+    });
+    let sick = |world: &mut World| {
+        if let Read::Known {
+            value: Some(group), ..
+        } = &mut world.groups[0]
+        {
+            group.targets[0].state = TargetState::Unhealthy;
+        }
+    };
+    for _ in 0..4 {
+        let _ = scene.plan_on(sick);
+        scene.lab.advance(5_000);
+    }
+    let plan = scene.plan_on(sick);
+    assert_eq!(plan.step, None);
+    let (healthy, need) = (1, 2);
+    let waiting = WaitingOn::HealthyTargets { healthy, need };
+    assert_eq!(plan.report.waiting_on, waiting);
+}
+
 /// With a group for each release, and the way back almost gone: who has all the traffic was put to sleep, and wakes up
 /// before the other one's group leaves the rules.
 #[test]
@@ -377,123 +418,6 @@ fn with_nothing_alive_each_rule_is_gathered_where_most_weight_is() {
     assert_eq!(weights.get(), [Some(90), Some(0)]);
 }
 
-fn overdue(scene: &mut Scene, ms: u64) -> Option<String> {
-    scene.lab.advance(ms);
-    scene.watch(60);
-    scene.plan().report.rejected
-}
-
-#[test]
-fn a_shift_has_a_deadline_and_a_step_s_own_pause_extends_it_and_a_person_has_none() {
-    let mut scene = stepped(50);
-    assert_eq!(scene.plan().report.deadline, None);
-    assert_eq!(overdue(&mut scene, 3_600_000), None);
-    let deadline = |pause: Option<u64>| {
-        let mut scene = stepped(50);
-        let steps = &mut scene.lab.application.strategy.steps;
-        match pause {
-            Some(time) => steps[1] = Step::Pause(Some(seconds(time))),
-            None => steps.truncate(1),
-        }
-        let report = scene.plan().report;
-        let rollout = scene
-            .lab
-            .record
-            .as_ref()
-            .unwrap()
-            .1
-            .rollout
-            .clone()
-            .unwrap();
-        let since = rollout.step.unwrap().since;
-        report.deadline.map(|end| {
-            let ms = end.as_millisecond() - since.as_millisecond();
-            Duration::from_millis(u64::try_from(ms).unwrap())
-        })
-    };
-    assert_eq!(deadline(Some(7_200)), Some(seconds(7_800)));
-    assert_eq!(deadline(None), Some(seconds(600)));
-}
-
-#[test]
-fn who_aborts_too_late_aborts_nothing() {
-    let aborted = |stage: Stage| {
-        let mut scene = at(stage);
-        let generation = scene.lab.desired.as_ref().unwrap().0;
-        scene.lab.intents.abort = Some(crd_schema::intent::Abort {
-            rollout: generation,
-        });
-        scene.watch(5);
-        scene.plan().report.rejected.is_some()
-    };
-    assert!(aborted(Stage::Bake));
-    assert!(!aborted(Stage::CleanUp), "blue leaves");
-}
-
-#[test]
-fn ecs_s_own_verdict_ends_a_release_that_comes_up_and_no_later_one() {
-    let gave_up = |green: &mut Service| {
-        green.deployment_failed = true;
-        green.steady = false;
-    };
-    let verdict = |mut scene: Scene| scene.plan_on(green(gave_up)).report.rejected;
-    let reason = verdict(ready()).unwrap();
-    assert!(
-        reason.starts_with("ECS's deployment circuit breaker gave up"),
-        "{reason}"
-    );
-    assert_eq!(verdict(stepped(50)), None);
-}
-
-/// The health check's own answer is what a person needs.
-#[test]
-fn a_failed_release_says_what_the_health_check_answered() {
-    let mut scene = settled();
-    scene.lab.broken.insert("1.4.0".to_owned());
-    scene.lab.wish("1.4.0");
-    let _ = scene.until(|scene, _| scene.lab.services.len() == 2);
-    scene.lab.advance(400_000);
-    let answers = |world: &mut World| {
-        for (read, words) in world.groups.iter_mut().zip(["fine", "code 503"]) {
-            if let Read::Known {
-                value: Some(group), ..
-            } = read
-            {
-                for target in &mut group.targets {
-                    target.reason = Some(words.to_owned());
-                }
-                let mut starts = group.targets[0].clone();
-                starts.state = TargetState::Initial;
-                starts.reason = Some("starts".to_owned());
-                group.targets.insert(0, starts);
-            }
-        }
-    };
-    for _ in 0..12 {
-        scene.lab.advance(5_000);
-        let _ = scene.plan_on(answers);
-    }
-    let (_, record) = scene.lab.record.clone().unwrap();
-    let reason = &record.rejected[0].reason;
-    assert!(
-        reason.contains("deadline: code 503; Essential container"),
-        "{reason}"
-    );
-    // Without an answer and without an event, the counts say it.
-    let mut scene = settled();
-    scene.lab.broken.insert("1.4.0".to_owned());
-    scene.lab.wish("1.4.0");
-    let _ = scene.until(|scene, _| scene.lab.services.len() == 2);
-    scene.lab.advance(400_000);
-    for _ in 0..12 {
-        scene.lab.advance(5_000);
-        let _ = scene.plan_on(green(|green| green.trouble = None));
-    }
-    let (_, record) = scene.lab.record.clone().unwrap();
-    let reason = &record.rejected[0].reason;
-    assert!(reason.ends_with("2 of 2 tasks run, 0 healthy"), "{reason}");
-}
-
 #[test]
 fn a_person_who_holds_before_the_first_step_holds_that_too() {
     let mut scene = settled();
@@ -526,40 +450,6 @@ fn a_bake_that_was_held_goes_on_once_that_is_written_down() {
     let plan = scene.plan();
     assert_eq!(plan.report.waiting_on, WaitingOn::BakeTime);
     assert!(plan.report.until.is_some());
-}
-
-#[test]
-fn nobody_is_failed_before_this_process_could_have_taken_the_step() {
-    // Thirty seconds after a start, and then fifteen and five for evidence of health.
-    for (ms, rejected) in [(49_999, false), (50_000, true)] {
-        let mut scene = settled();
-        scene.lab.broken.insert("1.4.0".to_owned());
-        scene.lab.wish("1.4.0");
-        let _ = scene.until(|scene, _| scene.lab.services.len() == 2);
-        scene.lab.advance(400_000);
-        scene.operator = Operator::new(&scene.lab);
-        scene.watch(40);
-        scene.lab.advance(ms - 40_000);
-        let plan = scene.plan();
-        assert_eq!(plan.report.rejected.is_some(), rejected, "{ms}");
-    }
-}
-
-/// Past the deadline, green has become healthy a moment ago: the second reading decides.
-#[test]
-fn what_became_healthy_a_moment_ago_is_given_its_second_reading() {
-    let mut scene = settled();
-    scene.lab.broken.insert("1.4.0".to_owned());
-    scene.lab.wish("1.4.0");
-    let _ = scene.until(|scene, _| scene.lab.services.len() == 2);
-    scene.watch(60);
-    scene.lab.advance(400_000);
-    scene.lab.broken.clear();
-    let plan = scene.plan();
-    assert_eq!(plan.report.rejected, None, "{plan:?}");
-    scene.lab.advance(5_000);
-    let plan = scene.plan();
-    assert_eq!(plan.report.rejected, None, "{plan:?}");
 }
 
 /// What the stages of another rollout say counts for none but that one.
