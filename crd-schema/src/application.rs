@@ -62,6 +62,11 @@ impl Application {
         self.route.is_none()
     }
 
+    /// It is one service for life, which ECS's own rolling update brings from release to release.
+    pub fn is_rolling(&self) -> bool {
+        self.strategy.rolling
+    }
+
     /// Rules that carry users; a worker has none.
     pub fn production(&self) -> &[RuleTarget] {
         self.route.as_ref().map_or(&[], |route| &route.production)

@@ -16,6 +16,8 @@ pub enum Reason {
     ServiceCreated,
     /// A service's desired count was changed.
     ServiceScaled,
+    /// A service was updated to another task definition.
+    ServiceUpdated,
     /// Application Auto Scaling was told something about a service.
     AutoscalingMoved,
     /// Weights of a rule were changed.
@@ -75,6 +77,7 @@ impl Reason {
             Self::TargetGroupCreated => "TargetGroupCreated",
             Self::ServiceCreated => "ServiceCreated",
             Self::ServiceScaled => "ServiceScaled",
+            Self::ServiceUpdated => "ServiceUpdated",
             Self::AutoscalingMoved => "AutoscalingMoved",
             Self::TrafficShifted => "TrafficShifted",
             Self::BakeStarted => "BakeStarted",
@@ -120,6 +123,7 @@ impl Reason {
             | Self::TaskDefinitionRegistered
             | Self::ServiceCreated
             | Self::ServiceScaled
+            | Self::ServiceUpdated
             | Self::AutoscalingMoved
             | Self::TrafficShifted
             | Self::BakeStarted

@@ -98,6 +98,9 @@ pub struct Rollout {
     /// Since when a person holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Timestamp>,
+    /// Of a service that is updated in place: ECS's id of the deployment that carries the release, once it was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
     /// Base task definition revision that is pinned for this rollout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,

@@ -9,12 +9,14 @@ use serde_json::Number;
 
 use crate::identity::{AnalysisName, GateName};
 
-/// The way from the first weight to the last, which is everything.
+/// The way from the first weight to the last, which is everything; or none at all, where ECS updates the service in place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Strategy {
     /// In order, each weight and each scale above the one before, and no weight above the scale; none moves everything
     /// at once. After the last one comes everything.
     pub steps: Vec<Step>,
+    /// One service for life, which ECS's own rolling update brings from release to release. It has no steps.
+    pub rolling: bool,
 }
 
 /// One step while traffic moves.
@@ -58,7 +60,21 @@ pub struct Share(u16);
 
 impl Strategy {
     /// All at once.
-    pub const BLUE_GREEN: Self = Self { steps: Vec::new() };
+    pub const BLUE_GREEN: Self = Self::of(Vec::new());
+
+    /// ECS's own rolling update.
+    pub const ROLLING: Self = Self {
+        steps: Vec::new(),
+        rolling: true,
+    };
+
+    /// Step by step.
+    pub const fn of(steps: Vec<Step>) -> Self {
+        Self {
+            steps,
+            rolling: false,
+        }
+    }
 
     /// Equal steps with equal waits between them; `share` above 0.
     ///
@@ -77,14 +93,12 @@ impl Strategy {
             .take_while(|tenths| (1..Share::ALL.0).contains(tenths))
             .flat_map(|tenths| [Step::SetWeight(Share(tenths)), Step::Pause(Some(interval))])
             .collect();
-        Self { steps }
+        Self::of(steps)
     }
 
     /// A small share for a while, then everything.
     pub fn canary(share: Share, interval: Duration) -> Self {
-        Self {
-            steps: vec![Step::SetWeight(share), Step::Pause(Some(interval))],
-        }
+        Self::of(vec![Step::SetWeight(share), Step::Pause(Some(interval))])
     }
 
     /// The share that green has while step `index` runs: the last one set up to it; everything after the last step.

@@ -108,7 +108,7 @@ fn any_rollout() -> impl Strategy<Value = Rollout> {
         any::<u32>(),
         proptest::option::of(any_task_definition()),
         proptest::option::of((any::<u32>(), any_time())),
-        proptest::option::of(any_time()),
+        proptest::option::of((any_time(), "ecs-svc/[0-9]{1,19}")),
         any_time(),
     )
         .prop_map(
@@ -119,7 +119,8 @@ fn any_rollout() -> impl Strategy<Value = Rollout> {
                 reference,
                 step: step.map(|(index, since)| StepProgress { index, since }),
                 gates: most_gates(began),
-                paused,
+                deployment: paused.as_ref().map(|(_, deployment)| deployment.clone()),
+                paused: paused.map(|(since, _)| since),
                 base,
             },
         )
@@ -191,6 +192,7 @@ fn largest_record() -> Record {
             }),
             gates: most_gates(Timestamp::MAX),
             paused: Some(Timestamp::MAX),
+            deployment: Some(format!("ecs-svc/{}", u64::MAX)),
             base: release.task_definition.clone(),
         }),
         rejected: vec![

@@ -629,7 +629,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("{blueGreen: {}}", "{canary: {}}"),
         ("{blueGreen: {}}", "{canary: {steps: [{setWeight: 0.15}]}}"),
         ("{blueGreen: {}}", "{canary: {steps: [{pause: 5}]}}"),
-        ("{blueGreen: {}}", "{rolling: {}}"),
+        ("{blueGreen: {}}", "{rolling: {maximumPercent: 200}}"),
         ("{blueGreen: {}}", "{}"),
         ("drift: heal", "gates: {smoke: {http: {url: example.com}}}"),
         ("drift: heal", "gates: {Smoke: {approval: {}}}"),

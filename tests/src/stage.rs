@@ -289,7 +289,7 @@ impl Stage {
         let mut live: Vec<(String, usize)> = services
             .iter()
             .filter_map(|service| {
-                let version = tag(service, "teal:version")?;
+                let version = tag(service, "teal:version").or_else(|| self.runs(service))?;
                 let group = service["loadBalancers"][0]["targetGroupArn"]
                     .as_str()
                     .unwrap_or_default();
@@ -298,6 +298,13 @@ impl Stage {
             .collect();
         live.sort();
         live
+    }
+
+    /// The version that a service runs which is updated in place: its task definition says so.
+    fn runs(&self, service: &Value) -> Option<String> {
+        let input = json!({"taskDefinition": service["taskDefinition"], "include": ["TAGS"]});
+        let read = self.person(Service::Ecs, "DescribeTaskDefinition", input);
+        tag(&read, "teal:version")
     }
 
     /// Users begin: so many requests a second on the production listener.

@@ -158,3 +158,18 @@ async fn a_worker() {
 async fn a_worker_that_never_works() {
     insta::assert_snapshot!(story_of(without_a_load_balancer, true).await);
 }
+
+fn in_place(spec: &mut Value) {
+    without_a_load_balancer(spec);
+    spec["strategy"] = json!({"rolling": {}});
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rolling_update() {
+    insta::assert_snapshot!(story_of(in_place, false).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rolling_update_that_never_works() {
+    insta::assert_snapshot!(story_of(in_place, true).await);
+}

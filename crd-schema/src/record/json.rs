@@ -13,6 +13,8 @@ const MAX_READ: usize = 8 * 1024;
 const REASON: usize = 200;
 /// Characters of a version: the longest tag of an image.
 const VERSION: usize = 128;
+/// Characters of a deployment's id, `ecs-svc/` and a number.
+const DEPLOYMENT: usize = 64;
 /// Characters of `family:revision`.
 const TASK_DEFINITION: usize = 275;
 
@@ -125,6 +127,10 @@ impl Record {
         let mut record = self.clone();
         if let Some(rollout) = &mut record.rollout {
             bound_release(&mut rollout.release);
+            rollout.deployment = rollout
+                .deployment
+                .as_deref()
+                .map(|deployment| cut(deployment, DEPLOYMENT));
             rollout.base = rollout
                 .base
                 .as_deref()

@@ -172,9 +172,8 @@ pub(super) struct Service {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Worker {
-    /// Blue and green work at the same time, from when green runs until the end of its bake time: both versions must bear that.
-    #[expect(dead_code, reason = "its only value is checked by the schema")]
-    #[schemars(extend("const" = true, "errorMessage" = "write `overlap: true` if two versions may work at the same time; a release that stops the old version first is not supported yet"))]
+    /// Two versions may work at the same time, and must bear that: with `blueGreen` from when green runs until the end of its bake time, with `rolling` while ECS replaces tasks. `false`: only with `rolling` and one task, which is stopped before its successor starts.
+    #[schemars(extend("errorMessage" = "write `overlap: true` if two versions may work at the same time, else `overlap: false`"))]
     pub(super) overlap: bool,
 }
 
@@ -236,6 +235,7 @@ pub(super) enum Strategy {
     BlueGreen {},
     Canary(Canary),
     Linear(Linear),
+    Rolling {},
     Preset(Preset),
 }
 
@@ -499,7 +499,7 @@ impl Strategy {
     pub(super) fn steps(&self) -> &[Step] {
         match self {
             Self::Canary(Canary { steps }) => steps,
-            Self::BlueGreen {} | Self::Linear(_) | Self::Preset(_) => &[],
+            Self::BlueGreen {} | Self::Linear(_) | Self::Rolling {} | Self::Preset(_) => &[],
         }
     }
 
@@ -509,8 +509,9 @@ impl Strategy {
         let tenth = Share::of(1, 10);
         match self {
             Self::BlueGreen {} | Self::Preset(Preset::AllAtOnce) => strategy::Strategy::BLUE_GREEN,
-            Self::Canary(Canary { steps }) => strategy::Strategy {
-                steps: steps
+            Self::Rolling {} => strategy::Strategy::ROLLING,
+            Self::Canary(Canary { steps }) => strategy::Strategy::of(
+                steps
                     .iter()
                     .map(|step| match step {
                         Step::SetWeight(percent) => strategy::Step::SetWeight(percent.0),
@@ -521,7 +522,7 @@ impl Strategy {
                         Step::Analysis(name) => strategy::Step::Analysis(name.clone()),
                     })
                     .collect(),
-            },
+            ),
             Self::Linear(Linear {
                 step_percent,
                 interval,

@@ -95,6 +95,7 @@ fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
     findings.extend(super::schedule::contradictions(&document.spec, node));
     findings.extend(super::autoscaling::contradictions(&document.spec, node));
     findings.extend(super::worker::contradictions(&document.spec, node));
+    findings.extend(super::rolling::contradictions(&document.spec, node));
     let routes = document
         .spec
         .traffic
@@ -202,6 +203,7 @@ fn impossible_steps(strategy: &Strategy, node: &Node) -> Vec<Finding> {
 
 fn application(document: Document) -> Application {
     let Document { metadata, spec, .. } = document;
+    let service = super::rolling::service(&spec);
     let Spec {
         cluster,
         tags,
@@ -237,7 +239,7 @@ fn application(document: Document) -> Application {
                 .into_iter()
                 .map(|(container, image)| (container, image.0))
                 .collect(),
-            service: template.service.rest,
+            service,
             desired_count: template.service.desired_count,
         },
         route: traffic.map(|Traffic { routes: [only] }| route(only)),

@@ -20,6 +20,7 @@ mod node;
 mod path;
 mod problem;
 mod refused;
+mod rolling;
 mod schedule;
 mod schema;
 mod worker;

@@ -18,14 +18,6 @@ pub(super) fn in_spec(schema: &mut Schema) {
     );
 }
 
-pub(super) fn in_strategy(schema: &mut Schema) {
-    refuse(
-        schema,
-        "rolling",
-        "`rolling` (ECS's own rolling update) is not supported yet; write `blueGreen: {}`",
-    );
-}
-
 pub(super) fn in_headers(schema: &mut Schema) {
     let names = json!({ "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "format": "header-name", "maxLength": 100 });
     schema.insert("propertyNames".into(), names);

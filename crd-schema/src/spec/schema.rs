@@ -152,8 +152,8 @@ impl JsonSchema for Strategy {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one_of = "write exactly one of `blueGreen: {}`, `canary: {steps: […]}`, `linear: {stepPercent: 10, interval: 1m}` and `preset: NAME`";
-        let mut schema = json_schema!({
+        let one_of = "write exactly one of `blueGreen: {}`, `canary: {steps: […]}`, `linear: {stepPercent: 10, interval: 1m}`, `rolling: {}` and `preset: NAME`";
+        json_schema!({
             "type": "object",
             "properties": {
                 "blueGreen": {
@@ -164,15 +164,19 @@ impl JsonSchema for Strategy {
                 },
                 "canary": generator.subschema_for::<Canary>(),
                 "linear": generator.subschema_for::<Linear>(),
+                "rolling": {
+                    "description": "One service for life: ECS's own rolling update replaces its tasks, within `minimumHealthyPercent` and `maximumPercent` of `deploymentConfiguration`. For a service without a load balancer.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "errorMessage": "write `rolling: {}`; its bounds are `spec.template.service.deploymentConfiguration`"
+                },
                 "preset": generator.subschema_for::<Preset>()
             },
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": false,
             "errorMessage": one_of
-        });
-        refused::in_strategy(&mut schema);
-        schema
+        })
     }
 }
 

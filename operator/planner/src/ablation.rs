@@ -81,6 +81,8 @@ pub enum Rule {
     ReferenceFirst,
     /// … takes any rejection for one of the present wish.
     RejectOne,
+    /// … updates a service again that ECS has taken back by itself (the planner).
+    TakenBack,
     /// … moves traffic off a dead release without rejecting it.
     RejectTheDead,
     /// … does not look for a rejection in the record.

@@ -32,7 +32,7 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
     }
     match aim {
         Aim::Hold(_) => {}
-        Aim::Nothing => close(view, &mut record),
+        Aim::Nothing => close(view, &mut record, true),
         // Somebody deleted what this rollout created: its name is seen now, and may not be once there is room again.
         Aim::MakeRoom { .. } => never_the_same_name(view, &mut record),
         Aim::Create {
@@ -50,6 +50,17 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
             enter(view, &mut record, Stage::RollBack);
             never_the_same_name(view, &mut record);
         }
+        Aim::Update {
+            what: ToCreate::Wanted,
+            ..
+        } => {
+            begin_or_go_on(view, &mut record, decision.stage, None);
+            gate(view, &mut record, decision);
+        }
+        Aim::Update {
+            what: ToCreate::LastGood,
+            ..
+        } => enter(view, &mut record, Stage::RollBack),
         Aim::Serve { service, .. } if decision.stage == Stage::Settled => {
             end(view, &mut record, service)
         }
@@ -61,6 +72,7 @@ pub(crate) fn record(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Rec
             if let Some(step) = decision.step {
                 stand(view, &mut record, step);
             }
+            carried(view, &mut record, service);
             gate(view, &mut record, decision);
         }
         Aim::Serve {
@@ -175,8 +187,8 @@ fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: O
         rollout.release.digest == wanted.digest && rollout.release.generation == wanted.generation
     });
     if !same {
-        close(view, record);
-        record.created += u32::from(service.is_none());
+        close(view, record, false);
+        record.created += u32::from(service.is_none() && view.in_place().is_none());
         record.rollout = Some(Rollout {
             release: release(wanted),
             stage,
@@ -185,6 +197,7 @@ fn begin_or_go_on(view: &View<'_>, record: &mut Record, stage: Stage, service: O
             step: None,
             gates: BTreeMap::new(),
             paused: None,
+            deployment: None,
             base: None,
         });
     }
@@ -256,6 +269,15 @@ fn stand(view: &View<'_>, record: &mut Record, step: usize) {
     rollout
         .gates
         .retain(|place, _| !place.contains('@') || place.ends_with(&here));
+}
+
+/// The deployment that carries the release was seen: from now on nobody but somebody else takes it back.
+fn carried(view: &View<'_>, record: &mut Record, service: &Service) {
+    if let Some(rollout) = &mut record.rollout
+        && view.in_place().is_some()
+    {
+        rollout.deployment.clone_from(&service.deployments.primary);
+    }
 }
 
 /// A gate begins, or has passed.
@@ -335,6 +357,7 @@ fn remember_what_leaves(view: &View<'_>, record: &mut Record, stays: &Service) {
         step: None,
         gates: BTreeMap::new(),
         paused: None,
+        deployment: None,
         base: None,
     });
 }
@@ -350,7 +373,7 @@ fn released(service: &Service) -> Option<Release> {
 
 /// `service` serves alone: the rollout, if there was one, has ended.
 fn end(view: &View<'_>, record: &mut Record, service: &Service) {
-    close(view, record);
+    close(view, record, true);
     let bad = service
         .tags
         .generation
@@ -360,11 +383,22 @@ fn end(view: &View<'_>, record: &mut Record, service: &Service) {
         .as_ref()
         .is_some_and(|good| Some(&good.digest) == service.tags.release.as_ref());
     if !bad && !known && view.alive(service) {
-        record.last_good = released(service);
+        record.last_good = released(service).or_else(|| as_wished(view, service));
     }
 }
 
-fn close(view: &View<'_>, record: &mut Record) {
+/// A service that runs the wish, and does not say by which one it came to it.
+fn as_wished(view: &View<'_>, service: &Service) -> Option<Release> {
+    let wanted = view.wanted.as_ref()?;
+    let runs_it = view.in_place().is_some() && runs(service, &wanted.digest);
+    runs_it.then(|| Release {
+        task_definition: Some(service.task_definition.clone()),
+        ..release(wanted)
+    })
+}
+
+/// The rollout has come to its end, or a newer one takes its place.
+fn close(view: &View<'_>, record: &mut Record, at_its_end: bool) {
     let Some(rollout) = record.rollout.take() else {
         return;
     };
@@ -375,7 +409,9 @@ fn close(view: &View<'_>, record: &mut Record) {
         task_definition: _,
     } = rollout.release;
     let serves = |service: &&Service| runs(service, &digest) && view.has_all(service);
-    let serves = view.live().iter().any(serves);
+    // What is updated in place runs a release before it has shown that it does.
+    let shown = at_its_end || view.in_place().is_none();
+    let serves = shown && view.live().iter().any(serves);
     let aborted = record
         .rejected
         .iter()

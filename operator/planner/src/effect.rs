@@ -13,6 +13,7 @@ pub(crate) fn service_name(write: &Write) -> Option<String> {
     match write {
         Write::CreateService { name, .. }
         | Write::ScaleService { name, .. }
+        | Write::UpdateService { name, .. }
         | Write::TagService { name, .. }
         | Write::SetScaling { name, .. }
         | Write::DeleteService { name } => Some(name.clone()),
@@ -32,6 +33,7 @@ pub(crate) fn is_ecs(write: &Write) -> bool {
         Write::RegisterTaskDefinition { .. }
         | Write::CreateService { .. }
         | Write::ScaleService { .. }
+        | Write::UpdateService { .. }
         | Write::TagService { .. }
         | Write::DeleteService { .. }
         | Write::DeregisterTaskDefinition { .. } => true,
@@ -56,7 +58,10 @@ pub(crate) fn lag(write: &Write, tuning: &Tuning) -> Duration {
 /// It sets a value that may have been there before, and that somebody else may set as well.
 pub(crate) fn recurs(write: &Write) -> bool {
     match write {
-        Write::ScaleService { .. } | Write::SetWeights { .. } | Write::SetScaling { .. } => true,
+        Write::ScaleService { .. }
+        | Write::UpdateService { .. }
+        | Write::SetWeights { .. }
+        | Write::SetScaling { .. } => true,
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
         | Write::CreateTargetGroup { .. }
@@ -79,6 +84,7 @@ pub(crate) fn subject(write: &Write) -> String {
         | Write::DeleteService { name } => {
             format!("service {name}")
         }
+        Write::UpdateService { name, .. } => format!("task definition of {name}"),
         Write::SetWeights { rule, .. } => format!("rule {rule:?}"),
         Write::CreateTargetGroup { name, .. } => format!("new group {name}"),
         Write::SetGroupAttributes { group, .. } | Write::DeleteTargetGroup { group } => {
@@ -99,6 +105,7 @@ pub(crate) fn read_at(world: &World, write: &Write) -> Option<Mono> {
         }
         Write::CreateService { .. }
         | Write::ScaleService { .. }
+        | Write::UpdateService { .. }
         | Write::TagService { .. }
         | Write::DeleteService { .. } => world.services.at(),
         Write::SetWeights { .. } => world.rules.at(),
@@ -122,10 +129,13 @@ pub(crate) fn shows(world: &World, write: &Write) -> bool {
             world.record.value(),
             Some(RecordParameter::Set { record: read, .. }) if read == record
         ),
-        Write::RegisterTaskDefinition { digest, .. } => world
-            .revisions
-            .value()
-            .is_some_and(|all| all.iter().any(|r| r.digest.as_ref() == Some(digest))),
+        Write::RegisterTaskDefinition { digest, body } => {
+            let generation = release::generation_of(body);
+            world.revisions.value().is_some_and(|all| {
+                all.iter()
+                    .any(|r| r.digest.as_ref() == Some(digest) && r.generation == generation)
+            })
+        }
         Write::DeregisterTaskDefinition { arn } => world
             .revisions
             .value()
@@ -133,6 +143,9 @@ pub(crate) fn shows(world: &World, write: &Write) -> bool {
         Write::CreateService { name, .. } => service(name).flatten().is_some(),
         Write::ScaleService { name, to, .. } => service(name).is_some_and(|s| {
             s.is_none_or(|s| s.desired == *to || s.status != ServiceStatus::Active)
+        }),
+        Write::UpdateService { name, to, .. } => service(name).is_some_and(|s| {
+            s.is_none_or(|s| s.task_definition == *to || s.status != ServiceStatus::Active)
         }),
         Write::DeleteService { name } => {
             service(name).is_some_and(|s| s.is_none_or(|s| s.status != ServiceStatus::Active))

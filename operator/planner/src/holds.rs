@@ -176,6 +176,10 @@ pub(crate) fn before(view: &View<'_>, decision: &Decision) -> Option<WaitingOn> 
             });
         }
     };
+    // ECS scales the one service while it updates it.
+    if begins && view.in_place().is_some() {
+        return None;
+    }
     if view.is_worker() {
         let goes = match &decision.write {
             Some(Write::ScaleService { name, .. } | Write::DeleteService { name }) => Some(name),

@@ -366,8 +366,8 @@ impl Memory {
 
     /// Until when a write whose outcome was never known may make, or take away, what `write` counts on: the service
     /// that it gives weight to may still go, another one may still come beside the one that it creates, or the group that
-    /// it takes out of a rule, where its targets are checked no more, may still get weight there. Nothing is taken away
-    /// before all is settled.
+    /// it takes out of a rule, where its targets are checked no more, may still get weight there, or another task
+    /// definition take the place of the one that it updates to. Nothing is taken away before all is settled.
     pub fn undone_until(&self, write: &Write, tuning: &Tuning) -> Option<&Unsettled> {
         let lands_late = !tuning.without(ablation::Rule::LateLanding);
         let raises = |side: Side| match write {
@@ -380,6 +380,7 @@ impl Memory {
             | Write::SetGroupAttributes { .. }
             | Write::CreateService { .. }
             | Write::ScaleService { .. }
+            | Write::UpdateService { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }
             | Write::DeleteTargetGroup { .. }
@@ -390,6 +391,14 @@ impl Memory {
             (Write::CreateService { name, .. }, Write::CreateService { name: other, .. }) => {
                 lands_late && name != other
             }
+            (
+                Write::UpdateService { name, to, .. },
+                Write::UpdateService {
+                    name: other,
+                    to: next,
+                    ..
+                },
+            ) => lands_late && name == other && to != next,
             (
                 Write::SetWeights {
                     rule: raised,
@@ -457,6 +466,7 @@ impl Memory {
             | Write::SetGroupAttributes { .. }
             | Write::CreateService { .. }
             | Write::ScaleService { .. }
+            | Write::UpdateService { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }
             | Write::DeleteTargetGroup { .. }
@@ -517,6 +527,7 @@ impl Memory {
             | Write::SetGroupAttributes { .. }
             | Write::SetWeights { .. }
             | Write::ScaleService { .. }
+            | Write::UpdateService { .. }
             | Write::SetScaling { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }
@@ -640,9 +651,9 @@ impl Memory {
     fn side_of(&self, write: &Write) -> Option<Side> {
         match write {
             Write::CreateService { side, .. } => Some(*side),
-            Write::ScaleService { name, .. } | Write::DeleteService { name } => {
-                self.sides.get(name).copied()
-            }
+            Write::ScaleService { name, .. }
+            | Write::UpdateService { name, .. }
+            | Write::DeleteService { name } => self.sides.get(name).copied(),
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
             | Write::CreateTargetGroup { .. }

@@ -238,7 +238,7 @@ fn frozen(view: &View<'_>, decision: Decision) -> Decision {
 /// A person holds the application: a release makes no progress; what serves is kept up, and the way back is open.
 fn paused(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Option<Hold> {
     let forward = match aim {
-        Aim::Create { what, .. } => *what == ToCreate::Wanted,
+        Aim::Create { what, .. } | Aim::Update { what, .. } => *what == ToCreate::Wanted,
         Aim::Serve { course, .. } => matches!(course, Course::Forward | Course::Finish),
         Aim::MakeRoom { .. } => true,
         Aim::Nothing | Aim::Hold(_) => false,
@@ -348,6 +348,7 @@ fn is_repair(view: &View<'_>, write: &Write) -> bool {
         | Write::SetGroupAttributes { .. }
         | Write::CreateService { .. }
         | Write::ScaleService { .. }
+        | Write::UpdateService { .. }
         | Write::TagService { .. }
         | Write::DeleteService { .. }
         | Write::DeleteTargetGroup { .. }
@@ -439,7 +440,7 @@ fn blind(memory: &Memory, tuning: &Tuning, now: Now, waiting_on: WaitingOn) -> P
 
 fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
     let target = match aim {
-        Aim::Serve { service, .. } => Some(*service),
+        Aim::Serve { service, .. } | Aim::Update { service, .. } => Some(*service),
         Aim::Create { .. } | Aim::MakeRoom { .. } | Aim::Nothing | Aim::Hold(_) => None,
     };
     let asked = asked(view, target.and_then(|service| service.side), decision);
@@ -532,14 +533,17 @@ fn step(view: &View<'_>, decision: &Decision) -> Option<StepReport> {
     })
 }
 
-/// Production weights are not what they were left at, and no rollout is on its way.
+/// Production weights, or what runs, are not what they were left at, and no rollout is on its way.
 fn drifted(view: &View<'_>, target: Option<&Service>, decision: &Decision) -> bool {
     let side = target.and_then(|service| service.side);
     let off_target =
         decision.stage == Stage::Settled && side.is_some_and(|side| !view.all_on(side));
     // A wish may have come meanwhile: then what is repaired first is drift all the same.
-    let repairs =
-        view.record().rollout.is_none() && matches!(decision.write, Some(Write::SetWeights { .. }));
+    let puts_back = matches!(
+        decision.write,
+        Some(Write::SetWeights { .. } | Write::UpdateService { .. })
+    );
+    let repairs = view.record().rollout.is_none() && puts_back;
     off_target || repairs
 }
 

@@ -24,7 +24,8 @@ pub const TAG_RELEASE: &str = "teal:release";
 pub const TAG_VERSION: &str = "teal:version";
 /// The wish that led to a service.
 pub const TAG_GENERATION: &str = "teal:generation";
-/// Name of the service that served when a service was created.
+/// Name of the service that served when a service was created; on a task definition that a service is updated to in place
+/// the ARN of the one that it ran before.
 pub const TAG_BLUE: &str = "teal:blue";
 /// Newest generation that was rejected while a service served.
 pub const TAG_REJECTED: &str = "teal:rejected";
@@ -107,7 +108,7 @@ pub fn watch_key(
     hex(&canonical(&what), 32)
 }
 
-/// The service's name: application, version, and 10 hex digits of (digest, generation, `created`).
+/// The service's name: application, version (not of one that is updated in place), and 10 hex digits of (digest, generation, `created`).
 pub fn service_name(
     application: &Application,
     version: &str,
@@ -115,7 +116,12 @@ pub fn service_name(
     generation: Generation,
     created: u32,
 ) -> String {
-    let text = format!("{}-{version}", application.name);
+    // One that lives through many releases is not named after its first.
+    let text = if application.is_rolling() {
+        application.name.to_string()
+    } else {
+        format!("{}-{version}", application.name)
+    };
     let readable: String = text
         .chars()
         .map(|c| {
@@ -243,6 +249,12 @@ pub fn show(generation: Generation) -> String {
     format!("{}.{}", generation.date, generation.version)
 }
 
+/// The generation that a request's tags name.
+pub fn generation_of(body: &Map<String, Value>) -> Option<Generation> {
+    let tags = tags_of(body, ["tags", "key", "value"]);
+    parse_generation(tags.get(TAG_GENERATION)?)
+}
+
 /// A generation from a tag value.
 pub fn parse_generation(text: &str) -> Option<Generation> {
     let (date, version) = text.split_once('.')?;
@@ -252,7 +264,8 @@ pub fn parse_generation(text: &str) -> Option<Generation> {
     })
 }
 
-/// RegisterTaskDefinition for this release: the base with our family, images and tags; every other field as given.
+/// RegisterTaskDefinition for this release: the base with our family, images and tags; every other field as given. Where
+/// a service is updated in place its tags tell the whole release.
 ///
 /// # Errors
 /// When the base lacks a container that the Application names.
@@ -294,14 +307,56 @@ pub fn task_definition(
             members.insert("image".to_owned(), json!(image));
         }
     }
-    let own = [
+    let mut own = vec![
         (TAG_MANAGED_BY, MANAGED_BY.to_owned()),
         (TAG_APPLICATION, application.name.to_string()),
         (TAG_DIGEST, wanted.digest.clone()),
         (TAG_BASE, base_revision.to_owned()),
     ];
+    if application.is_rolling() {
+        own.push((TAG_VERSION, wanted.version.clone()));
+        own.push((TAG_GENERATION, show(wanted.generation)));
+    }
     add_tags(&mut body, application, &own);
     Ok(body)
+}
+
+/// The same, with the ARN of the task definition that a service ran before in its tags.
+pub fn after(mut body: Map<String, Value>, before: &str) -> Map<String, Value> {
+    let mut tags = tags_of(&body, ["tags", "key", "value"]);
+    tags.insert(TAG_BLUE.to_owned(), before.to_owned());
+    set_tags(&mut body, tags);
+    body
+}
+
+/// Members of CreateService that UpdateService does not have, or that are not the operator's to change on a service that
+/// lives.
+const CREATED_ONLY: [&str; 8] = [
+    "clientToken",
+    "deploymentController",
+    "desiredCount",
+    "launchType",
+    "role",
+    "schedulingStrategy",
+    "serviceName",
+    "tags",
+];
+
+/// UpdateService to this task definition, with what the user's template says of the service.
+pub fn update(application: &Application, name: &str, task_definition: &str) -> Map<String, Value> {
+    let mut body = application.template.service.clone();
+    for created_only in CREATED_ONLY {
+        body.remove(created_only);
+    }
+    let owned = [
+        ("cluster", json!(application.cluster)),
+        ("service", json!(name)),
+        ("taskDefinition", json!(task_definition)),
+    ];
+    for (member, value) in owned {
+        body.insert(member.to_owned(), value);
+    }
+    body
 }
 
 /// Members that DescribeTaskDefinition shows and RegisterTaskDefinition does not take.
@@ -365,11 +420,16 @@ pub fn service(application: &Application, new: &NewService<'_>) -> Map<String, V
     let mut tags = vec![
         (TAG_MANAGED_BY, MANAGED_BY.to_owned()),
         (TAG_APPLICATION, application.name.to_string()),
-        (TAG_RELEASE, new.digest.to_owned()),
-        (TAG_VERSION, new.version.to_owned()),
-        (TAG_GENERATION, show(new.generation)),
     ];
-    tags.extend(new.blue.map(|blue| (TAG_BLUE, blue.to_owned())));
+    // What one that is updated in place runs, its task definition tells.
+    if !application.is_rolling() {
+        tags.extend([
+            (TAG_RELEASE, new.digest.to_owned()),
+            (TAG_VERSION, new.version.to_owned()),
+            (TAG_GENERATION, show(new.generation)),
+        ]);
+        tags.extend(new.blue.map(|blue| (TAG_BLUE, blue.to_owned())));
+    }
     if application.is_worker() {
         tags.push((TAG_SIDE, show_side(new.side).to_owned()));
     }
@@ -385,6 +445,10 @@ fn add_tags(body: &mut Map<String, Value>, application: &Application, own: &[(&s
         own.iter()
             .map(|(key, value)| ((*key).to_owned(), value.clone())),
     );
+    set_tags(body, tags);
+}
+
+fn set_tags(body: &mut Map<String, Value>, tags: BTreeMap<String, String>) {
     let list: Vec<Value> = tags
         .into_iter()
         .map(|(key, value)| json!({"key": key, "value": value}))

@@ -5,6 +5,7 @@
 //! are properties of whole runs and are checked by the tests.
 
 mod groups;
+mod rolling;
 mod scaling;
 
 use std::collections::BTreeMap;
@@ -88,8 +89,14 @@ pub fn check(
         Write::PutRecord(_) => Ok(()),
         Write::RegisterTaskDefinition { body, .. } => {
             match body.get("family").and_then(Value::as_str) {
-                Some(family) if family == release::family(application) => Ok(()),
-                other => deny("S9", format!("family {other:?} is not the application's")),
+                Some(family) if family != release::family(application) => {
+                    deny("S9", format!("family {family:?} is not the application's"))
+                }
+                None => deny("S9", "it names no family"),
+                Some(_) if application.is_rolling() => {
+                    facts.not_rejected(&tags_of(body, ["tags", "key", "value"]))
+                }
+                Some(_) => Ok(()),
             }
         }
         Write::CreateTargetGroup { name, side, body } => {
@@ -108,6 +115,7 @@ pub fn check(
                 Ok(())
             }
         }
+        Write::UpdateService { name, to, body, .. } => facts.update(name, to, body),
         Write::SetWeights {
             rule,
             groups,
@@ -254,6 +262,10 @@ impl<'a> Facts<'a> {
             .get("loadBalancers")
             .and_then(|list| list.get(0)?.get("targetGroupArn")?.as_str());
         self.groups()?.serves(side, bound)?;
+        if self.application.is_rolling() {
+            let runs = body.get("taskDefinition").and_then(Value::as_str);
+            return self.may_run(runs.unwrap_or_default(), None);
+        }
         self.not_rejected(&tags_of(body, ["tags", "key", "value"]))
     }
 

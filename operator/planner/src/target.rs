@@ -1,5 +1,7 @@
 //! Which release should serve now, and on which service.
 
+mod rolling;
+
 use crd_schema::record::{Generation, Stage};
 
 use crate::ablation;
@@ -26,6 +28,13 @@ pub(crate) enum Aim<'a> {
         /// Where.
         side: Side,
     },
+    /// The one live service is to be updated in place.
+    Update {
+        /// Which.
+        service: &'a Service,
+        /// What it is to run.
+        what: ToCreate,
+    },
     /// Something has to go before a service can be created.
     MakeRoom {
         /// What, for people.
@@ -50,7 +59,7 @@ pub(crate) enum Course {
     Clear,
 }
 
-/// What a new service runs.
+/// What a service is to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ToCreate {
     /// The wish.
@@ -64,6 +73,9 @@ pub(crate) fn aim<'a>(view: &View<'a>) -> Aim<'a> {
     let Some(wanted) = &view.wanted else {
         return Aim::Hold(Hold::DesiredMissing);
     };
+    if let Some(service) = view.in_place() {
+        return rolling::aim(view, service, wanted);
+    }
     if let Some(reason) = view.rejection(wanted.generation) {
         return fall_back(view, wanted.generation, &wanted.digest, reason);
     }

@@ -343,11 +343,42 @@ impl<'a> View<'a> {
         rollout.gates.get(place).copied().filter(|_| this)
     }
 
-    /// The task definition that was registered for this release.
+    /// The task definition that was registered for this release; where a service is updated in place, for this very wish.
     pub(crate) fn revision(&self, digest: &str) -> Option<&'a Revision> {
         let revisions = self.world.revisions.value()?;
+        let rolling = self.application.is_rolling();
+        let wish = self.wanted.as_ref().map(|wanted| wanted.generation);
+        let wish = wish.filter(|_| rolling);
         let mut revisions = revisions.iter();
-        revisions.find(|revision| revision.digest.as_deref() == Some(digest))
+        revisions.find(|revision| {
+            revision.digest.as_deref() == Some(digest) && revision.generation == wish
+        })
+    }
+
+    /// The service that ECS updates in place. None: there is none yet, or there are several, and all but one go first, as
+    /// they do without a rolling update.
+    pub(crate) fn in_place(&self) -> Option<&'a Service> {
+        let live = self.live();
+        match live.as_slice() {
+            [only] if self.application.is_rolling() => Some(only),
+            _ => None,
+        }
+    }
+
+    /// The task definition of the last good release.
+    pub(crate) fn good_definition(&self) -> Option<&'a str> {
+        let good = self.record().last_good.as_ref();
+        let good = good.filter(|good| self.rejection(good.generation).is_none());
+        good.and_then(|good| good.task_definition.as_deref())
+            .filter(|_| !self.tuning.without(ablation::Rule::FallBack))
+    }
+
+    /// The task definition to go back to from the one that the service runs: that of the last good release, or what its
+    /// tags say. By these alone only what failed goes back, or one would walk through history.
+    pub(crate) fn way_back(&self, service: &'a Service) -> Option<&'a str> {
+        let before = service.tags.blue.as_deref();
+        let before = before.filter(|_| !self.tuning.without(ablation::Rule::FallBack));
+        self.good_definition().or(before)
     }
 
     /// Tasks that 100 % of traffic needs: blue's live count, or what was written down, or the spec's.

@@ -178,9 +178,10 @@ pub struct Service {
     pub running: u32,
     /// `pendingCount`.
     pub pending: u32,
-    /// Task definition ARN.
+    /// Task definition ARN of the primary deployment.
     pub task_definition: String,
-    /// Our tags.
+    /// Our tags. Of one that is updated in place the task definition carries what belongs to the release, since nothing
+    /// else changes together with it.
     pub tags: Tags,
     /// `createdAt`.
     pub created: Timestamp,
@@ -188,11 +189,24 @@ pub struct Service {
     pub steady: bool,
     /// The deployment circuit breaker gave up on the primary deployment.
     pub deployment_failed: bool,
+    /// Its deployments, as far as they matter to one that is updated in place.
+    pub deployments: Deployments,
     /// `address:port` of its RUNNING tasks at the routed container port. Of a worker: the ids of its RUNNING tasks whose
-    /// container health checks, where they have any, say HEALTHY.
+    /// container health checks, where they have any, say HEALTHY; of one that is updated in place only those that run its
+    /// present task definition.
     pub addresses: BTreeSet<String>,
     /// The newest cause of trouble as AWS tells it (stop code and reason, exit code, health-check answer, placement event).
     pub trouble: Option<String>,
+}
+
+/// What ECS shows of a service's deployments.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deployments {
+    /// The primary one's id, `ecs-svc/` and a number; none while there is none.
+    pub primary: Option<String>,
+    /// Those that ECS gave up (`rolloutState` FAILED), as long as it shows them: task definition and
+    /// `rolloutStateReason`.
+    pub given_up: BTreeMap<String, String>,
 }
 
 /// An ECS service's `status`.
@@ -217,7 +231,8 @@ pub struct Tags {
     pub version: Option<String>,
     /// `teal:generation`: the wish that led to it.
     pub generation: Option<Generation>,
-    /// `teal:blue`: name of the service that served when it was created.
+    /// `teal:blue`: name of the service that served when it was created; of one that is updated in place the task
+    /// definition ARN that it ran before.
     pub blue: Option<String>,
     /// `teal:rejected`: newest generation that was rejected while this service served.
     pub rejected: Option<Generation>,
@@ -404,10 +419,12 @@ pub enum Base {
 }
 
 /// A task definition revision of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revision {
     /// ARN.
     pub arn: String,
     /// `teal:digest`.
     pub digest: Option<String>,
+    /// `teal:generation`: the wish that it was registered for, where a service is updated in place.
+    pub generation: Option<Generation>,
 }

@@ -61,6 +61,17 @@ pub enum Write {
         /// The count to set.
         to: u32,
     },
+    /// ECS UpdateService with a task definition: a rolling update.
+    UpdateService {
+        /// `serviceName`.
+        name: String,
+        /// Task definition ARN that the plan saw.
+        from: String,
+        /// Task definition ARN to run.
+        to: String,
+        /// The request, AWS's own JSON.
+        body: Map<String, Value>,
+    },
     /// ELB ModifyListener or ModifyRule: the forward's groups and weights; all else is sent as read.
     SetWeights {
         /// Which rule.
@@ -127,7 +138,7 @@ impl Write {
             Self::CreateTargetGroup { .. } => "CreateTargetGroup",
             Self::SetGroupAttributes { .. } => "ModifyTargetGroupAttributes",
             Self::CreateService { .. } => "CreateService",
-            Self::ScaleService { .. } => "UpdateService",
+            Self::ScaleService { .. } | Self::UpdateService { .. } => "UpdateService",
             Self::SetWeights {
                 rule: RuleTarget::Listener(_),
                 ..
@@ -155,6 +166,7 @@ impl Write {
             | Self::SetGroupAttributes { .. }
             | Self::CreateService { .. }
             | Self::ScaleService { .. }
+            | Self::UpdateService { .. }
             | Self::SetScaling { .. }
             | Self::TagService { .. }
             | Self::DeleteService { .. }
@@ -163,7 +175,8 @@ impl Write {
         }
     }
 
-    /// Something that runs is taken away: waits for Q∞ after an unknown outcome.
+    /// Something that runs is taken away: waits for Q∞ after an unknown outcome. A rolling update takes away only what it
+    /// puts something in the place of.
     pub fn is_destructive(&self) -> bool {
         match self {
             Self::ScaleService { from, to, .. } => to < from,
@@ -176,6 +189,7 @@ impl Write {
             | Self::CreateTargetGroup { .. }
             | Self::SetGroupAttributes { .. }
             | Self::CreateService { .. }
+            | Self::UpdateService { .. }
             | Self::SetWeights { .. }
             | Self::TagService { .. } => false,
         }
@@ -207,6 +221,13 @@ impl Write {
             }
             Self::ScaleService { name, from, to } => {
                 format!("scale service {name} from {from} to {to}")
+            }
+            Self::UpdateService { name, from, to, .. } => {
+                format!(
+                    "update service {name} from {} to {}",
+                    short(from),
+                    short(to)
+                )
             }
             Self::SetWeights {
                 rule,
@@ -240,6 +261,11 @@ impl Write {
             Self::SetScaling { name, change } => change.describe(name),
         }
     }
+}
+
+/// A task definition without what all of an account's ARNs share.
+fn short(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// Weights of the two sides in one forward. Cannot say "nothing", nor a sum of zero.

@@ -447,6 +447,7 @@ fn nothing_is_adopted_during_a_release() {
             gates: Default::default(),
             paused: None,
             base: None,
+            deployment: None,
         };
         let record = Record {
             rollout: Some(rollout),
@@ -529,6 +530,7 @@ fn all_production_traffic_comes_to_it() {
         let revision = |n: usize| Revision {
             arn: format!("td-old-{n}"),
             digest: None,
+            generation: None,
         };
         found.lab.revisions.extend((1..9).map(revision));
     });

@@ -168,6 +168,7 @@ fn lab(start: &Start) -> (Lab, Operator) {
         step: None,
         gates: BTreeMap::new(),
         paused: None,
+        deployment: None,
         base: Some("blog:1".to_owned()),
     };
     let mut record = Record {

@@ -50,9 +50,7 @@ impl Rollout {
 
     fn sized(tasks: u32, steps: impl Into<Vec<Step>>) -> Self {
         let mut blog = application();
-        blog.strategy = Strategy {
-            steps: steps.into(),
-        };
+        blog.strategy = Strategy::of(steps.into());
         let mut lab = Lab::new(blog);
         lab.advance(100_000);
         lab.place("1.3.0", Side::A, tasks, 0);

@@ -283,7 +283,10 @@ pub(crate) fn of_write(write: &Write, enacted: &Enacted, report: &Report) -> Opt
                 Write::CreateTargetGroup { .. } => Reason::TargetGroupCreated,
                 Write::CreateService { .. } => Reason::ServiceCreated,
                 Write::ScaleService { .. } => Reason::ServiceScaled,
-                Write::SetWeights { .. } if report.drifted => Reason::DriftHealed,
+                Write::SetWeights { .. } | Write::UpdateService { .. } if report.drifted => {
+                    Reason::DriftHealed
+                }
+                Write::UpdateService { .. } => Reason::ServiceUpdated,
                 Write::SetWeights { .. } => Reason::TrafficShifted,
                 Write::DeleteTargetGroup { .. } => Reason::TargetGroupDeleted,
                 Write::DeleteService { .. } => Reason::ServiceDeleted,

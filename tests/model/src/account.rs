@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use planner::release;
 use planner::scaling::Change;
 use planner::time::{Mono, Now};
-use planner::world::{Revision, Service, ServiceStatus, Tags, TargetState};
+use planner::world::{Deployments, Revision, Service, ServiceStatus, Tags, TargetState};
 use planner::{Side, Write};
 use serde_json::{Map, Value};
 
@@ -41,6 +41,10 @@ pub struct Deployed {
     pub health: Vec<Health>,
     /// Application Auto Scaling knows it, and its scale-in is suspended.
     pub scaled: Option<bool>,
+    /// While it is updated in place: tasks of what it ran before, which work on.
+    pub replaced: Vec<Task>,
+    /// The task definition of its last deployment that completed.
+    pub completed: String,
 }
 
 /// The last two ticks at which a service had so many healthy targets, newest first. What comes and goes between two
@@ -64,6 +68,8 @@ pub struct Ecs {
     pub services: Vec<Deployed>,
     /// Task definition revisions, newest first.
     pub revisions: Vec<Revision>,
+    /// What their tags say, those that are gone too, where a service is updated in place.
+    pub told: Vec<(String, Tags)>,
 }
 
 /// What SSM shows.
@@ -178,6 +184,7 @@ impl Account {
             ecs: Seen::new(Ecs {
                 services: Vec::new(),
                 revisions: Vec::new(),
+                told: Vec::new(),
             }),
             elb: Seen::new(Balancer::new(setup)),
             health: Seen::new(Vec::new()),
@@ -228,9 +235,9 @@ impl Account {
             Revision {
                 arn: arn.clone(),
                 digest: Some(wanted.digest.clone()),
+                generation: setup.application.is_rolling().then_some(generation),
             },
         );
-        self.ecs = Seen::new(ecs);
         let tags = Tags {
             ours: true,
             release: Some(wanted.digest),
@@ -239,6 +246,8 @@ impl Account {
             blue: None,
             rejected: None,
         };
+        ecs.told.push((arn.clone(), tags.clone()));
+        self.ecs = Seen::new(ecs);
         let group = self.place_group(setup, tags.release.as_deref(), generation, side);
         self.add(setup, &name, group, count, arn, tags);
         if setup.autoscaled {
@@ -275,6 +284,7 @@ impl Account {
         task_definition: String,
         tags: Tags,
     ) {
+        let completed = task_definition.clone();
         let shown = Service {
             name: name.to_owned(),
             arn: format!("arn-{name}"),
@@ -289,6 +299,10 @@ impl Account {
             created: wall(self.now),
             steady: true,
             deployment_failed: false,
+            deployments: Deployments {
+                primary: Some(format!("ecs-svc/{completed}")),
+                ..Deployments::default()
+            },
             addresses: BTreeSet::new(),
             trouble: None,
         };
@@ -301,6 +315,8 @@ impl Account {
                 leaving: 0,
                 health: Vec::new(),
                 scaled: None,
+                replaced: Vec::new(),
+                completed,
             });
         });
         self.scale(setup, name, count);
@@ -332,6 +348,9 @@ impl Account {
                 return;
             };
             Arc::make_mut(&mut service.shown).desired = count;
+            if count == 0 {
+                service.replaced.clear();
+            }
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             while service.tasks.len() < count {
                 service.tasks.push(Task {
@@ -353,6 +372,70 @@ impl Account {
                 left: DRAIN,
             }));
         self.refresh(setup);
+    }
+
+    /// UpdateService with a task definition, as a person may do it: new tasks start, and old ones stay until these are up.
+    pub fn update(&mut self, setup: &Setup, name: &str, to: &str) {
+        let mut free = self.free_addresses();
+        self.change_ecs(setup, |ecs| {
+            let told = ecs.told.iter().find(|(arn, _)| arn == to);
+            let told = told.map(|(_, tags)| tags.clone()).unwrap_or_default();
+            let Some(service) = ecs.named(name) else {
+                return;
+            };
+            if service.shown.task_definition == to {
+                return;
+            }
+            let before = std::mem::take(&mut service.tasks);
+            if service.shown.steady {
+                service.replaced = before.into_iter().filter(|task| task.running).collect();
+            }
+            let start = |_| Task {
+                address: free.next().unwrap_or(u8::MAX),
+                running: false,
+            };
+            service.tasks = (0..service.shown.desired).map(start).collect();
+            let shown = Arc::make_mut(&mut service.shown);
+            to.clone_into(&mut shown.task_definition);
+            shown.steady = false;
+            shown.deployment_failed = false;
+            shown.deployments.primary = Some(format!("ecs-svc/{to}"));
+            shown.tags = Tags {
+                ours: true,
+                rejected: shown.tags.rejected,
+                ..told
+            };
+        });
+        self.refresh(setup);
+    }
+
+    /// The circuit breaker gives up the deployment of the n-th service, and goes back or does not.
+    pub fn give_up(&mut self, setup: &Setup, n: usize, goes_back: bool) {
+        self.change_ecs(setup, |ecs| {
+            let shown = Arc::make_mut(&mut ecs.services[n].shown);
+            shown.deployment_failed = true;
+            let failed = shown.task_definition.clone();
+            let reason = "tasks failed to start".to_owned();
+            shown.deployments.given_up.insert(failed, reason);
+        });
+        let service = &self.ecs.truth().services[n];
+        let (name, completed) = (service.shown.name.clone(), service.completed.clone());
+        if goes_back {
+            self.update(setup, &name, &completed);
+        }
+    }
+
+    /// The n-th service is being updated in place.
+    pub fn is_updating(&self, n: usize) -> bool {
+        let service = &self.ecs.truth().services[n];
+        !service.shown.steady && !service.shown.deployment_failed
+    }
+
+    /// What the tags of a task definition say.
+    pub fn told(&self, task_definition: &str) -> Option<&Tags> {
+        let mut told = self.ecs.truth().told.iter();
+        let (_, tags) = told.find(|(arn, _)| arn == task_definition)?;
+        Some(tags)
     }
 
     /// DeleteService, forced as a person may do it.
@@ -432,6 +515,15 @@ impl Account {
         self.draining.retain(|target| target.left > 0);
         self.change_ecs(setup, |ecs| {
             for service in &mut ecs.services {
+                let up = !service.tasks.is_empty() && service.tasks.iter().all(|task| task.running);
+                if up && !service.shown.steady && !is_ill(setup, service) {
+                    service.replaced.clear();
+                    let shown = Arc::make_mut(&mut service.shown);
+                    shown.steady = true;
+                    shown.deployment_failed = false;
+                    shown.deployments.given_up.clear();
+                    service.completed.clone_from(&shown.task_definition);
+                }
                 service
                     .tasks
                     .iter_mut()
@@ -468,14 +560,28 @@ impl Account {
                 let record = Arc::new((**record).clone());
                 self.change_ssm(setup, |ssm| ssm.record = Some((version, record)));
             }
-            Write::RegisterTaskDefinition { digest, .. } => self.change_ecs(setup, |ecs| {
+            Write::RegisterTaskDefinition { digest, body } => self.change_ecs(setup, |ecs| {
                 let same = |revision: &&Revision| revision.digest.as_ref() == Some(digest);
-                let n = ecs.revisions.iter().filter(same).count();
+                let mut n = ecs.revisions.iter().filter(same).count();
+                let generation = release::generation_of(body);
+                if generation.is_some() {
+                    // Numbers never repeat.
+                    n = ecs.told.len();
+                }
+                let arn = format!("td-{digest}-{n}");
+                if generation.is_some() {
+                    let tags = Tags {
+                        release: Some(digest.clone()),
+                        ..tags_of(body)
+                    };
+                    ecs.told.push((arn.clone(), tags));
+                }
                 ecs.revisions.insert(
                     0,
                     Revision {
-                        arn: format!("td-{digest}-{n}"),
+                        arn,
                         digest: Some(digest.clone()),
+                        generation,
                     },
                 );
             }),
@@ -498,18 +604,24 @@ impl Account {
                     .and_then(Value::as_u64)
                     .unwrap_or(0);
                 let task_definition = text("taskDefinition").unwrap_or_default().to_owned();
+                let told = self.told(&task_definition).cloned();
+                let told = told.filter(|_| setup.application.is_rolling());
                 self.add(
                     setup,
                     name,
                     Arc::new(group),
                     u32::try_from(count).unwrap_or(0),
                     task_definition,
-                    tags_of(body),
+                    told.unwrap_or_else(|| tags_of(body)),
                 );
             }
             Write::ScaleService { name, to, .. } => {
                 self.active(name)?;
                 self.scale(setup, name, *to);
+            }
+            Write::UpdateService { name, to, .. } => {
+                self.active(name)?;
+                self.update(setup, name, to);
             }
             Write::SetWeights {
                 rule,
@@ -810,7 +922,8 @@ impl Account {
     }
 
     fn free_addresses(&self) -> impl Iterator<Item = u8> + use<> {
-        let tasks = self.ecs.truth().services.iter().flat_map(|s| &s.tasks);
+        let services = self.ecs.truth().services.iter();
+        let tasks = services.flat_map(|s| s.tasks.iter().chain(&s.replaced));
         let mut used: BTreeSet<u8> = tasks.map(|task| task.address).collect();
         used.extend(self.draining.iter().map(|target| target.address));
         (1..=u8::MAX).filter(move |address| !used.contains(address))

@@ -120,6 +120,11 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         for revision in &ecs.revisions {
             self.put(&revision.arn);
         }
+        if self.setup.application.is_rolling() {
+            for (arn, told) in &ecs.told {
+                self.put((arn, told.generation, &told.blue));
+            }
+        }
     }
 
     fn service(&mut self, service: &Deployed, truth: bool) {
@@ -131,8 +136,16 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             leaving,
             health,
             scaled,
+            replaced,
+            completed,
         } = service;
         self.put((&shown.name, shown.status as u8, group, shown.desired));
+        if self.setup.application.is_rolling() {
+            let deployments = &shown.deployments;
+            self.put((shown.steady, shown.deployment_failed));
+            self.put((&deployments.primary, &deployments.given_up));
+            self.put((replaced, completed, &shown.tags.release));
+        }
         let tags = &shown.tags;
         self.put((
             &shown.task_definition,
@@ -212,6 +225,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             step,
             gates,
             paused,
+            deployment,
             base,
         } = rollout;
         self.put((
@@ -219,6 +233,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             release.generation,
             stage,
             reference,
+            deployment,
             base.is_some(),
         ));
         for (stage, began) in entered {
@@ -405,6 +420,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
                 self.put(group)
             }
             Write::ScaleService { name, from, to } => self.put((name, from, to)),
+            Write::UpdateService { name, from, to, .. } => self.put((name, from, to)),
             Write::SetWeights {
                 rule,
                 groups,

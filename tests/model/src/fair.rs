@@ -279,6 +279,12 @@ fn judge_rest(state: &State, waiting: &WaitingOn) -> Option<Wrong> {
         _ => return wrong("L1", describe()),
     }
     let services: Vec<_> = account.present().collect();
+    if services
+        .first()
+        .is_some_and(|service| !service.shown.steady)
+    {
+        return wrong("L1", describe());
+    }
     let leftovers = services.len() > 1
         || !account.draining.is_empty()
         || has_spare_groups(account)
@@ -419,8 +425,9 @@ pub fn describe(state: &State) -> String {
     let account = &state.account;
     let services = account.ecs.truth().services.iter().map(|s| {
         format!(
-            "{} {:?} {:?} desired {} healthy {} rejected {:?} scaled {:?}",
+            "{} runs {} {:?} {:?} desired {} healthy {} rejected {:?} scaled {:?}",
             s.shown.name,
+            s.shown.task_definition,
             account.side(&s.group),
             s.shown.status,
             s.shown.desired,

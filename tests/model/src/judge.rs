@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crd_schema::TargetGroupArn;
 use crd_schema::application::RuleTarget;
-use crd_schema::record::{Generation, Record};
+use crd_schema::gate::Gate;
+use crd_schema::record::{GateRun, Generation, Record, Stage};
 use crd_schema::strategy::Share;
+use crd_schema::{GateName, TargetGroupArn};
 use planner::world::{Origin, ServiceStatus};
 use planner::{Side, Write};
 
@@ -61,6 +62,13 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
             let production = setup.application.production().contains(rule);
             let next = given(groups, weights.get());
             (production && unproven(setup, &state.account, rule, &next)).then_some("S2")
+        }
+        Write::UpdateService { name, to, .. } => {
+            let found = state.account.active(name).ok();
+            let told = state.account.told(to).and_then(|told| told.generation);
+            let failed = told.is_some_and(|g| state.past.rejected.contains(&g.version));
+            let strange = found.is_some_and(|s| !s.shown.tags.ours);
+            failed.then_some("S8").or(strange.then_some("S9"))
         }
         Write::ScaleService { name, .. }
         | Write::DeleteService { name }
@@ -188,6 +196,7 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
             let other = others.any(|s| account.healthy_of(setup, s) > 0);
             (account.weight_in(setup, &group) > 0 && other).then_some("S2")
         }
+        Write::UpdateService { name, to, .. } => in_place(setup, state, name, to),
         Write::PutRecord(_)
         | Write::RegisterTaskDefinition { .. }
         | Write::CreateTargetGroup { .. }
@@ -197,6 +206,32 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
         | Write::SetScaling { .. }
         | Write::DeregisterTaskDefinition { .. } => None,
     }
+}
+
+/// An update in place: S17 when it is to a release whose gates before it have not passed, S6 when it takes a completed
+/// release away that nothing speaks against.
+fn in_place(setup: &Setup, state: &State, name: &str, to: &str) -> Option<&'static str> {
+    let account = &state.account;
+    let service = account.active(name).ok()?;
+    let (n, wish) = account.ssm.truth().desired;
+    let version = account.told(to).and_then(|told| told.version.as_deref());
+    let forth = version == Some(VERSIONS[n]);
+    let first = |gate: &Gate| gate.before == Some(Stage::ScaleUp);
+    let mut gates = setup
+        .application
+        .gates
+        .iter()
+        .filter(|(_, gate)| first(gate));
+    let passed = |name: &GateName| {
+        let place = (VERSIONS[n].to_owned(), GateRun::place(name, None));
+        state.past.passed.contains(&place)
+    };
+    if forth && to != service.completed && gates.any(|(name, _)| !passed(name)) {
+        return Some("S17");
+    }
+    let long = |since| account.now > since + setup.late + 1;
+    let good = state.past.completed.is_some_and(long) && is_wish(account, service);
+    (good && !forth && !is_rejected(account, wish)).then_some("S6")
 }
 
 /// S18: traffic goes to a service that was created beside the one that it leaves, and the one may be scaled in, or the
@@ -375,11 +410,15 @@ pub fn is_rejected(account: &Account, generation: Generation) -> bool {
 
 /// The generation of a service that this write takes away because it failed.
 pub fn failed(account: &Account, write: &Write) -> Option<i64> {
-    let (Write::ScaleService { name, .. } | Write::DeleteService { name }) = write else {
+    let (Write::ScaleService { name, .. }
+    | Write::UpdateService { name, .. }
+    | Write::DeleteService { name }) = write
+    else {
         return None;
     };
+    let leaves = write.is_destructive() || matches!(write, Write::UpdateService { .. });
     let generation = account.active(name).ok()?.shown.tags.generation?;
-    (write.is_destructive() && is_rejected(account, generation)).then_some(generation.version)
+    (leaves && is_rejected(account, generation)).then_some(generation.version)
 }
 
 /// The service runs what is desired.
@@ -393,7 +432,11 @@ fn creates_wish(account: &Account, write: &Write) -> bool {
         return false;
     };
     let (n, _) = account.ssm.truth().desired;
-    crate::account::version_of(body).as_deref() == Some(VERSIONS[n])
+    // Of one that is updated in place its task definition tells.
+    let runs = body.get("taskDefinition").and_then(|arn| arn.as_str());
+    let told = runs.and_then(|arn| account.told(arn)?.version.clone());
+    let version = crate::account::version_of(body).or(told);
+    version.as_deref() == Some(VERSIONS[n])
 }
 
 /// The group that has more weight.
@@ -421,6 +464,7 @@ pub fn is_completed(setup: &Setup, account: &Account) -> bool {
                 && is_wish(account, service)
                 && account.healthy_of(setup, service) > 0
                 && (all || setup.application.is_worker())
+                && service.shown.steady
         }
         _ => false,
     }

@@ -112,7 +112,7 @@ impl Account {
         Service {
             side: Side::BOTH.into_iter().find(holds).filter(|_| !users),
             group_gone: is_per_release(setup) && n.is_none(),
-            running: count(runs + stopping),
+            running: count(runs + service.replaced.len() + stopping),
             pending: count(service.tasks.len() - runs),
             addresses: if setup.application.is_worker() && is_ill(setup, service) {
                 BTreeSet::new()

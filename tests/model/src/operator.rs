@@ -204,6 +204,9 @@ impl State {
                 .all(|s| s.shown.name != *name || s.shown.status == ServiceStatus::Inactive),
             Write::ScaleService { name, from, to } => active(name)
                 .is_some_and(|s| s.shown.desired == *from && (to >= from || weightless(name))),
+            Write::UpdateService { name, from, .. } => {
+                active(name).is_some_and(|s| s.shown.task_definition == *from)
+            }
             Write::DeleteService { name } => active(name).is_some_and(|s| {
                 s.shown.desired == 0 && s.tasks.is_empty() && (company(s) || weightless(name))
             }),

@@ -53,6 +53,10 @@ pub enum Event {
     Delete(usize),
     /// A person scales a service to zero.
     Scale(usize),
+    /// ECS gives up the deployment of a service that is updated in place, and goes back or does not.
+    GiveUp(usize, bool),
+    /// A person updates a service to a task definition of theirs.
+    Update(usize),
     /// A person deletes the record.
     LoseRecord,
     /// The gate that an operator runs passes, or fails.
@@ -270,6 +274,14 @@ impl Model for Search {
             let running = |n: &&usize| services[**n].tasks.first().is_some_and(|task| task.running);
             events.extend(active.iter().filter(running).map(|n| Event::Crash(*n)));
         }
+        let in_place = state.setup.application.is_rolling();
+        if left.breaker > 0 && in_place {
+            let updating = active.iter().filter(|n| account.is_updating(**n));
+            events.extend(updating.flat_map(|n| [true, false].map(|back| Event::GiveUp(*n, back))));
+        }
+        if left.person > 0 && in_place {
+            events.extend(active.iter().map(|n| Event::Update(*n)));
+        }
         if left.person > 0 {
             events.extend(WEIGHTS.map(|weights| Event::Weights(weights, true)));
             if account.elb.truth().rules.len() > 1 {
@@ -319,7 +331,9 @@ impl Model for Search {
             | Event::Intrude(_)
             | Event::Delete(_)
             | Event::Scale(_)
+            | Event::Update(_)
             | Event::LoseRecord => Some(&mut left.person),
+            Event::GiveUp(..) => Some(&mut left.breaker),
             Event::Ask(_) => Some(&mut left.verb),
             Event::Says(_) => Some(&mut left.says),
             Event::Tick
@@ -394,6 +408,21 @@ impl Model for Search {
                 let name = state.account.ecs.truth().services[n].shown.name.clone();
                 state.account.scale(setup, &name, 0);
             }
+            Event::GiveUp(n, goes_back) => {
+                let service = &state.account.ecs.truth().services[n];
+                // What was seen to be deployed and ECS went back from has failed, and nobody tries it again.
+                let record = state.account.ssm.truth().record.as_ref();
+                let rollout = record.and_then(|(_, record)| record.rollout.as_ref());
+                let seen = rollout.and_then(|rollout| rollout.deployment.as_ref());
+                let failed = goes_back && seen == service.shown.deployments.primary.as_ref();
+                let generation = service.shown.tags.generation.filter(|_| failed);
+                state.past.rejected.extend(generation.map(|g| g.version));
+                state.account.give_up(setup, n, goes_back);
+            }
+            Event::Update(n) => {
+                let name = state.account.ecs.truth().services[n].shown.name.clone();
+                state.account.update(setup, &name, "theirs:1");
+            }
             Event::LoseRecord => state.account.lose_record(setup),
             Event::Gate(who, passes) => state.end_gate(who, passes),
             Event::Ask(verb) => state.ask(verb),
@@ -404,6 +433,7 @@ impl Model for Search {
             | Event::Intrude(_)
             | Event::Delete(_)
             | Event::Scale(_)
+            | Event::Update(_)
             | Event::LoseRecord => {
                 state.past.person = Some(state.account.now);
             }

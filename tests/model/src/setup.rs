@@ -8,11 +8,12 @@ use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
 use crd_schema::gate::{Check, EcsTask, Gate, OnAbort, OnError};
 use crd_schema::record::{Generation, Stage};
-use crd_schema::strategy::Step;
+use crd_schema::strategy::{Step, Strategy};
 use crd_schema::{AnalysisName, Application, GateName, TargetGroupArn};
 use planner::ablation::{Rule, Without};
 use planner::release::{self, Wanted};
 use planner::{Tuning, lab};
+use serde_json::json;
 
 /// Versions that can be wished for; the first one serves at the start.
 pub const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0", "3.0.0"];
@@ -43,6 +44,8 @@ pub struct Faults {
     pub flip: u8,
     /// A task crashes and another takes its place.
     pub crash: u8,
+    /// ECS gives up a deployment in place, and goes back by itself or does not.
+    pub breaker: u8,
     /// A person acts.
     pub person: u8,
     /// A person promotes, aborts, pauses or resumes.
@@ -183,6 +186,16 @@ impl Setup {
         self.application(|application| {
             application.route = None;
             application.clean_up.settle = ticks(0);
+        })
+    }
+
+    /// The same, updated in place; ECS may go back by itself.
+    pub fn rolling(self) -> Self {
+        let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
+        self.worker().application(|application| {
+            application.strategy = Strategy::ROLLING;
+            let service = &mut application.template.service;
+            service.insert("deploymentConfiguration".to_owned(), breaker);
         })
     }
 

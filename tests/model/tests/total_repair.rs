@@ -207,6 +207,7 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
         }),
         gates: BTreeMap::new(),
         paused: world.paused[0].then(|| wall(now)),
+        deployment: None,
         base: Some("blog:1".to_owned()),
     };
     let mut record = Record {

@@ -313,6 +313,7 @@ impl Judge {
             Write::SetWeights { .. } => &[Act::Weights],
             Write::CreateService { .. }
             | Write::ScaleService { .. }
+            | Write::UpdateService { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. } => &[Act::Services],
             Write::RegisterTaskDefinition { .. }
@@ -421,6 +422,7 @@ impl Judge {
             | Write::SetGroupAttributes { .. }
             | Write::DeleteTargetGroup { .. }
             | Write::ScaleService { .. }
+            | Write::UpdateService { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }
             | Write::SetScaling { .. }

@@ -72,6 +72,15 @@ pub(crate) fn look(world: &World, write: &Write) -> Result<(), Changed> {
             Some(Some(found)) if found.status == ServiceStatus::Active => Ok(()),
             Some(_) => differs(format!("service {name}")),
         },
+        Write::UpdateService { name, from, .. } => match service(name) {
+            None => unread("services"),
+            Some(Some(found))
+                if found.status == ServiceStatus::Active && found.task_definition == *from =>
+            {
+                Ok(())
+            }
+            Some(_) => differs(format!("service {name}")),
+        },
         Write::ScaleService { name, .. } | Write::DeleteService { name } => {
             let (from, removes, gone) = match write {
                 Write::ScaleService { from, to, .. } => (*from, to < from, false),

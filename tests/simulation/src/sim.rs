@@ -400,7 +400,9 @@ impl State {
         }
         let lab = &self.truth.lab;
         let (name, side) = match &issue.write {
-            Write::ScaleService { name, .. } | Write::DeleteService { name } => {
+            Write::ScaleService { name, .. }
+            | Write::UpdateService { name, .. }
+            | Write::DeleteService { name } => {
                 let found = lab.services.iter().find(|s| s.shown.name == *name);
                 (name.as_str(), found.and_then(|found| found.shown.side))
             }
@@ -598,6 +600,7 @@ fn is_expected(issue: &Issue, operator: usize, now: &Operator) -> bool {
         | Write::SetGroupAttributes { .. }
         | Write::CreateService { .. }
         | Write::ScaleService { .. }
+        | Write::UpdateService { .. }
         | Write::SetScaling { .. }
         | Write::TagService { .. }
         | Write::DeleteService { .. }

@@ -291,6 +291,7 @@ impl Truth {
             Write::PutRecord(_)
             | Write::RegisterTaskDefinition { .. }
             | Write::ScaleService { .. }
+            | Write::UpdateService { .. }
             | Write::SetWeights { .. }
             | Write::TagService { .. }
             | Write::DeleteService { .. }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use aws_sdk_ecs::types::{SortOrder, TaskDefinitionField, TaskDefinitionStatus};
 use crd_schema::application::BaseTaskDefinition;
 use futures_util::future::try_join_all;
-use planner::release::TAG_DIGEST;
+use planner::release::{TAG_DIGEST, TAG_GENERATION, parse_generation};
 use planner::world::{Base, Revision};
 use serde_json::{Map, Value};
 
@@ -37,7 +37,7 @@ const OUTPUT_ONLY: [&str; 9] = [
 #[derive(Debug, Default)]
 pub(crate) struct RevisionCache {
     definitions: Mutex<BTreeMap<String, Map<String, Value>>>,
-    digests: Mutex<BTreeMap<String, Option<String>>>,
+    tags: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 /// Entries of a cache before it is emptied.
@@ -169,7 +169,7 @@ fn parse(body: &[u8]) -> Option<(String, Map<String, Value>)> {
     Some((revision, definition))
 }
 
-/// ACTIVE revisions of exactly this family, newest first, with our digest tag.
+/// ACTIVE revisions of exactly this family, newest first, with what our tags say of them.
 pub(crate) async fn revisions(
     clients: &Clients,
     cache: &RevisionCache,
@@ -200,19 +200,25 @@ pub(crate) async fn revisions(
             .is_some_and(|(name, _)| name == family)
     });
     let reads = own.map(|arn| async move {
-        let digest = digest(clients, cache, &arn).await?;
-        Ok(Revision { arn, digest })
+        let tags = tags(clients, cache, &arn).await?;
+        let generation = tags.get(TAG_GENERATION);
+        Ok(Revision {
+            digest: tags.get(TAG_DIGEST).cloned(),
+            generation: generation.and_then(|text| parse_generation(text)),
+            arn,
+        })
     });
     try_join_all(reads).await
 }
 
-async fn digest(
+/// The operator's tags on a revision, which nobody else sets. They are given when it is registered.
+pub(crate) async fn tags(
     clients: &Clients,
     cache: &RevisionCache,
     arn: &str,
-) -> Result<Option<String>, Error> {
-    if let Some(digest) = get(&cache.digests, arn) {
-        return Ok(digest);
+) -> Result<BTreeMap<String, String>, Error> {
+    if let Some(tags) = get(&cache.tags, arn) {
+        return Ok(tags);
     }
     let send = clients
         .ecs
@@ -223,11 +229,9 @@ async fn digest(
     let answer = clients
         .call(Class::DefinitionRead, DESCRIBE, arn, send)
         .await?;
-    let tags = answer.tags.unwrap_or_default();
-    let digest = tags
-        .into_iter()
-        .find(|tag| tag.key() == Some(TAG_DIGEST))
-        .and_then(|tag| tag.value);
-    keep(&cache.digests, arn, digest.clone());
-    Ok(digest)
+    let tags = answer.tags.unwrap_or_default().into_iter();
+    let own = tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())));
+    let own: BTreeMap<_, _> = own.filter(|(key, _)| key.starts_with("teal:")).collect();
+    keep(&cache.tags, arn, own.clone());
+    Ok(own)
 }

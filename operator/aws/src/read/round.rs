@@ -357,23 +357,27 @@ impl Reader {
         application: &Application,
         service: &EcsService,
     ) -> Result<(EcsService, Tasks), Error> {
-        let task_definition = service.task_definition().unwrap_or_default();
+        let in_place = application.is_rolling();
+        let mut service = service.clone();
         let known = match &application.route {
             Some(route) => KnownBy::Address { port: route.port },
             // What is gone has no tasks to ask about.
-            None if service.status() == Some("INACTIVE") => KnownBy::Id { checked: false },
-            None => KnownBy::Id {
-                checked: definitions::checks_health(
-                    &self.clients,
-                    &self.revisions,
-                    task_definition,
-                )
-                .await?,
+            None if service.status() == Some("INACTIVE") => KnownBy::Id {
+                checked: false,
+                in_place,
             },
+            None => {
+                let runs = services::runs(&service).to_owned();
+                let (clients, kept) = (&self.clients, &self.revisions);
+                let tags = definitions::tags(clients, kept, &runs).await?;
+                services::told_by(&mut service, &tags, application);
+                let checked = definitions::checks_health(clients, kept, &runs).await?;
+                KnownBy::Id { checked, in_place }
+            }
         };
         let cluster = &application.cluster;
-        let tasks = tasks::of_service(&self.clients, cluster, service, known).await?;
-        Ok((service.clone(), tasks))
+        let tasks = tasks::of_service(&self.clients, cluster, &service, known).await?;
+        Ok((service, tasks))
     }
 
     async fn traffic(&self, requests: &[Request], own: &[Own]) -> Traffic {

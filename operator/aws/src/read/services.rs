@@ -1,17 +1,19 @@
 //! ECS services: all of a cluster, described in tens, because ownership is in tags that only DescribeServices shows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::operation::describe_services::DescribeServicesOutput;
-use aws_sdk_ecs::types::{DeploymentRolloutState, Service as EcsService, ServiceField, Tag};
+use aws_sdk_ecs::types::{
+    Deployment, DeploymentRolloutState, Service as EcsService, ServiceField, Tag,
+};
 use crd_schema::{Application, TargetGroupArn};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use planner::release::{
-    MANAGED_BY, TAG_APPLICATION, TAG_BLUE, TAG_GENERATION, TAG_MANAGED_BY, TAG_REJECTED,
-    TAG_RELEASE, TAG_SIDE, TAG_VERSION, parse_generation, parse_side,
+    MANAGED_BY, TAG_APPLICATION, TAG_BLUE, TAG_DIGEST, TAG_GENERATION, TAG_MANAGED_BY,
+    TAG_REJECTED, TAG_RELEASE, TAG_SIDE, TAG_VERSION, parse_generation, parse_side,
 };
-use planner::world::{Service, ServiceStatus, Side, Tags};
+use planner::world::{Deployments, Service, ServiceStatus, Side, Tags};
 
 use crate::budget::Class;
 use crate::clients::Clients;
@@ -184,6 +186,47 @@ pub(crate) fn standing_of_worker(service: &EcsService) -> Standing {
     }
 }
 
+/// The task definition that it runs: of the primary deployment, or the last one of a service that is gone.
+pub(crate) fn runs(service: &EcsService) -> &str {
+    let primary = primary(service).and_then(Deployment::task_definition);
+    primary.or(service.task_definition()).unwrap_or_default()
+}
+
+fn primary(service: &EcsService) -> Option<&Deployment> {
+    let mut deployments = service.deployments().iter();
+    deployments.find(|deployment| deployment.status() == Some("PRIMARY"))
+}
+
+/// Which release a service runs that is updated in place: what the tags of its task definition say, for these alone change
+/// together with it. One that was registered before the application was updated in place says less, and the service's
+/// own tags fit it; any other one is somebody else's.
+pub(crate) fn told_by(
+    service: &mut EcsService,
+    definition: &BTreeMap<String, String>,
+    application: &Application,
+) {
+    let said = |key: &str| definition.get(key).cloned();
+    let ours = said(TAG_MANAGED_BY).as_deref() == Some(MANAGED_BY)
+        && said(TAG_APPLICATION).as_deref() == Some(application.name.as_str());
+    let whole = ours && definition.contains_key(TAG_GENERATION);
+    let digest = said(TAG_DIGEST).filter(|_| ours);
+    let fits = digest.is_some() && tag(service.tags(), TAG_RELEASE) == digest.as_deref();
+    if !whole && (fits || !application.is_rolling()) {
+        return;
+    }
+    let mut tags = service.tags.take().unwrap_or_default();
+    let of_the_release = [TAG_RELEASE, TAG_VERSION, TAG_GENERATION, TAG_BLUE];
+    tags.retain(|tag| tag.key().is_none_or(|key| !of_the_release.contains(&key)));
+    let mut say = |key: &str, value: Option<String>| {
+        tags.extend(value.map(|value| Tag::builder().key(key).value(value).build()));
+    };
+    say(TAG_RELEASE, digest);
+    for key in [TAG_VERSION, TAG_GENERATION, TAG_BLUE] {
+        say(key, said(key).filter(|_| whole));
+    }
+    service.tags = Some(tags);
+}
+
 /// Where a service stands among the application's groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Standing {
@@ -230,9 +273,13 @@ pub(crate) fn parse(
     let done = |state: Option<&DeploymentRolloutState>| {
         !application.is_worker() || state == Some(&DeploymentRolloutState::Completed)
     };
-    let primary = deployments
-        .iter()
-        .find(|deployment| deployment.status() == Some("PRIMARY"));
+    let primary = primary(service);
+    let given_up = deployments.iter().filter_map(|deployment| {
+        let gave_up = failed(deployment.rollout_state()) && application.is_rolling();
+        let reason = deployment.rollout_state_reason().unwrap_or_default();
+        gave_up.then(|| (deployment.task_definition.clone(), one_line(reason)))
+    });
+    let given_up = given_up.filter_map(|(definition, reason)| Some((definition?, reason)));
     Ok(Service {
         arn: service
             .service_arn
@@ -244,11 +291,15 @@ pub(crate) fn parse(
         desired: count(service.desired_count).ok_or_else(|| lacks("has a negative count"))?,
         running: count(service.running_count).ok_or_else(|| lacks("has a negative count"))?,
         pending: count(service.pending_count).ok_or_else(|| lacks("has a negative count"))?,
-        task_definition: service.task_definition.clone().unwrap_or_default(),
+        task_definition: runs(service).to_owned(),
         tags: tags(service.tags(), application),
         created: created.ok_or_else(|| lacks("has no creation time"))?,
         steady: matches!(deployments, [only] if !failed(only.rollout_state()) && done(only.rollout_state())),
         deployment_failed: primary.is_some_and(|primary| failed(primary.rollout_state())),
+        deployments: Deployments {
+            primary: primary.and_then(|primary| primary.id.clone()),
+            given_up: given_up.collect(),
+        },
         addresses: tasks.addresses,
         trouble: tasks.trouble,
         name,

@@ -10,7 +10,7 @@ use crate::budget::Class;
 use crate::clients::Clients;
 use crate::error::{Error, Kind, one_line};
 use crate::page;
-use crate::read::services::{is_troubled, last_segment};
+use crate::read::services::{self, is_troubled, last_segment};
 
 const LIST: &str = "ListTasks";
 const DESCRIBE: &str = "DescribeTasks";
@@ -39,17 +39,22 @@ pub(crate) enum KnownBy {
     Id {
         /// An essential container has a health check: what is not HEALTHY yet does not count.
         checked: bool,
+        /// Its service is updated in place: what runs another task definition than the service does not count.
+        in_place: bool,
     },
 }
 
 impl KnownBy {
-    fn name(self, task: &Task) -> Option<String> {
+    fn name(self, task: &Task, runs: &str) -> Option<String> {
         if task.last_status() != Some("RUNNING") {
             return None;
         }
         match self {
             Self::Address { port } => Some(format!("{}:{port}", address(task)?)),
-            Self::Id { checked } => {
+            Self::Id { checked, in_place } => {
+                if in_place && task.task_definition_arn() != Some(runs) {
+                    return None;
+                }
                 let health = task.health_status();
                 let healthy = health == Some(&HealthStatus::Healthy);
                 let works = healthy || (!checked && health != Some(&HealthStatus::Unhealthy));
@@ -75,7 +80,8 @@ pub(crate) async fn of_service(
     if service.running_count > 0 || service.pending_count > 0 {
         let arns = list(clients, cluster, name, DesiredStatus::Running).await?;
         let running = describe(clients, cluster, name, &arns).await?;
-        let names = running.iter().filter_map(|task| known.name(task));
+        let runs = services::runs(service);
+        let names = running.iter().filter_map(|task| known.name(task, runs));
         tasks.addresses = names.collect();
     }
     if is_troubled(service) && service.status() == Some("ACTIVE") {
@@ -285,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_task_is_known_by_where_it_runs() {
-        let listens = |task: &Task| KnownBy::Address { port: 8080 }.name(task);
+        let listens = |task: &Task| KnownBy::Address { port: 8080 }.name(task, "");
         let here = listens(&running("RUNNING"));
         assert_eq!(here.as_deref(), Some("10.0.0.7:8080"));
         for status in ["ACTIVATING", "DEACTIVATING", "PENDING", ""] {
@@ -306,7 +312,8 @@ mod tests {
         let named = |status: &str, health: &str, checked| {
             let mut task = running(status);
             task.health_status = Some(health.into());
-            KnownBy::Id { checked }.name(&task)
+            let in_place = false;
+            KnownBy::Id { checked, in_place }.name(&task, "")
         };
         let counts = Some("1".to_owned());
         assert_eq!(named("RUNNING", "UNKNOWN", false), counts);
@@ -316,6 +323,20 @@ mod tests {
             assert_eq!(named("RUNNING", "UNHEALTHY", checked), None);
             assert_eq!(named("PENDING", "HEALTHY", checked), None);
         }
+    }
+
+    #[test]
+    fn while_a_service_is_updated_in_place_old_tasks_do_not_count() {
+        let mut task = running("RUNNING");
+        task.task_definition_arn = Some("mailer-teal:7".to_owned());
+        let named = |in_place, runs| {
+            let checked = false;
+            KnownBy::Id { checked, in_place }.name(&task, runs)
+        };
+        let counts = Some("1".to_owned());
+        assert_eq!(named(true, "mailer-teal:7"), counts);
+        assert_eq!(named(true, "mailer-teal:8"), None);
+        assert_eq!(named(false, "mailer-teal:8"), counts);
     }
 
     #[test]

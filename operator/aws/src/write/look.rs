@@ -56,6 +56,17 @@ impl AwsWriter {
                     Err(what) => Ok(Some(what)),
                 }
             }
+            Write::UpdateService { name, from, .. } => {
+                let service = self.service(application, name).await?;
+                Ok(match active(name, service.as_ref(), None) {
+                    Ok(service) if services::runs(service) == from => None,
+                    Ok(service) => Some(format!(
+                        "service {name} ({from} before, now {})",
+                        services::runs(service)
+                    )),
+                    Err(what) => Some(what),
+                })
+            }
             Write::DeleteService { name } => {
                 let service = self.service(application, name).await?;
                 match active(name, service.as_ref(), Some(0)) {

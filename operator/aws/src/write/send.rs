@@ -46,6 +46,7 @@ impl AwsWriter {
             }
             Write::CreateService { name, body, .. } => self.create_service(name, body).await,
             Write::ScaleService { name, to, .. } => self.scale(cluster, name, *to).await,
+            Write::UpdateService { name, body, .. } => self.update(name, body).await,
             Write::SetWeights {
                 rule,
                 groups,
@@ -139,6 +140,20 @@ impl AwsWriter {
             .mutate_request(with_body(body));
         self.clients
             .call(Class::ServiceModify, "CreateService", name, send.send())
+            .await
+            .map(drop)
+    }
+
+    async fn update(&self, name: &str, body: &Map<String, Value>) -> Result<(), Error> {
+        let send = self
+            .clients
+            .ecs
+            .update_service()
+            .service(name)
+            .customize()
+            .mutate_request(with_body(body));
+        self.clients
+            .call(Class::ServiceModify, "UpdateService", name, send.send())
             .await
             .map(drop)
     }

@@ -15,14 +15,15 @@ use crate::release;
 use crate::scaling::Scaling;
 use crate::time::{Mono, Now};
 use crate::world::{
-    Action, Base, DesiredParameter, Read, RecordParameter, Revision, Role, Rule, Service,
-    ServiceStatus, Side, Tags, Target, TargetState, World,
+    Action, Base, Deployments, DesiredParameter, Read, RecordParameter, Revision, Role, Rule,
+    Service, ServiceStatus, Side, Tags, Target, TargetState, World,
 };
 use crate::write::Write;
 
 use super::example::desired;
 use super::gates::Tests;
 use super::groups::{LabGroup, exists};
+use super::rolling::{Ecs, Update};
 
 /// A task takes this long to run, and one health check more to be healthy.
 pub const TASK_START: u64 = 20_000;
@@ -52,6 +53,10 @@ pub struct Lab {
     pub tests: Tests,
     /// Our task definition revisions, newest first.
     pub revisions: Vec<Revision>,
+    /// What the tags of a task definition say of the service that runs it, where it is updated in place.
+    pub told: BTreeMap<String, Tags>,
+    /// How ECS carries out updates in place.
+    pub ecs: Ecs,
     /// Versions whose tasks never pass a health check.
     pub broken: BTreeSet<String>,
     /// Operations that AWS refuses.
@@ -70,7 +75,7 @@ pub struct Lab {
     pub template_serves: bool,
     /// Writes in order, for bounds and messages.
     pub writes: Vec<String>,
-    next_task: u32,
+    pub(super) next_task: u32,
     pub(super) next_group: u32,
     next_version: i64,
 }
@@ -82,8 +87,10 @@ pub struct LabService {
     pub shown: Service,
     /// The request that made it; the same one again is no error.
     pub request: Map<String, Value>,
-    /// Address of each task, and when it was started.
+    /// Address of each task, and when it was started; of one that is updated in place those of the primary deployment.
     pub tasks: BTreeMap<String, u64>,
+    /// Where it is updated in place: how far that is.
+    pub update: Update,
     /// When a deleted one is gone.
     pub gone_at: Option<u64>,
 }
@@ -115,6 +122,8 @@ impl Lab {
             intents: Intents::default(),
             tests: Tests::default(),
             revisions: Vec::new(),
+            told: BTreeMap::new(),
+            ecs: Ecs::default(),
             broken: BTreeSet::new(),
             denied: BTreeSet::new(),
             scaling: BTreeMap::new(),
@@ -160,6 +169,7 @@ impl Lab {
                 Revision {
                     arn: arn.clone(),
                     digest: Some(digest.clone()),
+                    generation: self.application.is_rolling().then_some(generation),
                 },
             );
         }
@@ -171,6 +181,7 @@ impl Lab {
             blue: None,
             rejected: None,
         };
+        self.told.insert(arn.clone(), tags.clone());
         self.place_group(&digest, generation, side);
         self.add(&name, side, count, arn, tags);
         if let Some(service) = self.services.last_mut() {
@@ -204,6 +215,7 @@ impl Lab {
             created: self.wall(self.now),
             steady: true,
             deployment_failed: false,
+            deployments: Deployments::default(),
             addresses: BTreeSet::new(),
             trouble: None,
         };
@@ -211,6 +223,7 @@ impl Lab {
             shown,
             request: Map::new(),
             tasks: BTreeMap::new(),
+            update: Update::default(),
             gone_at: None,
         });
         self.scale(name, count);
@@ -282,6 +295,7 @@ impl Lab {
         }
         self.services
             .retain(|service| service.gone_at.is_none_or(|at| at > now));
+        self.roll();
     }
 
     /// Time on the wall, for an instant of the lab.
@@ -359,6 +373,7 @@ impl Lab {
     fn show(&self, service: &LabService) -> Service {
         let runs = |started: &u64| self.now >= started + TASK_START;
         let sick = self.application.is_worker() && self.is_broken(service);
+        let updating = service.update.since.is_some();
         let running: BTreeSet<String> = service
             .tasks
             .iter()
@@ -377,7 +392,10 @@ impl Lab {
             == 1;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Service {
-            running: count(running.len() + if only { stopping } else { 0 }),
+            running: count(
+                running.len() + service.update.old.len() + if only { stopping } else { 0 },
+            ),
+            steady: !updating,
             pending: count(service.tasks.len() - running.len()),
             addresses: if sick { BTreeSet::new() } else { running },
             trouble: self
@@ -387,7 +405,7 @@ impl Lab {
         }
     }
 
-    fn is_broken(&self, service: &LabService) -> bool {
+    pub(super) fn is_broken(&self, service: &LabService) -> bool {
         service
             .shown
             .tags
@@ -484,14 +502,20 @@ impl Lab {
                 let date = 1_000_000 + i64::try_from(self.now).unwrap_or(0);
                 self.record = Some((Generation { date, version }, (**record).clone()));
             }
-            Write::RegisterTaskDefinition { digest, .. } => {
+            Write::RegisterTaskDefinition { digest, body } => {
                 self.next_version += 1;
                 let arn = format!("td-{}-{digest}", self.next_version);
+                let tags = Tags {
+                    release: Some(digest.clone()),
+                    ..tags_of(body)
+                };
+                self.told.insert(arn.clone(), tags);
                 self.revisions.insert(
                     0,
                     Revision {
                         arn,
                         digest: Some(digest.clone()),
+                        generation: release::generation_of(body),
                     },
                 );
             }
@@ -541,12 +565,21 @@ impl Lab {
                 if let Some(made) = self.services.last_mut() {
                     made.request = body.clone();
                 }
+                self.tell(name);
             }
             Write::ScaleService { name, to, .. } => {
                 if !self.is_active(name) {
                     return refused("Service was not ACTIVE.");
                 }
                 self.scale(name, *to);
+            }
+            Write::UpdateService { name, to, body, .. } => {
+                if !self.is_active(name) {
+                    return refused("Service was not ACTIVE.");
+                }
+                let bounds = body.get("deploymentConfiguration");
+                let least = bounds.and_then(|bounds| bounds.get("minimumHealthyPercent")?.as_u64());
+                self.update(name, to, least == Some(0));
             }
             Write::SetWeights {
                 rule,

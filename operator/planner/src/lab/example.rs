@@ -76,6 +76,13 @@ pub fn worker() -> Application {
     application
 }
 
+/// The same, which ECS updates in place.
+pub fn rolling() -> Application {
+    let mut application = worker();
+    application.strategy = Strategy::ROLLING;
+    application
+}
+
 /// A wish for `version`.
 pub fn desired(version: &str) -> Desired {
     Desired {

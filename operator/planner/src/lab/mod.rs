@@ -9,10 +9,12 @@ mod example;
 mod gates;
 mod groups;
 mod operator;
+mod rolling;
 mod scaling;
 
 pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
-pub use example::{application, desired, per_release, worker};
+pub use example::{application, desired, per_release, rolling, worker};
 pub use gates::Tests;
 pub use groups::LabGroup;
 pub use operator::{Ending, Operator};
+pub use rolling::{Ecs, REPLACED, Update};

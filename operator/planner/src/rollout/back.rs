@@ -98,7 +98,7 @@ pub(super) fn back(
 }
 
 /// Before failed green goes, its rejection also stands as a tag on what serves: either suffices.
-fn mark_rejected(view: &View<'_>, service: &Service) -> Option<Write> {
+pub(super) fn mark_rejected(view: &View<'_>, service: &Service) -> Option<Write> {
     let generation = view.wanted.as_ref()?.generation;
     view.rejection(generation)?;
     let missing = service.tags.rejected != Some(generation)

@@ -1,6 +1,7 @@
 //! Groups referenced, task definition registered, service created: in this order.
 
 use crd_schema::record::{Generation, Stage};
+use serde_json::{Map, Value};
 
 use crate::ablation;
 use crate::release::{self, NewService, Wanted};
@@ -149,6 +150,15 @@ pub(super) fn to_run(view: &View<'_>, what: &ToCreate) -> Option<ToRun> {
 }
 
 fn register(view: &View<'_>, wanted: &Wanted) -> Decision {
+    rendered(view, wanted, |body| body)
+}
+
+/// The task definition of the wish is registered, with what is added to it last.
+pub(super) fn rendered(
+    view: &View<'_>,
+    wanted: &Wanted,
+    add: impl FnOnce(Map<String, Value>) -> Map<String, Value>,
+) -> Decision {
     let stage = Stage::ScaleUp;
     let unread = |part: &str, reason: &String| {
         let what = format!("{part}: {reason}");
@@ -175,7 +185,7 @@ fn register(view: &View<'_>, wanted: &Wanted) -> Decision {
             stage,
             Write::RegisterTaskDefinition {
                 digest: wanted.digest.clone(),
-                body,
+                body: add(body),
             },
         ),
         Err(what) => Decision::hold(recorded_stage(view), Hold::BaseUnusable { what }),

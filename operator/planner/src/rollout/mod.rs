@@ -9,6 +9,7 @@ mod gates;
 mod groups;
 mod removal;
 mod repair;
+mod rolling;
 mod scaling;
 mod serve;
 mod steps;
@@ -57,6 +58,13 @@ pub(crate) fn towards(view: &View<'_>, aim: &Aim<'_>) -> Decision {
             late.or_else(|| revive(view, stage))
                 .or_else(watched)
                 .unwrap_or_else(|| create(view, what.clone(), *side, stage))
+        }
+        Aim::Update { service, what } => {
+            let watched = || watches::before_start(view, aim).filter(|_| *what == ToCreate::Wanted);
+            watched().unwrap_or_else(|| rolling::update(view, service, what))
+        }
+        Aim::Serve { service, course } if view.in_place().is_some() => {
+            rolling::serve(view, service, *course)
         }
         Aim::Serve { service, course } => serve(view, service, *course),
     }

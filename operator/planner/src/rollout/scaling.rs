@@ -51,9 +51,11 @@ pub(crate) fn scaling(view: &View<'_>, aim: &Aim<'_>, decision: Decision) -> Dec
             };
             stays.or_else(|| leaving(view, all, Some(service), &decision))
         }
-        Aim::Create { .. } | Aim::MakeRoom { .. } | Aim::Nothing | Aim::Hold(_) => {
-            leaving(view, all, None, &decision)
-        }
+        Aim::Create { .. }
+        | Aim::Update { .. }
+        | Aim::MakeRoom { .. }
+        | Aim::Nothing
+        | Aim::Hold(_) => leaving(view, all, None, &decision),
     };
     match step {
         Some(Step::Write(write)) => Decision {

@@ -207,7 +207,7 @@ fn settled(view: &View<'_>, service: &Service, side: Side) -> Decision {
     retire(view, stage)
 }
 
-fn heal(view: &View<'_>, write: Write, what: String) -> Decision {
+pub(super) fn heal(view: &View<'_>, write: Write, what: String) -> Decision {
     match view.application.drift {
         Drift::Heal => Decision::act(Stage::Settled, write),
         Drift::Hold => Decision::hold(Stage::Settled, Hold::DriftHeld { what }),

@@ -15,9 +15,9 @@ use crate::view::{View, Vital};
 use crate::watch::{About, Watch, What};
 use crate::world::{Service, Side};
 
-use super::deadline::late;
+use super::deadline::{entered, late};
 use super::decision::Decision;
-use super::worker;
+use super::{rolling, worker};
 
 /// What is to be watched now.
 pub(crate) fn watches(view: &View<'_>, aim: &Aim<'_>) -> Vec<Watch> {
@@ -26,6 +26,10 @@ pub(crate) fn watches(view: &View<'_>, aim: &Aim<'_>) -> Vec<Watch> {
     }
     match aim {
         Aim::Create {
+            what: ToCreate::Wanted,
+            ..
+        }
+        | Aim::Update {
             what: ToCreate::Wanted,
             ..
         } => alarms(view, None).into_iter().collect(),
@@ -38,6 +42,7 @@ pub(crate) fn watches(view: &View<'_>, aim: &Aim<'_>) -> Vec<Watch> {
             .collect(),
         Aim::Serve { .. }
         | Aim::Create { .. }
+        | Aim::Update { .. }
         | Aim::MakeRoom { .. }
         | Aim::Nothing
         | Aim::Hold(_) => Vec::new(),
@@ -48,11 +53,14 @@ pub(crate) fn watches(view: &View<'_>, aim: &Aim<'_>) -> Vec<Watch> {
 pub(crate) fn failed(view: &View<'_>, aim: &Aim<'_>) -> Option<Decision> {
     let stage = match aim {
         Aim::Serve { .. } => view.record().rollout.as_ref()?.stage,
-        Aim::Create { .. } => Stage::ScaleUp,
+        Aim::Create { .. } | Aim::Update { .. } => Stage::ScaleUp,
         Aim::MakeRoom { .. } | Aim::Nothing | Aim::Hold(_) => return None,
     };
     // Whether there is a way back is known first.
-    let back = others(view, aim).any(|other| view.alive(other));
+    let back = match view.in_place() {
+        Some(service) => view.way_back(service).is_some(),
+        None => others(view, aim).any(|other| view.alive(other)),
+    };
     let mut failed = watches(view, aim).into_iter().filter_map(|watch| {
         let Some(Verdict::Failed { reason }) = verdict(view, &watch) else {
             return None;
@@ -99,6 +107,10 @@ fn verdict<'a>(view: &'a View<'_>, watch: &Watch) -> Option<&'a Verdict> {
 
 /// Blue that nothing lives of is nothing to compare with and nothing to go back to: it never blocks what mends it.
 fn waived(view: &View<'_>, aim: &Aim<'_>) -> bool {
+    if let Some(service) = view.in_place() {
+        let runs_it = matches!(aim, Aim::Serve { .. });
+        return runs_it && view.way_back(service).is_none();
+    }
     others(view, aim).all(|other| view.vital(other) == Vital::Dead)
 }
 
@@ -106,7 +118,11 @@ fn waived(view: &View<'_>, aim: &Aim<'_>) -> bool {
 fn others<'a>(view: &View<'a>, aim: &Aim<'a>) -> impl Iterator<Item = &'a Service> {
     let green = match aim {
         Aim::Serve { service, .. } => Some(service.name.clone()),
-        Aim::Create { .. } | Aim::MakeRoom { .. } | Aim::Nothing | Aim::Hold(_) => None,
+        Aim::Create { .. }
+        | Aim::Update { .. }
+        | Aim::MakeRoom { .. }
+        | Aim::Nothing
+        | Aim::Hold(_) => None,
     };
     let live = view.live().into_iter();
     live.filter(move |service| Some(&service.name) != green.as_ref())
@@ -120,7 +136,12 @@ fn on_its_way(view: &View<'_>) -> bool {
 
 fn alarms(view: &View<'_>, green: Option<&Service>) -> Option<Watch> {
     let alarms = view.application.alarms.clone()?;
-    let begun = green.map(|service| service.created);
+    // Of one that is updated in place it is its rollout that began, not the service.
+    let began = || entered(view, Stage::ScaleUp);
+    let begun = green.map(|service| match view.in_place() {
+        Some(_) => began().unwrap_or(view.now.wall),
+        None => service.created,
+    });
     let what = What::Alarms { alarms, begun };
     watch(view, "alarms".to_owned(), what, green)
 }
@@ -130,7 +151,10 @@ fn analyses(view: &View<'_>, green: &Service) -> Vec<Watch> {
         return Vec::new();
     };
     let all = view.application.analyses.iter();
-    let due = all.filter(|(name, analysis)| is_due(view, side, name, analysis));
+    let due = all.filter(|(name, analysis)| match view.in_place() {
+        Some(_) => rolling::arrived(view, green),
+        None => is_due(view, side, name, analysis),
+    });
     let watches = due.filter_map(|(name, analysis)| {
         let what = What::Analysis(analysis.clone());
         watch(view, format!("analysis {name}"), what, Some(green))

@@ -79,6 +79,7 @@ fn a_revision_that_goes_is_ours_and_nobody_runs_it() {
     let old = Revision {
         arn: "td-old".to_owned(),
         digest: None,
+        generation: None,
     };
     scene.lab.revisions.push(old);
     let go = |arn: &str| Write::DeregisterTaskDefinition {

@@ -160,6 +160,7 @@ pub(crate) fn moving(reference: u32) -> Record {
         gates: Default::default(),
         paused: None,
         base: None,
+        deployment: None,
     };
     Record {
         rollout: Some(rollout),

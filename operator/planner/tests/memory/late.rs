@@ -365,6 +365,7 @@ fn looked_at_by_name_is_what_lists_may_hide_and_what_would_be_created_next() {
             step: None,
             gates: Default::default(),
             paused: None,
+            deployment: None,
             base: Some("blog:7".to_owned()),
         }),
         last_good: Some(good.clone()),

@@ -150,6 +150,7 @@ fn a_new_rollout_begins_without_other_people_s_changes() {
             step: None,
             gates: Default::default(),
             paused: None,
+            deployment: None,
             base: None,
         }),
         ..Record::default()
@@ -216,6 +217,7 @@ fn the_next_names_were_looked_for_when_the_record_says_nothing_new_of_them() {
         gates: Default::default(),
         paused: None,
         base: None,
+        deployment: None,
     };
     let mut record = Record::default();
     let changes: [&dyn Fn(&mut Record); 4] = [

@@ -99,6 +99,7 @@ fn a_revision_is_shown_by_its_digest_and_its_end_by_its_absence() {
         let revision = Revision {
             arn: arn.to_owned(),
             digest: digest.map(str::to_owned),
+            generation: None,
         };
         |world: &mut World| {
             if let Read::Known { value, .. } = &mut world.revisions {

@@ -28,6 +28,7 @@ fn rolling() -> Scene {
         step: None,
         gates: Default::default(),
         paused: None,
+        deployment: None,
         base: None,
     });
     scene

@@ -64,12 +64,10 @@ fn of_several_of_one_release_the_one_that_serves_best_stays() {
 
 fn half() -> Scene {
     let mut blog = application();
-    blog.strategy = Strategy {
-        steps: vec![
-            Step::SetWeight(Share::tenths(500).unwrap()),
-            Step::Pause(None),
-        ],
-    };
+    blog.strategy = Strategy::of(vec![
+        Step::SetWeight(Share::tenths(500).unwrap()),
+        Step::Pause(None),
+    ]);
     let mut scene = settled_of(blog);
     scene.lab.wish("1.4.0");
     let _ = scene.until(|_, plan| plan.report.waiting_on == WaitingOn::Promotion);

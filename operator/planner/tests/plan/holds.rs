@@ -304,6 +304,7 @@ fn old_revisions_go_whatever_scales() {
         scene.lab.revisions.push(planner::world::Revision {
             arn: format!("td-old-{n}"),
             digest: None,
+            generation: None,
         });
     }
     let plan = scene.plan();

@@ -258,6 +258,7 @@ fn revision(n: usize) -> Revision {
     Revision {
         arn: format!("td-old-{n}"),
         digest: None,
+        generation: None,
     }
 }
 

@@ -193,12 +193,10 @@ pub(crate) fn ready() -> Scene {
 /// Half, and then everything when a person says so.
 pub(crate) fn stepped(percent: u16) -> Scene {
     let mut blog = application();
-    blog.strategy = Strategy {
-        steps: vec![
-            Step::SetWeight(Share::tenths(percent * 10).unwrap()),
-            Step::Pause(None),
-        ],
-    };
+    blog.strategy = Strategy::of(vec![
+        Step::SetWeight(Share::tenths(percent * 10).unwrap()),
+        Step::Pause(None),
+    ]);
     let mut scene = settled_of(blog);
     scene.lab.wish("1.4.0");
     let _ = scene.until(|_, plan| plan.report.waiting_on == WaitingOn::Promotion);

@@ -147,14 +147,12 @@ fn what_is_wrong_with_the_wish_and_the_verbs_is_noted() {
 /// A tenth for a minute, then half until a person promotes.
 fn stepped() -> Scene {
     let mut blog = application();
-    blog.strategy = Strategy {
-        steps: vec![
-            Step::SetWeight(Share::tenths(100).unwrap()),
-            Step::Pause(Some(Duration::from_secs(60))),
-            Step::SetWeight(Share::tenths(500).unwrap()),
-            Step::Pause(None),
-        ],
-    };
+    blog.strategy = Strategy::of(vec![
+        Step::SetWeight(Share::tenths(100).unwrap()),
+        Step::Pause(Some(Duration::from_secs(60))),
+        Step::SetWeight(Share::tenths(500).unwrap()),
+        Step::Pause(None),
+    ]);
     settled_of(blog)
 }
 

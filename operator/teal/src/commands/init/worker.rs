@@ -34,7 +34,7 @@ pub(super) fn compose(
     draft.set("worker", json!({"overlap": true}));
     draft.note(
         "/spec/worker",
-        "may two versions work at the same time? If not, Teal cannot release it yet",
+        "may two versions work at the same time? If not: one task, `overlap: false` and `strategy: {rolling: {}}`",
     );
     draft.set("bakeTime", json!("10m"));
     draft

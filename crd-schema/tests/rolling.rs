@@ -1,0 +1,151 @@
+//! ECS's own rolling update: what it may say, what ECS is told, and what people read who say more.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may stop where it is wrong"
+)]
+
+use std::fmt::Write;
+
+use crd_schema::Application;
+use crd_schema::spec::load;
+use serde_json::{Value, json};
+
+const ROLLING: &str = include_str!("../../manifests/examples/rolling.yaml");
+const BLOG: &str = include_str!("../../manifests/examples/blog-minimal.yaml");
+
+fn refused(text: &str) -> String {
+    match load(text, "rolling.yaml") {
+        Ok(_) => panic!("this must be refused:\n{text}"),
+        Err(invalid) => {
+            let placed = |problem: &crd_schema::spec::Problem| problem.line > 1;
+            assert!(invalid.problems.iter().all(placed), "{invalid:?}");
+            invalid.to_string()
+        }
+    }
+}
+
+fn edited(changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(ROLLING.to_owned(), |text, (from, to)| {
+        assert_eq!(text.matches(from).count(), 1, "{from:?} stands there once");
+        text.replace(from, to)
+    })
+}
+
+fn loaded(changes: &[(&str, &str)]) -> Application {
+    load(&edited(changes), "rolling.yaml").unwrap()
+}
+
+fn service(application: &Application, pointer: &str) -> Value {
+    let service = Value::Object(application.template.service.clone());
+    service.pointer(pointer).cloned().unwrap_or_default()
+}
+
+const APART: &str = "  worker: {overlap: false}\n";
+const TOGETHER: &str = "  worker: {overlap: true}\n";
+const FARGATE: &str = "      launchType: FARGATE\n";
+const COUNT: &str = "desiredCount: 1";
+
+#[test]
+fn ecs_gives_up_and_the_operator_decides_what_then() {
+    let breaker = "/deploymentConfiguration/deploymentCircuitBreaker";
+    for application in [loaded(&[]), loaded(&[(APART, TOGETHER)])] {
+        assert!(application.is_rolling() && application.is_worker());
+        let given = service(&application, breaker);
+        assert_eq!(given, json!({"enable": true, "rollback": false}));
+    }
+    let own = "      deploymentConfiguration: {deploymentCircuitBreaker: {enable: true, rollback: true}}\n";
+    let own = loaded(&[(FARGATE, &format!("{FARGATE}{own}"))]);
+    assert_eq!(service(&own, breaker)["rollback"], json!(true));
+    let blog = load(BLOG, "blog.yaml").unwrap();
+    assert!(!blog.is_rolling());
+    assert_eq!(service(&blog, "/deploymentConfiguration"), Value::Null);
+}
+
+#[test]
+fn without_overlap_the_old_task_stops_first() {
+    let apart = loaded(&[]);
+    let least = "/deploymentConfiguration/minimumHealthyPercent";
+    let most = "/deploymentConfiguration/maximumPercent";
+    assert_eq!(service(&apart, least), json!(0));
+    assert_eq!(service(&apart, most), json!(100));
+    assert_eq!(
+        service(&apart, "/availabilityZoneRebalancing"),
+        json!("DISABLED")
+    );
+    let together = loaded(&[(APART, TOGETHER)]);
+    assert_eq!(service(&together, least), Value::Null, "ECS's own: 100");
+    assert_eq!(
+        service(&together, "/availabilityZoneRebalancing"),
+        Value::Null
+    );
+    let full = "      deploymentConfiguration: {minimumHealthyPercent: 50, maximumPercent: 100}\n";
+    let full = format!("{FARGATE}{full}");
+    let full = loaded(&[
+        (APART, TOGETHER),
+        (COUNT, "desiredCount: 2"),
+        (FARGATE, &full),
+    ]);
+    assert_eq!(
+        service(&full, "/availabilityZoneRebalancing"),
+        json!("DISABLED")
+    );
+}
+
+#[test]
+fn what_a_rolling_update_cannot_have_is_refused_by_name() {
+    let bounds = |bounds: &str| format!("{FARGATE}      deploymentConfiguration: {bounds}\n");
+    let (fixed, half, odd) = (
+        bounds("{minimumHealthyPercent: 100, maximumPercent: 100}"),
+        bounds("{minimumHealthyPercent: 50, maximumPercent: 150}"),
+        bounds("{minimumHealthyPercent: 50, maximumPercent: 200}"),
+    );
+    let traffic = BLOG.split_once("  traffic:").unwrap().1;
+    let traffic = format!("  traffic:{traffic}");
+    let rebalancing = format!("{FARGATE}      availabilityZoneRebalancing: ENABLED\n");
+    let blue = "  alarms:";
+    let blue_service = "  analysis: {age: {prometheus: {address: 'http://prometheus:9090', query: 'age{service=\"{blueService}\"}'}, successWhen: result < 9}}\n  alarms:";
+    let cases: [(&str, &[(&str, &str)]); 12] = [
+        ("behind a load balancer", &[(APART, &traffic)]),
+        (
+            "never two, of two services",
+            &[("  strategy: {rolling: {}}\n", "")],
+        ),
+        ("never two, of several tasks", &[(COUNT, "desiredCount: 2")]),
+        ("never two, with bounds for two", &[(FARGATE, &odd)]),
+        ("never two, rebalanced", &[(FARGATE, &rebalancing)]),
+        (
+            "bounds of rolling itself",
+            &[("{rolling: {}}", "{rolling: {maximumPercent: 200}}")],
+        ),
+        (
+            "bounds that block ECS",
+            &[(APART, TOGETHER), (FARGATE, &fixed)],
+        ),
+        (
+            "bounds that block ECS once it has rounded",
+            &[(APART, TOGETHER), (FARGATE, &half)],
+        ),
+        (
+            "a gate where there is no stage",
+            &[("before: CleanUp", "before: Shift")],
+        ),
+        (
+            "a gate that does not say where",
+            &[("{approval: {}, before: CleanUp}", "{approval: {}}")],
+        ),
+        (
+            "a gate at roll-back",
+            &[("before: CleanUp", "before: RollBack")],
+        ),
+        ("a query about blue", &[(blue, blue_service)]),
+    ];
+    let gallery = cases
+        .iter()
+        .fold(String::new(), |mut gallery, (name, changes)| {
+            writeln!(gallery, "## {name}\n\n{}", refused(&edited(changes))).unwrap();
+            gallery
+        });
+    insta::assert_snapshot!(gallery);
+}
