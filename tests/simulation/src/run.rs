@@ -79,8 +79,10 @@ struct Told {
 
 #[derive(Debug, Default)]
 struct Each {
-    /// Reconciles in a row that wanted nothing.
+    /// Reconciles in a row that wanted nothing, and in which nothing went wrong.
     quiet: u32,
+    /// When something had gone wrong last.
+    disturbed: u64,
     /// The hold it is in, and since when.
     hold: Option<(&'static str, u64)>,
     /// It had a step to take, and no right to.
@@ -126,8 +128,10 @@ impl Progress {
                 let stands_by = !state.leads(id);
                 let holds = matches!(waiting, Some(WaitingOn::Hold(_)));
                 each.stands_by = reconciled.outcome == Outcome::Standby || (stands_by && holds);
+                let undisturbed = each.disturbed == state.last_fault;
+                each.disturbed = state.last_fault;
                 each.quiet = match waiting {
-                    Some(WaitingOn::Nothing) => each.quiet + 1,
+                    Some(WaitingOn::Nothing) if undisturbed => each.quiet + 1,
                     Some(_) | None => 0,
                 };
                 each.hold = match (waiting.filter(|_| !stands_by), each.hold) {
