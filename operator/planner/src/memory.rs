@@ -365,7 +365,7 @@ impl Memory {
     }
 
     /// Until when a write whose outcome was never known may make, or take away, what `write` counts on: the service
-    /// that it gives weight to may still go, another one may still come beside the one that it creates, or the group that
+    /// that it gives weight to may still go, or have fewer tasks than that needs, another one may still come beside the one that it creates, or the group that
     /// it takes out of a rule, where its targets are checked no more, may still get weight there, or another task
     /// definition take the place of the one that it updates to. Nothing is taken away before all is settled.
     pub fn undone_until(&self, write: &Write, tuning: &Tuning) -> Option<&Unsettled> {
@@ -420,8 +420,11 @@ impl Memory {
                 lands_late && production && raised == rule && Side::BOTH.into_iter().any(leaves)
             }
             _ => {
-                write.is_destructive()
-                    || (lands_late && late.write.is_destructive() && late.side.is_some_and(raises))
+                let takes = |side: Side| {
+                    late.write.is_destructive() || leaves_too_few(&late.write, write, side)
+                };
+                let goes = late.side.is_some_and(|side| raises(side) && takes(side));
+                write.is_destructive() || (lands_late && goes)
             }
         };
         self.unsettled
@@ -664,6 +667,16 @@ impl Memory {
             | Write::DeregisterTaskDefinition { .. }
             | Write::SetScaling { .. } => None,
         }
+    }
+}
+
+/// The count that `late` sets, more than there was when it was sent, is less than what `write` gives `side` needs.
+fn leaves_too_few(late: &Write, write: &Write, side: Side) -> bool {
+    match (late, write) {
+        (Write::ScaleService { to, .. }, Write::SetWeights { evidence, .. }) => evidence
+            .iter()
+            .any(|evidence| evidence.side == side && evidence.need > *to),
+        (_, _) => false,
     }
 }
 

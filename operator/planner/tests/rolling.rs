@@ -637,7 +637,7 @@ fn no_update_while_another_one_may_still_land() {
         body: planner::release::update(&scene.lab.application, &scene.name(), &good),
     };
     assert_eq!(judged(&scene, &back), None);
-    let tuning = scene.operator.tuning.clone();
+    let tuning = scene.operator.tuning;
     let memory = &mut scene.operator.memory;
     memory.sending(&landed, &tuning, scene.lab.clock());
     let unknown = planner::memory::WriteOutcome::Unknown {

@@ -236,12 +236,26 @@ impl Judge {
                 issue.dead == [true; 2] && lab.now > issue.sent + self.quiescence()
             }
             // A removal, minutes late, of what was given traffic meanwhile since nothing else lived: repair waits for nobody.
-            (Write::ScaleService { name, .. }, "S4") => {
+            // Or a growth, of what has grown further since: it leaves what traffic needs, or there is none but tests'.
+            (Write::ScaleService { name, from, to }, "S4") => {
                 let mut services = lab.services.iter().map(|service| &service.shown);
                 let side = services.find(|s| s.name == *name).and_then(|s| s.side);
                 let mut repaired = self.repaired.iter();
-                lab.now > issue.sent + self.quiescence()
-                    && repaired.any(|(at, to)| *at >= issue.sent && Some(*to) == side)
+                let given = repaired.any(|(at, to)| *at >= issue.sent && Some(*to) == side);
+                let mut production = lab
+                    .rules
+                    .iter()
+                    .filter(|rule| rule.role == Role::Production);
+                let used = production.any(|rule| side.is_none_or(|side| weight(rule, side) > 0));
+                let recorded = lab
+                    .record
+                    .as_ref()
+                    .and_then(|(_, record)| record.rollout.as_ref());
+                let need = recorded.map_or(lab.application.template.desired_count, |rollout| {
+                    rollout.reference
+                });
+                let leaves_enough = to > from && (!used || *to >= need);
+                lab.now > issue.sent + self.quiescence() && (given || leaves_enough)
             }
             // Sent twice, the second one landed first, and somebody deleted what it made.
             (Write::CreateService { name, .. }, "S10") => {

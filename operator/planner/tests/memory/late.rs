@@ -7,6 +7,7 @@ use planner::memory::{Unsettled, WriteOutcome};
 use planner::release;
 use planner::scaling::{Change, Suspended};
 use planner::world::{Role, Side};
+use planner::write::Evidence;
 use planner::{Memory, Mono, Read, Tuning, World, Write};
 
 use crate::scene::{Scene, scene};
@@ -76,6 +77,26 @@ fn weight_does_not_rise_on_what_may_still_go() {
     scene.memory.unsettled.clear();
     scene.late(scene.scale(&scene.green, 2, 3), Some(Side::B));
     assert!(!waits(&scene, &raise));
+}
+
+/// It was to grow to three, and has grown further since: landing late, that takes away.
+#[test]
+fn weight_does_not_rise_on_more_than_what_a_late_growth_would_leave() {
+    let mut scene = scene();
+    scene.late(scene.scale(&scene.green, 2, 3), Some(Side::B));
+    for (side, need, expected) in [(Side::B, 3, false), (Side::B, 4, true), (Side::A, 4, false)] {
+        let mut raise = scene.shift([Some(50), Some(50)]);
+        if let Write::SetWeights { evidence, .. } = &mut raise {
+            evidence.push(Evidence {
+                side,
+                healthy: 4,
+                need,
+                first: Mono(0),
+                last: Mono(0),
+            });
+        }
+        assert_eq!(waits(&scene, &raise), expected, "{side:?} needs {need}");
+    }
 }
 
 #[test]
