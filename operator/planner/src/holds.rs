@@ -1,15 +1,14 @@
 //! What needs a person: nothing is changed, and the message says what to do.
 
 use crd_schema::TargetGroupArn;
-use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
 
 use crate::ablation;
-use crate::memory::{Memory, weight};
+use crate::memory::Memory;
 use crate::report::{Hold, WaitingOn};
-use crate::rollout::{Decision, unmovable};
-use crate::view::{View, resource, rule_name, weights};
-use crate::world::{Action, DesiredParameter, Read, Role, Rule, Service, ServiceStatus, Side};
+use crate::rollout::{Decision, unlisted, unmovable};
+use crate::view::{View, resource, short_name};
+use crate::world::{Action, DesiredParameter, Read, Role, Service, ServiceStatus, Side};
 use crate::write::Write;
 
 /// Foreign changes of weights in one rollout that are answered; the next one holds.
@@ -207,36 +206,4 @@ fn of_a_worker(view: &View<'_>, service: &Service) -> String {
     format!(
         "service {name} has no load balancer and a registered scalable target, which does not move with such a release yet: deregister it (aws application-autoscaling deregister-scalable-target --service-namespace ecs --scalable-dimension ecs:service:DesiredCount --resource-id service/{cluster}/{name})"
     )
-}
-
-/// A rule that does not stand in the spec keeps weight on a group that is to be emptied, or names one that is to go.
-pub(crate) fn named_elsewhere(view: &View<'_>, side: Side) -> Option<Hold> {
-    let keeps = |rule: &Rule| {
-        let named = weights(rule).is_some_and(|read| read[side.index()].is_some());
-        weight(rule, side) > 0 || view.per_release() && named
-    };
-    let rule = view
-        .rules
-        .iter()
-        .find(|rule| rule.role == Role::Unlisted && keeps(rule))
-        .filter(|_| !view.tuning.without(ablation::Rule::UnlistedRules))?;
-    Some(Hold::UnlistedRule {
-        rule: unlisted(&rule.target),
-    })
-}
-
-fn unlisted(target: &RuleTarget) -> String {
-    let (line, arn) = match target {
-        RuleTarget::Listener(arn) => ("listener", arn.as_str()),
-        RuleTarget::Rule(arn) => ("rule", arn.as_str()),
-    };
-    format!(
-        "{} forwards to one of the groups and stands in neither `production` nor `test`: add `- {line}: {arn}` to one of them, or take the group out of it",
-        short_name(target)
-    )
-}
-
-/// A rule's name in a message, which has little room.
-fn short_name(target: &RuleTarget) -> String {
-    resource(&rule_name(target)).to_owned()
 }

@@ -319,7 +319,7 @@ fn patient(view: &View<'_>, decision: Decision) -> Decision {
             Some(until),
         );
     }
-    let start = start_bound(view.memory, view.tuning, write.is_destructive());
+    let start = view.memory.start_bound(view.tuning, write.is_destructive());
     if view.now.mono < start {
         return wait(WaitingOn::StartBound, Some(start));
     }
@@ -355,22 +355,6 @@ fn is_repair(view: &View<'_>, write: &Write) -> bool {
         | Write::DeregisterTaskDefinition { .. }
         | Write::SetScaling { .. } => false,
     }
-}
-
-/// Before this, an earlier process's writes may still land or be unseen.
-pub(crate) fn start_bound(memory: &Memory, tuning: &Tuning, destructive: bool) -> Mono {
-    let lag = tuning.staleness.max(tuning.ecs_staleness);
-    let quiescence = if memory.clean_start == Some(true) {
-        Duration::ZERO
-    } else if destructive {
-        tuning.quiescence_destructive
-    } else {
-        tuning.quiescence
-    };
-    if tuning.without(ablation::Rule::StartWait) {
-        return memory.leading_since;
-    }
-    memory.leading_since + lag + quiescence
 }
 
 fn next_check(view: &View<'_>, decision: &Decision) -> Duration {

@@ -441,3 +441,8 @@ fn vital(counts: impl Iterator<Item = u32> + Clone) -> Vital {
         Vital::Unclear
     }
 }
+
+/// A rule's name in a message, which has little room.
+pub(crate) fn short_name(target: &RuleTarget) -> String {
+    resource(&rule_name(target)).to_owned()
+}

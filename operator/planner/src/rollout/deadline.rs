@@ -7,7 +7,6 @@ use crd_schema::strategy::Step;
 use jiff::Timestamp;
 
 use crate::ablation;
-use crate::plan::start_bound;
 use crate::time::{Mono, instant_after};
 use crate::view::View;
 use crate::world::{Service, TargetState};
@@ -107,7 +106,7 @@ pub(super) fn refused_too_long(view: &View<'_>) -> Option<Decision> {
 /// By then this process could have taken the step that was due when it began: nobody led before, and it waited itself.
 fn first_step(view: &View<'_>) -> Mono {
     let evidence = view.tuning.evidence_age + view.tuning.health_gap;
-    start_bound(view.memory, view.tuning, false) + evidence
+    view.memory.start_bound(view.tuning, false) + evidence
 }
 
 /// The call that AWS refused last, where that step is still to be taken.

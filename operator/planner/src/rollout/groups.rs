@@ -11,7 +11,6 @@ use crd_schema::record::Stage;
 use serde_json::Value;
 
 use crate::ablation;
-use crate::holds;
 use crate::memory::{other_weight, weight};
 use crate::release;
 use crate::report::{Hold, WaitingOn};
@@ -24,6 +23,7 @@ use crate::write::{Weights, Write};
 use super::create::to_run;
 use super::decision::Decision;
 use super::recorded_stage;
+use super::removal::named_elsewhere;
 use super::weighing::plain;
 
 /// Before a service is created on `side`: nothing is left of services whose group is gone, and the group of this very
@@ -135,7 +135,7 @@ pub(super) fn discard(view: &View<'_>, side: Side, stage: Stage, keep: Duration)
     if let Some(rule) = listed().find(|rule| weight(rule, side) > 0) {
         return without(view, rule, side, Some(0), stage);
     }
-    if let Some(hold) = holds::named_elsewhere(view, side) {
+    if let Some(hold) = named_elsewhere(view, side) {
         return Decision::hold(stage, hold);
     }
     let settle = view.application.clean_up.settle;

@@ -20,6 +20,7 @@ mod worker;
 pub(crate) use deadline::{abort, deadline};
 pub(crate) use decision::{AtGate, Decision};
 pub(crate) use groups::stranded;
+pub(crate) use removal::unlisted;
 pub(crate) use repair::{repair, revive};
 pub(crate) use scaling::{scaling, unmovable};
 pub(crate) use watches::{failed, watches};

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
 
 use crate::ablation;
-use crate::holds;
+use crate::memory::weight;
 use crate::report::{Hold, WaitingOn};
-use crate::view::View;
-use crate::world::{Service, ServiceStatus, Side, TargetState};
+use crate::view::{View, short_name, weights};
+use crate::world::{Role, Rule, Service, ServiceStatus, Side, TargetState};
 use crate::write::Write;
 
 use super::decision::Decision;
@@ -68,7 +69,7 @@ pub(super) fn remove(view: &View<'_>, service: &Service, stage: Stage, keep: Dur
             },
         );
     };
-    if let Some(hold) = holds::named_elsewhere(view, side) {
+    if let Some(hold) = named_elsewhere(view, side) {
         return Decision::hold(stage, hold);
     }
     let waits = !view.tuning.without(ablation::Rule::BackFirst);
@@ -139,7 +140,7 @@ pub(super) fn arrived(view: &View<'_>, side: Side, stage: Stage) -> Decision {
 /// Until the group of `side` has been at weight 0 for long enough, which it never will be while somebody else's rule
 /// gives it weight.
 pub(super) fn settling(view: &View<'_>, side: Side, stage: Stage) -> Decision {
-    match holds::named_elsewhere(view, side) {
+    match named_elsewhere(view, side) {
         Some(hold) => Decision::hold(stage, hold),
         None => {
             let quiet = view.quiet_at(side, view.application.clean_up.settle);
@@ -188,4 +189,31 @@ fn stage_before_settled(view: &View<'_>, stage: Stage) -> Stage {
     } else {
         stage
     }
+}
+
+/// A rule that does not stand in the spec keeps weight on a group that is to be emptied, or names one that is to go.
+pub(super) fn named_elsewhere(view: &View<'_>, side: Side) -> Option<Hold> {
+    let keeps = |rule: &Rule| {
+        let named = weights(rule).is_some_and(|read| read[side.index()].is_some());
+        weight(rule, side) > 0 || view.per_release() && named
+    };
+    let rule = view
+        .rules
+        .iter()
+        .find(|rule| rule.role == Role::Unlisted && keeps(rule))
+        .filter(|_| !view.tuning.without(ablation::Rule::UnlistedRules))?;
+    Some(Hold::UnlistedRule {
+        rule: unlisted(&rule.target),
+    })
+}
+
+pub(crate) fn unlisted(target: &RuleTarget) -> String {
+    let (line, arn) = match target {
+        RuleTarget::Listener(arn) => ("listener", arn.as_str()),
+        RuleTarget::Rule(arn) => ("rule", arn.as_str()),
+    };
+    format!(
+        "{} forwards to one of the groups and stands in neither `production` nor `test`: add `- {line}: {arn}` to one of them, or take the group out of it",
+        short_name(target)
+    )
 }
