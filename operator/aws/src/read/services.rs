@@ -45,10 +45,9 @@ pub(crate) async fn of_cluster(
         Ok((answer.service_arns.unwrap_or_default(), answer.next_token))
     })
     .await?;
-    let listed: BTreeSet<String> = wanted
-        .iter()
-        .map(|arn| last_segment(arn).to_owned())
-        .collect();
+    // What comes and goes between two pages may stand on both.
+    let mut listed = BTreeSet::new();
+    wanted.retain(|arn| listed.insert(last_segment(arn).to_owned()));
     wanted.extend(names.difference(&listed).cloned());
     let described = join_all(
         wanted

@@ -395,7 +395,7 @@ impl Lab {
             running: count(
                 running.len() + service.update.old.len() + if only { stopping } else { 0 },
             ),
-            steady: !updating,
+            steady: service.shown.steady && !updating,
             pending: count(service.tasks.len() - running.len()),
             addresses: if sick { BTreeSet::new() } else { running },
             trouble: self
@@ -620,7 +620,8 @@ impl Lab {
                 self.delete(name);
             }
             Write::DeregisterTaskDefinition { arn } => {
-                self.revisions.retain(|revision| revision.arn != *arn)
+                self.revisions.retain(|revision| revision.arn != *arn);
+                self.told.remove(arn);
             }
             Write::SetScaling { name, change } => return self.set_scaling(name, change),
         }
