@@ -1,5 +1,7 @@
 //! Lists that AWS gives in pages: to the end or not at all.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, Kind};
 
 /// Pages that a list may have.
@@ -39,10 +41,39 @@ where
     refuse(format!("the list has more than {MAX_PAGES} pages"))
 }
 
+/// The same for names, each once: what comes and goes between two pages may stand on both.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) async fn names<F>(
+    operation: &'static str,
+    resource: &str,
+    fetch: impl FnMut(Option<String>) -> F,
+) -> Result<Vec<String>, Error>
+where
+    F: Future<Output = Result<(Vec<String>, Option<String>), Error>>,
+{
+    let mut names = all(operation, resource, fetch).await?;
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    Ok(names)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::future::ready;
+
+    #[tokio::test]
+    async fn what_stands_on_two_pages_is_one() {
+        let list = names("ListTasks", "blog", |token| {
+            ready(Ok(match token.as_deref() {
+                None => (vec!["c".to_owned(), "a".to_owned()], Some("1".to_owned())),
+                Some(_) => (vec!["a".to_owned(), "b".to_owned()], None),
+            }))
+        });
+        assert_eq!(list.await.unwrap(), ["c", "a", "b"]);
+    }
 
     #[tokio::test]
     async fn empty_pages_are_passed_and_the_end_is_reached() {

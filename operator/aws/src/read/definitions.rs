@@ -175,7 +175,7 @@ pub(crate) async fn revisions(
     cache: &RevisionCache,
     family: &str,
 ) -> Result<Vec<Revision>, Error> {
-    let arns = page::all(LIST, family, |token| async move {
+    let arns = page::names(LIST, family, |token| async move {
         let send = clients
             .ecs
             .list_task_definitions()

@@ -100,7 +100,7 @@ async fn list(
     status: DesiredStatus,
 ) -> Result<Vec<String>, Error> {
     let status = &status;
-    let arns = page::all(LIST, service, |token| async move {
+    let arns = page::names(LIST, service, |token| async move {
         let send = clients
             .ecs
             .list_tasks()
