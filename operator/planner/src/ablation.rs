@@ -47,6 +47,8 @@ pub enum Rule {
     Guard,
     /// … keeps health readings from before an own ECS write.
     HealthAfterWrite,
+    /// … keeps health readings of a group from before none but other rules name it.
+    HealthByOtherRules,
     /// … creates where most weight is, whoever lives there (the planner).
     IdleSide,
     /// … forgets the wish while it cannot be read.

@@ -75,6 +75,8 @@ pub struct Memory {
     pub looked_for: bool,
     /// Which group holds each side.
     pub holders: [Option<TargetGroupArn>; 2],
+    /// The rules that name each side's group, as they were last seen, by [`Side::index`].
+    pub named_by: [BTreeSet<RuleTarget>; 2],
 }
 
 /// A write whose outcome is not known.
@@ -159,6 +161,7 @@ impl Memory {
             sides: BTreeMap::new(),
             looked_for: false,
             holders: [None, None],
+            named_by: [BTreeSet::new(), BTreeSet::new()],
         }
     }
 
@@ -200,6 +203,7 @@ impl Memory {
         match &world.rules {
             Read::Known { value, at } => {
                 self.absorb_rules(value, *at);
+                self.absorb_naming(value, tuning);
                 // Who holds the sides was read in the same round, or it cannot be told whose weights these are.
                 if world.groups.iter().all(|group| group.value().is_some()) {
                     self.absorb_changes(value, *at, tuning);
@@ -500,6 +504,7 @@ impl Memory {
         self.holders[side.index()] = group.cloned();
         self.health[side.index()] = Health::default();
         self.zero_since[side.index()] = None;
+        self.named_by[side.index()].clear();
     }
 
     fn side_of(&self, write: &Write) -> Option<Side> {

@@ -9,12 +9,14 @@
 
 use std::time::Duration;
 
-use crd_schema::Application;
+use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
+use crd_schema::{Application, ListenerArn};
 use planner::ablation::{Rule, Without};
 use planner::lab::{Ending, Lab, Operator, TASK_START, application};
 use planner::memory::weight;
 use planner::safety::{self, Violation};
+use planner::world::{Action, Role};
 use planner::{Memory, Plan, Side, World, Write, plan};
 
 /// An operator, and somebody who misses nothing.
@@ -168,4 +170,39 @@ fn the_time_at_weight_0_begins_anew_with_an_own_raise() {
     assert_eq!(weight_that_nobody_saw(&[]), Ok(()));
     let early = weight_that_nobody_saw(&[Rule::RestartOnRaise]);
     assert_eq!(early.unwrap_err().property, "S4");
+}
+
+/// Just before the shift somebody takes green off the rule that names it, and names it on another one, so fast that
+/// nobody sees it between the two. What is said of the step after green is named again where it belongs.
+fn a_moment_outside_every_rule(without: &[Rule]) -> (Plan, Result<(), Violation>) {
+    let mut application = application();
+    application.route.as_mut().unwrap().test.clear();
+    let mut scene = Scene::new(application, without);
+    scene.until(|scene| scene.last_write() == "write down: Shift of 1.4.0");
+    let forward = |weights| Action::Forward {
+        weights,
+        others: Vec::new(),
+        sticky: false,
+    };
+    scene.lab.rules[0].action = forward([Some(100), None]);
+    scene.sees_all();
+    let mut another = scene.lab.rules[0].clone();
+    another.target = RuleTarget::Listener(ListenerArn::new("listener-7080"));
+    another.role = Role::Unlisted;
+    another.action = forward([None, Some(0)]);
+    scene.lab.rules.push(another);
+    let (named, judged) = scene.reconcile_on(&scene.lab.observe());
+    assert!(matches!(named.step, Some(Write::SetWeights { .. })));
+    assert_eq!((scene.weight_of_green(), judged), (0, Ok(())));
+    scene.lab.advance(20);
+    scene.reconcile_on(&scene.lab.observe())
+}
+
+#[test]
+fn health_from_before_none_but_other_rules_name_the_group_is_no_evidence() {
+    let (plan, judged) = a_moment_outside_every_rule(&[]);
+    assert_eq!((plan.step, judged), (None, Ok(())));
+    let (plan, judged) = a_moment_outside_every_rule(&[Rule::HealthByOtherRules]);
+    assert!(matches!(plan.step, Some(Write::SetWeights { .. })));
+    assert_eq!(judged.unwrap_err().property, "S2");
 }

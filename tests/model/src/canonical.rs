@@ -314,6 +314,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             barriers,
             sides,
             holders,
+            named_by,
         } = memory;
         let tuning = &self.setup.tuning;
         let (staleness, lag) = (tuning.staleness, tuning.staleness.max(tuning.ecs_staleness));
@@ -360,7 +361,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             self.put(service);
             self.age(*since, staleness);
         }
-        self.put(holders);
+        self.put((holders, named_by));
         self.put(weights.values().collect::<Vec<_>>());
         for Former {
             rule,

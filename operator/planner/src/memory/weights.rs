@@ -1,9 +1,11 @@
 //! What is known of weights: how long a group has had none, and how often somebody else changed them.
 
+use std::collections::BTreeSet;
+
 use crd_schema::TargetGroupArn;
 use crd_schema::application::RuleTarget;
 
-use super::{Barrier, Former, Memory, Shares};
+use super::{Barrier, Former, Health, Memory, Shares};
 use crate::ablation;
 use crate::effect;
 use crate::time::Mono;
@@ -37,6 +39,21 @@ impl Memory {
                 None if stale => None,
                 known => Some(known.unwrap_or(at)),
             };
+        }
+    }
+
+    /// ELB forgets what it knows of a group's health when the last rule that names it does so no more. Where none of those
+    /// rules is left and others name it, that may have happened unseen, and health from before says nothing.
+    pub(super) fn absorb_naming(&mut self, rules: &[Rule], tuning: &Tuning) {
+        for side in Side::BOTH {
+            let naming = rules.iter().filter(|rule| names(rule, side));
+            let naming: BTreeSet<RuleTarget> = naming.map(|rule| rule.target.clone()).collect();
+            let before = &self.named_by[side.index()];
+            let moved = !before.is_empty() && before.is_disjoint(&naming);
+            if moved && !tuning.without(ablation::Rule::HealthByOtherRules) {
+                self.health[side.index()] = Health::default();
+            }
+            self.named_by[side.index()] = naming;
         }
     }
 
@@ -115,6 +132,10 @@ pub(super) fn shares(holders: &[Option<TargetGroupArn>; 2], weights: [Option<u32
     named
         .filter_map(|(arn, weight)| Some((arn.clone()?, weight.filter(|weight| *weight > 0)?)))
         .collect()
+}
+
+fn names(rule: &Rule, side: Side) -> bool {
+    matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some())
 }
 
 /// The weight that `rule` gives to `side`: 0 when it does not name it.

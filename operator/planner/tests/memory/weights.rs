@@ -3,8 +3,9 @@
 use crd_schema::application::RuleTarget;
 use crd_schema::record::{Generation, Release, Rollout, Stage};
 use crd_schema::{ListenerArn, TargetGroupArn};
+use planner::ablation::{self, Without};
 use planner::world::{Action, Role};
-use planner::{Read, World};
+use planner::{Read, Side, World};
 
 use crate::scene::{Scene, scene};
 
@@ -216,4 +217,35 @@ fn what_was_there_before_counts_as_changed_back_when_no_read_can_lag_that_far() 
         scene.look();
         assert_eq!(scene.memory.foreign_changes, expected, "{ms}");
     }
+}
+
+/// Health of green counts; then its group is named by these of the two rules. Whether it still counts.
+fn counts_when_named_by(rules: [bool; 2], without: &[ablation::Rule]) -> bool {
+    let mut scene = scene();
+    scene.tuning.without = Without::rules(without);
+    let name = |scene: &mut Scene, rules: [bool; 2]| {
+        for (rule, named) in rules.into_iter().enumerate() {
+            set(scene, rule, [Some(100), named.then_some(0)]);
+        }
+    };
+    name(&mut scene, [true, false]);
+    scene.look();
+    scene.lab.advance(20_000);
+    scene.look();
+    let counts = |scene: &Scene| scene.memory.health[Side::B.index()].readings().is_some();
+    assert!(counts(&scene));
+    name(&mut scene, rules);
+    scene.look();
+    counts(&scene)
+}
+
+#[test]
+fn health_counts_no_more_once_none_but_other_rules_name_the_group() {
+    assert!(counts_when_named_by([true, false], &[]));
+    assert!(counts_when_named_by([true, true], &[]));
+    assert!(!counts_when_named_by([false, true], &[]));
+    assert!(counts_when_named_by(
+        [false, true],
+        &[ablation::Rule::HealthByOtherRules]
+    ));
 }
