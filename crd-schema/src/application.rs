@@ -85,7 +85,7 @@ impl Application {
     /// The template of the target groups, where each release has one of its own.
     pub fn group_template(&self) -> Option<&TargetGroupArn> {
         match self.target_groups()? {
-            TargetGroups::Pair(_) => None,
+            TargetGroups::Pair(_) | TargetGroups::Single(_) => None,
             TargetGroups::PerRelease { from } => Some(from),
         }
     }
@@ -133,11 +133,24 @@ pub struct Route {
 pub enum TargetGroups {
     /// Two groups, for life; two different ones. Blue and green take turns on them.
     Pair([TargetGroupArn; 2]),
+    /// One group, for life, of the one service that is updated in place.
+    Single(TargetGroupArn),
     /// A new group for each release, made from a template and deleted with the release.
     PerRelease {
         /// The template: its settings, attributes and tags are copied. It is never given traffic and never changed.
         from: TargetGroupArn,
     },
+}
+
+impl TargetGroups {
+    /// Those that there are for life, side by side.
+    pub fn for_life(&self) -> [Option<&TargetGroupArn>; 2] {
+        match self {
+            Self::Pair([one, other]) => [Some(one), Some(other)],
+            Self::Single(only) => [Some(only), None],
+            Self::PerRelease { .. } => [None, None],
+        }
+    }
 }
 
 /// A place that forwards: a listener's default action, or a rule.

@@ -8,8 +8,9 @@
 
 use std::fmt::Write;
 
-use crd_schema::Application;
+use crd_schema::application::TargetGroups;
 use crd_schema::spec::load;
+use crd_schema::{Application, TargetGroupArn};
 use serde_json::{Value, json};
 
 const ROLLING: &str = include_str!("../../manifests/examples/rolling.yaml");
@@ -46,6 +47,44 @@ const APART: &str = "  worker: {overlap: false}\n";
 const TOGETHER: &str = "  worker: {overlap: true}\n";
 const FARGATE: &str = "      launchType: FARGATE\n";
 const COUNT: &str = "desiredCount: 1";
+const ROLLS: &str = "  strategy: {rolling: {}}\n";
+
+/// A load balancer in the worker's place, with these target groups.
+fn behind(groups: &str) -> String {
+    let elb = "arn:aws:elasticloadbalancing:eu-west-1:123456789012";
+    let groups = groups.replace("TARGET_GROUP", &format!("{elb}:targetgroup"));
+    let listener = format!("{elb}:listener/app/prod/0000000000000003/0000000000000004");
+    format!(
+        "  traffic:\n    routes:\n      - {{container: worker, port: 8080, targetGroups: {{{groups}}}, production: [{{listener: {listener}}}]}}\n"
+    )
+}
+
+#[test]
+fn behind_a_load_balancer_one_group_is_enough() {
+    let arn = |name: &str| {
+        format!(
+            "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{name}/0000000000000001"
+        )
+    };
+    let (one, two) = (
+        TargetGroupArn::new(arn("ledger-a")),
+        TargetGroupArn::new(arn("ledger-b")),
+    );
+    let single = behind("single: TARGET_GROUP/ledger-a/0000000000000001");
+    let pair = behind(
+        "pair: [TARGET_GROUP/ledger-a/0000000000000001, TARGET_GROUP/ledger-b/0000000000000001]",
+    );
+    for (text, groups) in [
+        (single, TargetGroups::Single(one.clone())),
+        (pair, TargetGroups::Pair([one, two])),
+    ] {
+        let application = loaded(&[(APART, &text)]);
+        assert!(application.is_rolling() && !application.is_worker());
+        assert_eq!(application.target_groups(), Some(&groups));
+        let least = "/deploymentConfiguration/minimumHealthyPercent";
+        assert_eq!(service(&application, least), Value::Null, "ECS's own: 100");
+    }
+}
 
 #[test]
 fn ecs_gives_up_and_the_operator_decides_what_then() {
@@ -101,17 +140,36 @@ fn what_a_rolling_update_cannot_have_is_refused_by_name() {
         bounds("{minimumHealthyPercent: 50, maximumPercent: 150}"),
         bounds("{minimumHealthyPercent: 50, maximumPercent: 200}"),
     );
-    let traffic = BLOG.split_once("  traffic:").unwrap().1;
-    let traffic = format!("  traffic:{traffic}");
+    let single = behind("single: TARGET_GROUP/ledger/0000000000000001");
+    let each = behind("perRelease: {from: TARGET_GROUP/ledger/0000000000000001}");
+    let traffic = format!("{single}  cleanUp: {{settle: 10s}}\n");
+    let nothing = bounds("{minimumHealthyPercent: 0}");
     let rebalancing = format!("{FARGATE}      availabilityZoneRebalancing: ENABLED\n");
     let blue = "  alarms:";
     let blue_service = "  analysis: {age: {prometheus: {address: 'http://prometheus:9090', query: 'age{service=\"{blueService}\"}'}, successWhen: result < 9}}\n  alarms:";
-    let cases: [(&str, &[(&str, &str)]); 12] = [
-        ("behind a load balancer", &[(APART, &traffic)]),
+    let cases: [(&str, &[(&str, &str)]); 17] = [
+        ("a group for each release", &[(APART, &each)]),
         (
-            "never two, of two services",
-            &[("  strategy: {rolling: {}}\n", "")],
+            "one group for two services",
+            &[(APART, &single), (ROLLS, "")],
         ),
+        ("waits for a blue", &[(APART, &traffic)]),
+        (
+            "a gate before a removal that is none",
+            &[(APART, &single), ("before: CleanUp", "before: RollBack")],
+        ),
+        (
+            "no task at all behind a load balancer",
+            &[(APART, &single), (FARGATE, &nothing)],
+        ),
+        (
+            "analysis of two where there is one",
+            &[
+                (APART, &single),
+                (blue, "  analysis: {both: {comparison: {}}}\n  alarms:"),
+            ],
+        ),
+        ("never two, of two services", &[(ROLLS, "")]),
         ("never two, of several tasks", &[(COUNT, "desiredCount: 2")]),
         ("never two, with bounds for two", &[(FARGATE, &odd)]),
         ("never two, rebalanced", &[(FARGATE, &rebalancing)]),

@@ -142,7 +142,9 @@ impl Peers {
     fn group(&self, side: Side) -> TargetGroupArn {
         match self.application.target_groups() {
             Some(TargetGroups::Pair(pair)) => pair[side.index()].clone(),
-            Some(TargetGroups::PerRelease { from }) => from.clone(),
+            Some(TargetGroups::Single(only) | TargetGroups::PerRelease { from: only }) => {
+                only.clone()
+            }
             None => panic!("the application has a load balancer"),
         }
     }

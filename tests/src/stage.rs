@@ -289,7 +289,9 @@ impl Stage {
         let mut live: Vec<(String, usize)> = services
             .iter()
             .filter_map(|service| {
-                let version = tag(service, "teal:version").or_else(|| self.runs(service))?;
+                let version = self
+                    .runs(service)
+                    .or_else(|| tag(service, "teal:version"))?;
                 let group = service["loadBalancers"][0]["targetGroupArn"]
                     .as_str()
                     .unwrap_or_default();

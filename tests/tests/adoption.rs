@@ -173,6 +173,62 @@ async fn what_is_desired_already_is_served_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_ecs_updates_in_place_goes_on_so_and_has_a_way_back_to_what_it_ran() {
+    let stage = before().await;
+    let mut spec = stage.spec();
+    spec["spec"]["strategy"] = json!({"rolling": {}});
+    spec["spec"]["traffic"]["routes"][0]["targetGroups"] = json!({"single": stage.groups[0]});
+    stage.put("spec", &spec.to_string());
+    for listener in &stage.listeners {
+        let only = json!([{"Type": "forward", "TargetGroupArn": stage.groups[0]}]);
+        let input = json!({"ListenerArn": listener, "DefaultActions": only});
+        stage.person(Service::Elbv2, "ModifyListener", input);
+    }
+    let before = tasks(&stage, "old-blog");
+    let application = crd_schema::spec::load(&spec.to_string(), "the spec").unwrap();
+    let person = person(&stage);
+    let found = person.adopts(&application, "old-blog", None).await.unwrap();
+    assert_eq!(found.release.version, "1.3.0");
+    stage.wish("1.3.0");
+    let _operator = stage.operator();
+    let settled = |stage: &Stage| {
+        let status = stage.get("status");
+        status["phase"] == "Settled" && status["serving"]["version"] == "1.3.0"
+    };
+    let limit = Duration::from_secs(600);
+    stage.until("it is served", limit, settled).await;
+    tokio::time::sleep(Duration::from_secs(180)).await;
+    assert_eq!(tasks(&stage, "old-blog"), before);
+    assert_eq!(stage.writes(), 1, "the tags, and nothing else");
+
+    let ill = emulator::world::behaviour::Behaviour {
+        health_status: 500,
+        ..Default::default()
+    };
+    stage.behave("1.4.0", ill);
+    stage.wish("1.4.0");
+    let back = |stage: &Stage| {
+        let status = stage.get("status");
+        status["phase"] == "Failed" && status["serving"]["version"] == "1.3.0"
+    };
+    let limit = Duration::from_secs(3_600);
+    stage.until("it goes back", limit, back).await;
+    let services = stage.services();
+    let [only] = services.as_slice() else {
+        panic!("{services:?}");
+    };
+    let runs = only["taskDefinition"].as_str().unwrap();
+    assert!(
+        runs.contains("task-definition/blog:"),
+        "the user's own: {runs}"
+    );
+    stage.wish("1.5.0");
+    stage.settled_on("1.5.0").await;
+    assert_eq!(stage.services()[0]["serviceName"], "old-blog");
+    nobody_lost_a_request(&stage);
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_wish_begins_with_it_as_blue() {
     let stage = before().await;
     stage.wish("1.4.0");

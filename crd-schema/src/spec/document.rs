@@ -209,6 +209,7 @@ pub(super) struct Route {
 #[serde(rename_all = "camelCase")]
 pub(super) enum TargetGroups {
     Pair([TargetGroupArn; 2]),
+    Single(TargetGroupArn),
     PerRelease(PerRelease),
 }
 

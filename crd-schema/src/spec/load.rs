@@ -290,6 +290,7 @@ fn route(route: Route) -> application::Route {
         port,
         groups: match target_groups {
             TargetGroups::Pair(pair) => application::TargetGroups::Pair(pair),
+            TargetGroups::Single(only) => application::TargetGroups::Single(only),
             TargetGroups::PerRelease(PerRelease { from }) => {
                 application::TargetGroups::PerRelease { from }
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Before, Spec, Strategy};
+use super::document::{Before, Spec, Strategy, TargetGroups};
 use super::node::Node;
 use super::path::Path;
 use super::problem::Finding;
@@ -23,43 +23,51 @@ pub(super) fn contradictions(spec: &Spec, node: &Node) -> Vec<Finding> {
         });
     };
     let overlap = spec.worker.as_ref().map(|worker| worker.overlap);
-    let strategy = root.key("strategy").key("rolling");
-    match (&spec.strategy, overlap) {
-        (Strategy::Rolling {}, Some(_)) => {}
-        (Strategy::Rolling {}, None) => {
-            report(
-                strategy,
-                "`rolling` for a service behind a load balancer",
-                "write `blueGreen: {}`: a service behind a load balancer is not updated in place yet; `rolling` goes with `worker`",
-            );
-            return findings;
+    let in_place = match &spec.strategy {
+        Strategy::Rolling {} => true,
+        Strategy::BlueGreen {}
+        | Strategy::Canary(_)
+        | Strategy::Linear(_)
+        | Strategy::Preset(_) => false,
+    };
+    let routes = spec.traffic.iter().flat_map(|traffic| &traffic.routes);
+    for (index, route) in routes.enumerate() {
+        let groups = root.key("traffic").key("routes").index(index);
+        let groups = groups.key("targetGroups");
+        match &route.target_groups {
+            TargetGroups::PerRelease(_) if in_place => report(
+                groups.key("perRelease"),
+                "a group for each release, of one service for life",
+                "write `single: ARN`, the group that the service is bound to; or `pair: [ARN, ARN]`, of which it uses one",
+            ),
+            TargetGroups::Single(_) if !in_place => report(
+                groups.key("single"),
+                "one group, where blue and green need one each",
+                "write `pair: [ARN, ARN]` or `perRelease: {from: ARN}`; `single` goes with `strategy: {rolling: {}}`",
+            ),
+            TargetGroups::Pair(_) | TargetGroups::Single(_) | TargetGroups::PerRelease(_) => {}
         }
-        (
-            Strategy::BlueGreen {}
-            | Strategy::Canary(_)
-            | Strategy::Linear(_)
-            | Strategy::Preset(_),
-            Some(false),
-        ) => {
+    }
+    if !in_place {
+        if overlap == Some(false) {
             report(
                 root.key("worker").key("overlap"),
                 "false, with two services that both work",
                 "write `strategy: {rolling: {}}` beside it: one service, whose old task is stopped before the new one starts; or `overlap: true`",
             );
-            return findings;
         }
-        (
-            Strategy::BlueGreen {}
-            | Strategy::Canary(_)
-            | Strategy::Linear(_)
-            | Strategy::Preset(_),
-            Some(true) | None,
-        ) => return findings,
+        return findings;
     }
     for (name, gate) in &spec.gates {
         let path = root.key("gates").key(name.as_str());
         let (path, found) = match gate.before {
-            Some(Before::ScaleUp | Before::Bake | Before::CleanUp | Before::RollBack) => continue,
+            Some(Before::ScaleUp | Before::Bake | Before::CleanUp) => continue,
+            // Refused of every worker.
+            Some(Before::RollBack) if overlap.is_some() => continue,
+            Some(Before::RollBack) => (
+                path.key("before"),
+                "a gate before what failed is removed, which nothing is where a service is updated back",
+            ),
             Some(Before::Validate | Before::Shift) => (
                 path.key("before"),
                 "a stage between the start of new tasks and the end of the old ones",
@@ -82,6 +90,17 @@ pub(super) fn contradictions(spec: &Spec, node: &Node) -> Vec<Finding> {
                 "ask by `{greenService}`, the one service, or by `{application}` or `{version}`",
             );
         }
+    }
+    if overlap.is_none()
+        && json
+            .pointer("/spec/cleanUp")
+            .is_some_and(|value| !value.is_null())
+    {
+        report(
+            root.key("cleanUp"),
+            "waits for blue's traffic, and a rolling update has no blue",
+            "leave it out: ECS takes a task out of its group, and waits for the group's deregistration delay, before it stops it",
+        );
     }
     let service = root.key("template").key("service");
     let given = |pointer: &str| {
@@ -117,6 +136,12 @@ pub(super) fn contradictions(spec: &Spec, node: &Node) -> Vec<Finding> {
                 "leave it out, or write `DISABLED`",
             );
         }
+    } else if overlap.is_none() && percent(spec, "minimumHealthyPercent", 100) == 0 {
+        report(
+            service.key(CONFIGURATION).key("minimumHealthyPercent"),
+            "0, with which ECS may stop every task before a new one is healthy",
+            "write at least 1: ECS rounds up, so that one healthy task stays; 100 is ECS's own default",
+        );
     } else if blocked(spec) {
         report(
             service.key(CONFIGURATION),

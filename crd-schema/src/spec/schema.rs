@@ -104,7 +104,7 @@ impl JsonSchema for TargetGroups {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "The target groups of blue and green: `{pair: [ARN, ARN]}` for two that they take turns on, or `{perRelease: {from: ARN}}` for a new one for each release.",
+            "description": "The target groups of blue and green: `{pair: [ARN, ARN]}` for two that they take turns on, or `{perRelease: {from: ARN}}` for a new one for each release. Of a service that is updated in place (`rolling`) `{single: ARN}`.",
             "type": "object",
             "properties": {
                 "pair": {
@@ -115,12 +115,13 @@ impl JsonSchema for TargetGroups {
                     "maxItems": 2,
                     "errorMessage": "write exactly two target-group ARNs: one serves, the other waits for the next release"
                 },
+                "single": generator.subschema_for::<TargetGroupArn>(),
                 "perRelease": generator.subschema_for::<PerRelease>()
             },
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": false,
-            "errorMessage": "write exactly one of `pair: [ARN, ARN]` and `perRelease: {from: ARN}`"
+            "errorMessage": "write exactly one of `pair: [ARN, ARN]`, `perRelease: {from: ARN}` and, with `strategy: {rolling: {}}`, `single: ARN`"
         })
     }
 }
@@ -165,7 +166,7 @@ impl JsonSchema for Strategy {
                 "canary": generator.subschema_for::<Canary>(),
                 "linear": generator.subschema_for::<Linear>(),
                 "rolling": {
-                    "description": "One service for life: ECS's own rolling update replaces its tasks, within `minimumHealthyPercent` and `maximumPercent` of `deploymentConfiguration`. For a service without a load balancer.",
+                    "description": "One service for life: ECS's own rolling update replaces its tasks, within `minimumHealthyPercent` and `maximumPercent` of `deploymentConfiguration`. No weight moves.",
                     "type": "object",
                     "additionalProperties": false,
                     "errorMessage": "write `rolling: {}`; its bounds are `spec.template.service.deploymentConfiguration`"

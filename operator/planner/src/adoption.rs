@@ -16,8 +16,8 @@ use crd_schema::record::{Generation, Stage};
 
 use crate::memory::{Memory, weight};
 use crate::release::{
-    MANAGED_BY, TAG_APPLICATION, TAG_GENERATION, TAG_MANAGED_BY, TAG_RELEASE, TAG_VERSION, Wanted,
-    show, wanted,
+    MANAGED_BY, TAG_APPLICATION, TAG_GENERATION, TAG_MANAGED_BY, TAG_RELEASE, TAG_TASK_DEFINITION,
+    TAG_VERSION, Wanted, show, wanted,
 };
 use crate::report::{Report, WaitingOn};
 use crate::time::{Mono, Now};
@@ -124,20 +124,25 @@ pub fn adoption(
     }
     Ok(Adoption {
         side,
-        tags: tags(application, &wanted),
+        tags: tags(application, candidate, &wanted),
         release: desired,
         already: false,
         follows: follows(&found, &wanted, now),
     })
 }
 
-fn tags(application: &Application, wanted: &Wanted) -> BTreeMap<String, String> {
+fn tags(
+    application: &Application,
+    candidate: &Candidate,
+    wanted: &Wanted,
+) -> BTreeMap<String, String> {
     let own = [
         (TAG_MANAGED_BY, MANAGED_BY.to_owned()),
         (TAG_APPLICATION, application.name.to_string()),
         (TAG_RELEASE, wanted.digest.clone()),
         (TAG_VERSION, wanted.version.clone()),
         (TAG_GENERATION, show(wanted.generation)),
+        (TAG_TASK_DEFINITION, candidate.task_definition.clone()),
     ];
     own.map(|(key, value)| (key.to_owned(), value)).into()
 }
@@ -227,7 +232,7 @@ impl<'a> Found<'a> {
         Some(Ok(Adoption {
             side,
             release,
-            tags: tags(self.application, &runs),
+            tags: tags(self.application, self.candidate, &runs),
             already: true,
             follows: self.wish(&runs),
         }))
@@ -303,7 +308,7 @@ impl<'a> Found<'a> {
     fn side(&self) -> Result<Side, Vec<Obstacle>> {
         let name = self.candidate.name.clone();
         let pair = match &self.route.groups {
-            TargetGroups::Pair(pair) => pair,
+            TargetGroups::Pair(_) | TargetGroups::Single(_) => self.route.groups.for_life(),
             TargetGroups::PerRelease { .. } => return Err(vec![Obstacle::PerRelease { name }]),
         };
         // More or fewer than one is told of as an obstacle of the service itself.
@@ -315,10 +320,10 @@ impl<'a> Found<'a> {
         };
         let side = Side::BOTH
             .into_iter()
-            .find(|side| pair[side.index()] == *group);
+            .find(|side| pair[side.index()] == Some(group));
         let Some(side) = side else {
             let group = resource(group.as_str()).to_owned();
-            return Err(vec![Obstacle::NotOfThePair { name, group }]);
+            return Err(vec![Obstacle::OtherGroup { name, group }]);
         };
         let route = self.route;
         let same = binding.container == route.container && binding.port == u64::from(route.port);

@@ -1,6 +1,7 @@
 //! What needs a person: nothing is changed, and the message says what to do.
 
 use crd_schema::TargetGroupArn;
+use crd_schema::application::TargetGroups;
 use crd_schema::record::Stage;
 
 use crate::ablation;
@@ -33,11 +34,15 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
                 "{name} has group stickiness, whose cookie outlasts the weights: switch it off (TargetGroupStickinessConfig)"
             ),
             Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
-                let what = match view.application.group_template() {
-                    None => format!(
+                let what = match view.application.target_groups() {
+                    Some(TargetGroups::Pair(_)) | None => format!(
                         "production rule {name} forwards to neither group of the pair: add one of them to its forward action (weight 0 is enough)"
                     ),
-                    Some(from) => format!(
+                    Some(TargetGroups::Single(only)) => format!(
+                        "production rule {name} does not forward to the application's group: let it forward to {}",
+                        resource(only.as_str())
+                    ),
+                    Some(TargetGroups::PerRelease { from }) => format!(
                         "production rule {name} forwards to no group of this application and not to its template: let it forward to {}",
                         resource(from.as_str())
                     ),
@@ -83,7 +88,11 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
                 format!("{arn} does not have target type `ip`: create it with --target-type ip");
             return Some(Hold::GroupUnusable { what });
         }
-        if group.sticky {
+        let single = matches!(
+            view.application.target_groups(),
+            Some(TargetGroups::Single(_))
+        );
+        if group.sticky && !single {
             let what = format!(
                 "{arn} has stickiness on, with which ELB takes no forward to two groups without group stickiness: switch its attribute stickiness.enabled off"
             );

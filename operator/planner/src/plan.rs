@@ -447,7 +447,8 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
         version: service.tags.version.clone(),
         digest: service.tags.release.clone(),
         is_target: target.is_some_and(|target| target.name == service.name),
-        serving: view.serves(service),
+        // Of one that is updated in place the old tasks serve until the last of them is replaced.
+        serving: view.serves(service) && service.outgoing.is_empty(),
         desired: service.desired,
         running: service.running,
         healthy: view.healthy_now(service),
@@ -481,9 +482,36 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
         paused: holds::pause(view.memory),
         step: step(view, decision),
         rules: rules.collect(),
-        services: services.collect(),
+        services: services.chain(outgoing(view)).collect(),
         notes: notes(view),
     }
+}
+
+/// What ECS is about to replace, of a service that is updated in place: the release that was good, or on the way back the one
+/// that leaves.
+fn outgoing(view: &View<'_>) -> Option<ServiceReport> {
+    let service = view.in_place().filter(|one| !one.outgoing.is_empty())?;
+    let record = view.record();
+    let rolled = record.rollout.as_ref().map(|rollout| &rollout.release);
+    let comes = rolled.is_some_and(|release| runs(service, &release.digest));
+    let release = if comes {
+        record.last_good.as_ref()
+    } else {
+        rolled
+    };
+    let tasks = u32::try_from(service.outgoing.len()).unwrap_or(u32::MAX);
+    Some(ServiceReport {
+        name: service.name.clone(),
+        side: service.side,
+        version: release.map(|release| release.version.clone()),
+        digest: release.map(|release| release.digest.clone()),
+        is_target: false,
+        serving: view.serves(service),
+        desired: tasks,
+        running: tasks,
+        healthy: view.healthy_outgoing(service),
+        active: true,
+    })
 }
 
 /// The step of the strategy that runs, or the one that was written down last.

@@ -31,6 +31,9 @@ pub const TAG_BLUE: &str = "teal:blue";
 pub const TAG_REJECTED: &str = "teal:rejected";
 /// The side that a target group was made for, or that a worker takes.
 pub const TAG_SIDE: &str = "teal:side";
+/// On a service that was adopted: the ARN of the task definition that its tags of the release speak of. Where a service is
+/// updated in place they count as long as it runs that one.
+pub const TAG_TASK_DEFINITION: &str = "teal:task-definition";
 /// Content digest on a task definition.
 pub const TAG_DIGEST: &str = "teal:digest";
 /// The base revision that a task definition was rendered from.

@@ -447,7 +447,7 @@ pub struct StepReport {
 /// Tasks of one live service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceReport {
-    /// `serviceName`.
+    /// `serviceName`. One that is updated in place stands here twice while tasks are replaced, by what they run.
     pub name: String,
     /// Which group.
     pub side: Option<Side>,
@@ -457,7 +457,7 @@ pub struct ServiceReport {
     pub digest: Option<String>,
     /// It is what production should be on now.
     pub is_target: bool,
-    /// It has weight on a production rule.
+    /// It has weight on a production rule, or works, and is not about to take the place of tasks that do.
     pub serving: bool,
     /// `desiredCount`.
     pub desired: u32,

@@ -488,10 +488,11 @@ impl<'a> Facts<'a> {
         };
         readings
             .map(|reading| {
-                let own = reading
-                    .healthy
-                    .intersection(&service.addresses)
-                    .filter(|address| !leaving(address));
+                let own = |address: &&String| {
+                    let mut own = [&service.addresses, &service.outgoing].into_iter();
+                    own.any(|own| own.contains(*address)) && !leaving(address)
+                };
+                let own = reading.healthy.iter().filter(own);
                 u32::try_from(own.count()).unwrap_or(u32::MAX)
             })
             .min()

@@ -191,15 +191,48 @@ impl<'a> View<'a> {
         newest.map_or(0, |reading| self.own(reading, service))
     }
 
+    /// Tasks that ECS is about to replace, and that work in the newest reading. Those of a worker are known by working.
+    pub(crate) fn healthy_outgoing(&self, service: &Service) -> u32 {
+        let health = service.side.map(|side| &self.memory.health[side.index()]);
+        let newest = health.and_then(|health| health.newest());
+        match newest.filter(|_| !self.is_worker()) {
+            Some(reading) => count(reading.healthy.intersection(&service.outgoing).count()),
+            None => count(service.outgoing.len()),
+        }
+    }
+
     /// Whether the service can take traffic at all.
     pub(crate) fn vital(&self, service: &Service) -> Vital {
+        self.vital_by(service, Self::carrying)
+    }
+
+    /// Whether any of the tasks works that run what the service is to run.
+    pub(crate) fn vital_of_new(&self, service: &Service) -> Vital {
+        self.vital_by(service, Self::own)
+    }
+
+    fn vital_by(&self, service: &Service, of: fn(&Self, &Reading, &Service) -> u32) -> Vital {
         let Some(side) = service.side else {
             return Vital::Dead;
         };
         let Some(readings) = self.memory.health[side.index()].readings() else {
             return Vital::Unclear;
         };
-        vital(readings.map(|reading| self.own(reading, service)))
+        vital(readings.map(|reading| of(self, reading, service)))
+    }
+
+    /// Healthy targets that carry the service's traffic: its own tasks, and those of its own that ECS is about to replace.
+    fn carrying(&self, reading: &Reading, service: &Service) -> u32 {
+        let outgoing = reading.healthy.intersection(&service.outgoing).count();
+        self.own(reading, service).saturating_add(count(outgoing))
+    }
+
+    /// Fewest healthy targets that carry its traffic over the readings that count; none with too few readings.
+    pub(crate) fn carries(&self, service: &Service) -> Option<u32> {
+        let side = service.side?;
+        let readings = self.memory.health[side.index()].readings()?;
+        let carrying = readings.map(|reading| self.carrying(reading, service));
+        carrying.min()
     }
 
     /// Healthy targets that are the service's own tasks: addresses are reused.
@@ -233,7 +266,7 @@ impl<'a> View<'a> {
     pub(crate) fn evidence(&self, service: &Service, need: u32) -> Option<Evidence> {
         let side = service.side?;
         let health = &self.memory.health[side.index()];
-        let healthy = self.healthy(service)?;
+        let healthy = self.carries(service)?;
         Some(Evidence {
             side,
             healthy,

@@ -185,7 +185,7 @@ pub struct Service {
     pub tags: Tags,
     /// `createdAt`.
     pub created: Timestamp,
-    /// One deployment only, and it is not failed; a worker's is completed.
+    /// One deployment only, and it is not failed; that of a worker, or of one that is updated in place, is completed.
     pub steady: bool,
     /// The deployment circuit breaker gave up on the primary deployment.
     pub deployment_failed: bool,
@@ -195,6 +195,9 @@ pub struct Service {
     /// container health checks, where they have any, say HEALTHY; of one that is updated in place only those that run its
     /// present task definition.
     pub addresses: BTreeSet<String>,
+    /// The same of tasks that ECS is about to replace, since they run what the service ran before; none but where it is
+    /// updated in place. They serve until then.
+    pub outgoing: BTreeSet<String>,
     /// The newest cause of trouble as AWS tells it (stop code and reason, exit code, health-check answer, placement event).
     pub trouble: Option<String>,
 }

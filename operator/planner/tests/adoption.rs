@@ -273,7 +273,9 @@ fn a_service_that_serves_alone_is_adopted_as_what_it_runs() {
         assert_eq!(adopted.release, desired("1.3.0"));
         assert!(!adopted.already);
         assert_eq!(adopted.follows, Follows::NeedsWish);
-        assert_eq!(adopted.tags.len(), 5);
+        assert_eq!(adopted.tags.len(), 6);
+        let runs = &adopted.tags["teal:task-definition"];
+        assert!(runs.starts_with("arn:"), "{runs}");
         assert_eq!(adopted.tags["teal:managed-by"], "teal");
         assert_eq!(adopted.tags[TAG_APPLICATION], "blog");
         assert_eq!(adopted.tags["teal:version"], "1.3.0");
@@ -466,7 +468,7 @@ fn it_is_bound_to_the_route_of_the_spec() {
     };
     assert_eq!(
         bound(|one| one.group = Some(TargetGroupArn::new("tg-of-others"))),
-        ["NotOfThePair"]
+        ["OtherGroup"]
     );
     assert_eq!(
         bound(|one| one.container = "side".to_owned()),

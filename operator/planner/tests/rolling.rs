@@ -18,12 +18,50 @@ use crd_schema::application::{Drift, DuringBake, OnFailure};
 use crd_schema::gate::{Check, Gate, OnError};
 use crd_schema::intent::{Abort, Approve};
 use crd_schema::record::{Outcome, Stage};
-use planner::ablation::{Rule, Without};
+use planner::ablation::{self, Without};
 use planner::gate::Verdict;
-use planner::lab::{Ending, Lab, Operator, rolling};
-use planner::world::Side;
+use planner::lab::{Ending, Lab, Operator, rolling_behind_a_load_balancer};
+use planner::world::{Action, Rule, Side};
 use planner::{Hold, Mono, Plan, WaitingOn, Write, safety};
 use serde_json::json;
+
+/// The application of a test: a worker, and the same behind a load balancer.
+type InPlace = fn() -> Application;
+
+macro_rules! in_both_places {
+    ($($test:ident),* $(,)?) => {
+        mod a_worker {
+            $(#[test] fn $test() { super::$test(planner::lab::rolling); })*
+        }
+        mod behind_a_load_balancer {
+            $(#[test] fn $test() { super::$test(planner::lab::rolling_behind_a_load_balancer); })*
+        }
+    };
+}
+
+in_both_places! {
+    a_release_is_one_update_of_the_one_service,
+    a_service_that_is_steady_with_something_else_is_no_success,
+    what_never_becomes_healthy_is_rejected_at_the_deadline_and_goes_back,
+    a_lost_record_does_not_forget_the_rejection_nor_walk_through_history,
+    with_the_record_lost_mid_way_the_way_back_is_in_the_tags,
+    when_the_circuit_breaker_gives_up_the_release_is_rejected_at_once,
+    when_ecs_goes_back_by_itself_that_is_a_rejection_with_its_reason,
+    ecs_went_back_while_nobody_looked,
+    an_alarm_takes_it_back_until_the_end_of_the_bake,
+    an_abort_goes_back_from_the_deployment_and_from_the_bake,
+    gates_stand_before_the_update_the_bake_and_its_end,
+    a_newer_wish_takes_the_place_of_a_deployment_and_goes_back_to_what_was_good,
+    a_newer_wish_ends_the_bake_early_or_undoes_it,
+    what_serves_is_wished_for_again_while_something_else_comes_up,
+    a_rejected_release_comes_again_with_a_new_wish_and_a_new_revision,
+    an_update_by_hand_is_drift,
+    a_restart_changes_nothing_at_any_look,
+    a_count_of_zero_is_woken_and_every_other_count_is_the_users,
+    where_failures_are_held_nothing_goes_back,
+    the_guard_knows_what_an_update_may_not_do,
+    no_update_while_another_one_may_still_land,
+}
 
 /// One service and its operator; and what was seen of it.
 struct Scene {
@@ -142,7 +180,7 @@ impl Scene {
         self.lab.desired.as_ref().expect("a wish").0
     }
 
-    fn without(mut self, rule: Rule) -> Self {
+    fn without(mut self, rule: ablation::Rule) -> Self {
         self.operator.tuning.without = Without::rules(&[rule]);
         self
     }
@@ -155,8 +193,7 @@ impl Scene {
     }
 }
 
-fn watched() -> Application {
-    let mut application = rolling();
+fn watched(mut application: Application) -> Application {
     application.alarms = Some(Alarms {
         names: vec!["queue-age".to_owned()],
         on_already: AlreadyInAlarm::Refuse,
@@ -164,8 +201,7 @@ fn watched() -> Application {
     application
 }
 
-fn approved(before: Stage) -> Application {
-    let mut application = rolling();
+fn approved(mut application: Application, before: Stage) -> Application {
     let gate = Gate {
         before: Some(before),
         check: Check::Approval,
@@ -178,14 +214,21 @@ fn approved(before: Stage) -> Application {
     application
 }
 
+/// It is waited for tasks that work.
+fn comes_up(plan: &Plan) -> bool {
+    matches!(
+        plan.report.waiting_on,
+        WaitingOn::SteadyTasks { .. } | WaitingOn::HealthyTargets { .. }
+    )
+}
+
 /// ECS gives up after a while, and goes back by itself where that is asked.
 fn breaker(scene: &mut Scene, goes_back: bool) {
     scene.lab.ecs.gives_up_after = Some(120_000);
     scene.lab.ecs.goes_back = goes_back;
 }
 
-#[test]
-fn a_release_is_one_update_of_the_one_service() {
+fn a_release_is_one_update_of_the_one_service(rolling: InPlace) {
     let mut scene = Scene::releases(rolling());
     let plan = scene.updates();
     let Some(Write::UpdateService {
@@ -211,12 +254,11 @@ fn a_release_is_one_update_of_the_one_service() {
     assert_eq!(scene.fewest, 2, "work never waits for a task");
 }
 
-#[test]
-fn a_service_that_is_steady_with_something_else_is_no_success() {
+fn a_service_that_is_steady_with_something_else_is_no_success(rolling: InPlace) {
     let mut scene = Scene::releases(rolling());
     let old = scene.definition();
     scene.updates();
-    scene.until(|plan| matches!(plan.report.waiting_on, WaitingOn::SteadyTasks { .. }));
+    scene.until(comes_up);
     // Someone goes back, and ECS is steady with that: `aws ecs wait services-stable` says yes.
     let name = scene.name();
     scene.lab.update(&name, &old, false);
@@ -227,8 +269,7 @@ fn a_service_that_is_steady_with_something_else_is_no_success() {
     assert_eq!(scene.outcomes(), [Outcome::Succeeded]);
 }
 
-#[test]
-fn what_never_becomes_healthy_is_rejected_at_the_deadline_and_goes_back() {
+fn what_never_becomes_healthy_is_rejected_at_the_deadline_and_goes_back(rolling: InPlace) {
     let mut scene = Scene::broken(rolling());
     let good = scene.definition();
     scene.ends();
@@ -250,8 +291,7 @@ fn what_never_becomes_healthy_is_rejected_at_the_deadline_and_goes_back() {
     assert!(plan.report.rejected.is_some());
 }
 
-#[test]
-fn a_lost_record_does_not_forget_the_rejection_nor_walk_through_history() {
+fn a_lost_record_does_not_forget_the_rejection_nor_walk_through_history(rolling: InPlace) {
     let mut scene = Scene::broken(rolling());
     let good = scene.definition();
     scene.ends();
@@ -268,8 +308,7 @@ fn a_lost_record_does_not_forget_the_rejection_nor_walk_through_history() {
     );
 }
 
-#[test]
-fn with_the_record_lost_mid_way_the_way_back_is_in_the_tags() {
+fn with_the_record_lost_mid_way_the_way_back_is_in_the_tags(rolling: InPlace) {
     let mut scene = Scene::broken(rolling());
     let good = scene.definition();
     scene.updates();
@@ -280,8 +319,7 @@ fn with_the_record_lost_mid_way_the_way_back_is_in_the_tags() {
     assert!(scene.reason().contains("deadline"));
 }
 
-#[test]
-fn when_the_circuit_breaker_gives_up_the_release_is_rejected_at_once() {
+fn when_the_circuit_breaker_gives_up_the_release_is_rejected_at_once(rolling: InPlace) {
     let mut scene = Scene::broken(rolling());
     breaker(&mut scene, false);
     let (good, began) = (scene.definition(), scene.lab.now);
@@ -292,8 +330,7 @@ fn when_the_circuit_breaker_gives_up_the_release_is_rejected_at_once() {
     assert!(scene.lab.now - began < 300_000, "before the deadline");
 }
 
-#[test]
-fn when_ecs_goes_back_by_itself_that_is_a_rejection_with_its_reason() {
+fn when_ecs_goes_back_by_itself_that_is_a_rejection_with_its_reason(rolling: InPlace) {
     let mut scene = Scene::broken(rolling());
     breaker(&mut scene, true);
     let good = scene.definition();
@@ -308,7 +345,7 @@ fn when_ecs_goes_back_by_itself_that_is_a_rejection_with_its_reason() {
         "ECS went back"
     );
     // Without the rule it is tried again and again.
-    let mut again = Scene::broken(rolling()).without(Rule::TakenBack);
+    let mut again = Scene::broken(rolling()).without(ablation::Rule::TakenBack);
     breaker(&mut again, true);
     for _ in 0..400 {
         again.look();
@@ -317,8 +354,7 @@ fn when_ecs_goes_back_by_itself_that_is_a_rejection_with_its_reason() {
     assert!(updates.count() > 1);
 }
 
-#[test]
-fn ecs_went_back_while_nobody_looked() {
+fn ecs_went_back_while_nobody_looked(rolling: InPlace) {
     let mut application = rolling();
     let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
     let service = &mut application.template.service;
@@ -326,7 +362,7 @@ fn ecs_went_back_while_nobody_looked() {
     let mut scene = Scene::broken(application);
     let (good, name) = (scene.definition(), scene.name());
     scene.updates();
-    scene.until(|plan| matches!(plan.report.waiting_on, WaitingOn::SteadyTasks { .. }));
+    scene.until(comes_up);
     // An hour later ECS shows nothing of the deployment that it gave up.
     scene.lab.update(&name, &good, false);
     scene.lab.services[0].shown.deployments.given_up.clear();
@@ -341,10 +377,9 @@ fn ecs_went_back_while_nobody_looked() {
     );
 }
 
-#[test]
-fn an_alarm_takes_it_back_until_the_end_of_the_bake() {
+fn an_alarm_takes_it_back_until_the_end_of_the_bake(rolling: InPlace) {
     for stage in [Stage::ScaleUp, Stage::Bake] {
-        let mut scene = Scene::releases(watched());
+        let mut scene = Scene::releases(watched(rolling()));
         let good = scene.definition();
         scene.until(|plan| {
             plan.report.stage == stage && !plan.watches.is_empty() && plan.step.is_none()
@@ -358,14 +393,13 @@ fn an_alarm_takes_it_back_until_the_end_of_the_bake() {
         assert_eq!(scene.outcomes(), [Outcome::RolledBack], "{stage:?}");
         assert_eq!(scene.reason(), "alarms: it is too old");
     }
-    let mut deaf = Scene::releases(watched()).without(Rule::Watches);
+    let mut deaf = Scene::releases(watched(rolling())).without(ablation::Rule::Watches);
     deaf.comes_to(Stage::Bake);
     deaf.ends();
     assert_eq!(deaf.outcomes(), [Outcome::Succeeded]);
 }
 
-#[test]
-fn an_abort_goes_back_from_the_deployment_and_from_the_bake() {
+fn an_abort_goes_back_from_the_deployment_and_from_the_bake(rolling: InPlace) {
     for stage in [Stage::ScaleUp, Stage::Bake] {
         let mut scene = Scene::releases(rolling());
         let good = scene.definition();
@@ -382,15 +416,14 @@ fn an_abort_goes_back_from_the_deployment_and_from_the_bake() {
     }
 }
 
-#[test]
-fn gates_stand_before_the_update_the_bake_and_its_end() {
+fn gates_stand_before_the_update_the_bake_and_its_end(rolling: InPlace) {
     for (before, version) in [
         (Stage::ScaleUp, "1.3.0"),
         (Stage::Bake, "1.4.0"),
         (Stage::CleanUp, "1.4.0"),
     ] {
         let mut scene = Scene::of(rolling());
-        scene.lab.application = approved(before);
+        scene.lab.application = approved(rolling(), before);
         scene.lab.wish("1.4.0");
         let waits = |plan: &Plan| matches!(plan.report.waiting_on, WaitingOn::Approval { .. });
         scene.until(waits);
@@ -405,8 +438,7 @@ fn gates_stand_before_the_update_the_bake_and_its_end() {
     }
 }
 
-#[test]
-fn a_newer_wish_takes_the_place_of_a_deployment_and_goes_back_to_what_was_good() {
+fn a_newer_wish_takes_the_place_of_a_deployment_and_goes_back_to_what_was_good(rolling: InPlace) {
     let mut scene = Scene::releases(rolling());
     let good = scene.definition();
     scene.updates();
@@ -419,8 +451,7 @@ fn a_newer_wish_takes_the_place_of_a_deployment_and_goes_back_to_what_was_good()
     assert_eq!(scene.outcomes(), [Outcome::Superseded, Outcome::RolledBack]);
 }
 
-#[test]
-fn a_newer_wish_ends_the_bake_early_or_undoes_it() {
+fn a_newer_wish_ends_the_bake_early_or_undoes_it(rolling: InPlace) {
     for (during_bake, outcome) in [
         (DuringBake::Finish, Outcome::Succeeded),
         (DuringBake::RollBack, Outcome::Superseded),
@@ -437,8 +468,7 @@ fn a_newer_wish_ends_the_bake_early_or_undoes_it() {
     }
 }
 
-#[test]
-fn what_serves_is_wished_for_again_while_something_else_comes_up() {
+fn what_serves_is_wished_for_again_while_something_else_comes_up(rolling: InPlace) {
     let mut scene = Scene::releases(rolling());
     let good = scene.definition();
     scene.updates();
@@ -452,8 +482,7 @@ fn what_serves_is_wished_for_again_while_something_else_comes_up() {
     assert!(end.report.converged);
 }
 
-#[test]
-fn a_rejected_release_comes_again_with_a_new_wish_and_a_new_revision() {
+fn a_rejected_release_comes_again_with_a_new_wish_and_a_new_revision(rolling: InPlace) {
     let mut scene = Scene::broken(rolling());
     scene.ends();
     let bad = scene.lab.revisions[0].arn.clone();
@@ -465,8 +494,7 @@ fn a_rejected_release_comes_again_with_a_new_wish_and_a_new_revision() {
     assert_eq!(scene.outcomes(), [Outcome::RolledBack, Outcome::Succeeded]);
 }
 
-#[test]
-fn an_update_by_hand_is_drift() {
+fn an_update_by_hand_is_drift(rolling: InPlace) {
     let mut scene = Scene::of(rolling());
     let (good, name) = (scene.definition(), scene.name());
     scene.lab.update(&name, "somebody:7", false);
@@ -487,8 +515,7 @@ fn an_update_by_hand_is_drift() {
     assert_eq!(scene.definition(), "somebody:8");
 }
 
-#[test]
-fn a_restart_changes_nothing_at_any_look() {
+fn a_restart_changes_nothing_at_any_look(rolling: InPlace) {
     let looks = |restart_at: usize| {
         let mut scene = Scene::releases(rolling());
         for look in 0..2_000 {
@@ -512,7 +539,7 @@ fn a_restart_changes_nothing_at_any_look() {
 
 #[test]
 fn one_task_that_must_be_alone_stops_before_its_successor_starts() {
-    let mut application = rolling();
+    let mut application = planner::lab::rolling();
     application.template.desired_count = 1;
     let bounds = json!({"minimumHealthyPercent": 0, "maximumPercent": 100});
     let service = &mut application.template.service;
@@ -527,8 +554,7 @@ fn one_task_that_must_be_alone_stops_before_its_successor_starts() {
     assert_eq!((scene.fewest, scene.most), (0, 1));
 }
 
-#[test]
-fn a_count_of_zero_is_woken_and_every_other_count_is_the_users() {
+fn a_count_of_zero_is_woken_and_every_other_count_is_the_users(rolling: InPlace) {
     let mut scene = Scene::of(rolling());
     let name = scene.name();
     scene.lab.scale(&name, 5);
@@ -541,8 +567,7 @@ fn a_count_of_zero_is_woken_and_every_other_count_is_the_users() {
     assert!(scene.lab.services[0].shown.desired > 0);
 }
 
-#[test]
-fn where_failures_are_held_nothing_goes_back() {
+fn where_failures_are_held_nothing_goes_back(rolling: InPlace) {
     let mut application = rolling();
     application.on_failure = OnFailure::Hold;
     let mut scene = Scene::broken(application);
@@ -563,7 +588,7 @@ fn a_worker_of_two_services_becomes_one_that_is_updated_in_place_and_back() {
     let mut operator = Operator::new(&lab);
     assert_eq!(operator.run(&mut lab, 200), Ending::Settled);
     lab.writes.clear();
-    lab.application = rolling();
+    lab.application = planner::lab::rolling();
     assert_eq!(operator.run(&mut lab, 200), Ending::Settled);
     assert_eq!(lab.writes, Vec::<String>::new(), "nothing changes by that");
     let name = lab.services[0].shown.name.clone();
@@ -587,8 +612,7 @@ fn judged(scene: &Scene, write: &Write) -> Option<&'static str> {
     judged.err().map(|violation| violation.property)
 }
 
-#[test]
-fn the_guard_knows_what_an_update_may_not_do() {
+fn the_guard_knows_what_an_update_may_not_do(rolling: InPlace) {
     let mut scene = Scene::broken(rolling());
     let good = scene.definition();
     scene.ends();
@@ -623,8 +647,7 @@ fn the_guard_knows_what_an_update_may_not_do() {
     assert_eq!(judged(&scene, &update), Some("S9"));
 }
 
-#[test]
-fn no_update_while_another_one_may_still_land() {
+fn no_update_while_another_one_may_still_land(rolling: InPlace) {
     let mut scene = Scene::releases(rolling());
     let plan = scene.updates();
     let landed = plan.step.unwrap();
@@ -647,6 +670,102 @@ fn no_update_while_another_one_may_still_land() {
     assert_eq!(judged(&scene, &back), Some("S7"), "it is outstanding");
     scene.operator.memory.outstanding = None;
     assert_eq!(judged(&scene, &back), Some("S7"), "it may land late");
-    scene.operator.tuning.without = Without::rules(&[Rule::LateLanding]);
+    scene.operator.tuning.without = Without::rules(&[ablation::Rule::LateLanding]);
     assert_eq!(judged(&scene, &back), None);
+}
+
+/// The weights of every rule.
+fn weights(lab: &Lab) -> Vec<[Option<u32>; 2]> {
+    let forward = |rule: &Rule| match &rule.action {
+        Action::Forward { weights, .. } => *weights,
+        action => panic!("{action:?}"),
+    };
+    lab.rules.iter().map(forward).collect()
+}
+
+#[test]
+fn no_weight_moves_and_old_tasks_serve_until_new_ones_do() {
+    let mut scene = Scene::releases(rolling_behind_a_load_balancer());
+    let before = weights(&scene.lab);
+    assert_eq!(before, [[Some(100), None]; 2]);
+    for _ in 0..200 {
+        let plan = scene.look();
+        assert_eq!(weights(&scene.lab), before);
+        assert!(scene.lab.healthy(Side::A) >= 2, "{:?}", plan.report.stage);
+        assert!(!scene.lab.loses_requests());
+    }
+    assert_eq!(scene.outcomes(), [Outcome::Succeeded]);
+    assert_eq!(scene.fewest, 2);
+}
+
+#[test]
+fn a_test_rule_that_somebody_moved_follows_and_a_production_rule_is_repaired() {
+    let mut application = rolling_behind_a_load_balancer();
+    application.route = planner::lab::application().route;
+    // The pair has a second group, which a rolling update has no use for.
+    let mut scene = Scene::of(application);
+    let forward = |weights| Action::Forward {
+        weights,
+        others: Vec::new(),
+        sticky: false,
+    };
+    for (n, wrong) in [
+        (0, [Some(0), Some(100)]),
+        (0, [Some(50), Some(50)]),
+        (1, [Some(0), Some(100)]),
+    ] {
+        scene.lab.rules[n].action = forward(wrong);
+        scene.until(|plan| matches!(plan.step, Some(Write::SetWeights { .. })));
+        scene.ends();
+        let [production, test] = weights(&scene.lab)[..] else {
+            panic!("two rules");
+        };
+        for [a, b] in [production, test] {
+            assert!(a > Some(0) && b.unwrap_or(0) == 0, "{n} {wrong:?}");
+        }
+    }
+}
+
+#[test]
+fn weights_are_put_right_in_the_middle_of_an_update_by_what_still_serves() {
+    let mut application = rolling_behind_a_load_balancer();
+    application.route = planner::lab::application().route;
+    let mut scene = Scene::of(application);
+    scene.lab.broken.insert("1.4.0".to_owned());
+    scene.lab.wish("1.4.0");
+    scene.until(comes_up);
+    scene.lab.set_production([Some(0), Some(100)]);
+    let plan = scene.until(|plan| matches!(plan.step, Some(Write::SetWeights { .. })));
+    assert_eq!(weights(&scene.lab)[0], [Some(100), Some(0)]);
+    assert_eq!(plan.report.rejected, None, "before the deadline");
+    assert_eq!(scene.lab.healthy(Side::A), 2, "old tasks serve");
+}
+
+#[test]
+fn two_services_of_a_pair_become_one_that_is_updated_in_place_and_back() {
+    let mut lab = Lab::new(planner::lab::application());
+    lab.advance(100_000);
+    lab.place("1.3.0", Side::A, 2, 0);
+    lab.wish("1.3.0");
+    let mut operator = Operator::new(&lab);
+    assert_eq!(operator.run(&mut lab, 200), Ending::Settled);
+    lab.wish("1.4.0");
+    assert_eq!(operator.run(&mut lab, 400), Ending::Settled);
+    lab.writes.clear();
+    lab.application.strategy = crd_schema::strategy::Strategy::ROLLING;
+    assert_eq!(operator.run(&mut lab, 200), Ending::Settled);
+    assert_eq!(lab.writes, Vec::<String>::new(), "nothing changes by that");
+    let name = lab.services[0].shown.name.clone();
+    assert_eq!(lab.services[0].shown.side, Some(Side::B));
+    lab.wish("1.5.0");
+    assert_eq!(operator.run(&mut lab, 400), Ending::Settled);
+    assert_eq!(lab.services[0].shown.name, name);
+    let version = |lab: &Lab| lab.services[0].shown.tags.version.clone();
+    assert_eq!(version(&lab).as_deref(), Some("1.5.0"));
+    lab.application.strategy = crd_schema::strategy::Strategy::BLUE_GREEN;
+    lab.wish("1.6.0");
+    assert_eq!(operator.run(&mut lab, 400), Ending::Settled);
+    assert_eq!(version(&lab).as_deref(), Some("1.6.0"));
+    assert_eq!(lab.services[0].shown.side, Some(Side::A));
+    assert_ne!(lab.services[0].shown.name, name);
 }

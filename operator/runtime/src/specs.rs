@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crd_schema::application::{RuleTarget, TargetGroups};
+use crd_schema::application::RuleTarget;
 use crd_schema::{Application, ApplicationName};
 
 use crate::cloud::FoundSpec;
@@ -98,10 +98,11 @@ pub(crate) fn conflicts<'a>(
 fn claimed(application: &Application) -> impl Iterator<Item = (&str, &'static str)> {
     // A template is only read: several applications may share it.
     let groups = match application.target_groups() {
-        Some(TargetGroups::Pair(pair)) => pair.as_slice(),
-        Some(TargetGroups::PerRelease { .. }) | None => &[],
+        Some(groups) => groups.for_life(),
+        None => [None, None],
     };
-    let groups = groups.iter().map(|group| (group.as_str(), "target group"));
+    let groups = groups.into_iter().flatten();
+    let groups = groups.map(|group| (group.as_str(), "target group"));
     let rules = application
         .production()
         .iter()

@@ -363,7 +363,9 @@ impl Told<'_> {
     fn group(&self, side: Side) -> &str {
         match self.application.target_groups() {
             Some(TargetGroups::Pair(pair)) => pair[side.index()].as_str(),
-            Some(TargetGroups::PerRelease { from }) => from.as_str(),
+            Some(TargetGroups::Single(only) | TargetGroups::PerRelease { from: only }) => {
+                only.as_str()
+            }
             None => panic!("the application has a load balancer"),
         }
     }

@@ -47,6 +47,24 @@ pub struct Deployed {
     pub completed: String,
 }
 
+impl Deployed {
+    /// Addresses of tasks that ECS is about to replace, and that serve until then. A worker has no targets.
+    pub fn outgoing(&self, setup: &Setup) -> impl Iterator<Item = u8> {
+        let worker = setup.application.is_worker();
+        let replaced = self.replaced.iter().filter(move |_| !worker);
+        replaced.map(|task| task.address)
+    }
+
+    /// ECS stops them: they are deregistered.
+    fn stop_replaced(&mut self, setup: &Setup) -> Vec<(GroupArn, u8)> {
+        let outgoing = self.outgoing(setup);
+        let gone = outgoing.map(|address| (Arc::clone(&self.group), address));
+        let gone = gone.collect();
+        self.replaced.clear();
+        gone
+    }
+}
+
 /// The last two ticks at which a service had so many healthy targets, newest first. What comes and goes between two
 /// looks nobody can see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -304,6 +322,7 @@ impl Account {
                 ..Deployments::default()
             },
             addresses: BTreeSet::new(),
+            outgoing: BTreeSet::new(),
             trouble: None,
         };
         self.change_ecs(setup, |ecs| {
@@ -349,7 +368,7 @@ impl Account {
             };
             Arc::make_mut(&mut service.shown).desired = count;
             if count == 0 {
-                service.replaced.clear();
+                gone.extend(service.stop_replaced(setup));
             }
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             while service.tasks.len() < count {
@@ -364,19 +383,26 @@ impl Account {
                 }
             }
         });
-        gone.retain(|(group, _)| self.elb.truth().position(group).is_some());
-        self.draining
-            .extend(gone.into_iter().map(|(group, address)| Draining {
-                group,
-                address,
-                left: DRAIN,
-            }));
+        self.drain(gone);
         self.refresh(setup);
+    }
+
+    /// Targets that are deregistered.
+    fn drain(&mut self, mut gone: Vec<(GroupArn, u8)>) {
+        let groups = self.elb.truth();
+        gone.retain(|(group, _)| groups.position(group).is_some());
+        let draining = gone.into_iter().map(|(group, address)| Draining {
+            group,
+            address,
+            left: DRAIN,
+        });
+        self.draining.extend(draining);
     }
 
     /// UpdateService with a task definition, as a person may do it: new tasks start, and old ones stay until these are up.
     pub fn update(&mut self, setup: &Setup, name: &str, to: &str) {
         let mut free = self.free_addresses();
+        let mut gone = Vec::new();
         self.change_ecs(setup, |ecs| {
             let told = ecs.told.iter().find(|(arn, _)| arn == to);
             let told = told.map(|(_, tags)| tags.clone()).unwrap_or_default();
@@ -386,9 +412,15 @@ impl Account {
             if service.shown.task_definition == to {
                 return;
             }
-            let before = std::mem::take(&mut service.tasks);
-            if service.shown.steady {
-                service.replaced = before.into_iter().filter(|task| task.running).collect();
+            let before = std::mem::take(&mut service.tasks).into_iter();
+            let before: Vec<Task> = before.filter(|task| task.running).collect();
+            let worker = setup.application.is_worker();
+            // What fails the load balancer's checks, or is not the release that was there first, ECS stops at once.
+            if service.shown.steady && (worker || !is_ill(setup, service)) {
+                service.replaced = before;
+            } else if !worker {
+                let group = || Arc::clone(&service.group);
+                gone.extend(before.into_iter().map(|task| (group(), task.address)));
             }
             let start = |_| Task {
                 address: free.next().unwrap_or(u8::MAX),
@@ -406,6 +438,7 @@ impl Account {
                 ..told
             };
         });
+        self.drain(gone);
         self.refresh(setup);
     }
 
@@ -513,11 +546,12 @@ impl Account {
         self.note_weights(setup);
         self.draining.iter_mut().for_each(|target| target.left -= 1);
         self.draining.retain(|target| target.left > 0);
+        let mut gone = Vec::new();
         self.change_ecs(setup, |ecs| {
             for service in &mut ecs.services {
                 let up = !service.tasks.is_empty() && service.tasks.iter().all(|task| task.running);
                 if up && !service.shown.steady && !is_ill(setup, service) {
-                    service.replaced.clear();
+                    gone.extend(service.stop_replaced(setup));
                     let shown = Arc::make_mut(&mut service.shown);
                     shown.steady = true;
                     shown.deployment_failed = false;
@@ -534,6 +568,7 @@ impl Account {
                 }
             }
         });
+        self.drain(gone);
         self.refresh(setup);
         self.ecs.forget(self.now);
         self.elb.forget(self.now);
@@ -784,6 +819,11 @@ impl Account {
 
     /// Healthy targets of a service's own tasks.
     pub fn healthy_of(&self, setup: &Setup, service: &Deployed) -> usize {
+        self.healthy_new(setup, service) + service.outgoing(setup).count()
+    }
+
+    /// Those of the tasks that run what it is to run.
+    pub fn healthy_new(&self, setup: &Setup, service: &Deployed) -> usize {
         if is_ill(setup, service) {
             return 0;
         }
@@ -877,7 +917,12 @@ impl Account {
                 .find(|(arn, _)| **arn == *service.group)
                 .map(|(_, targets)| targets);
             let running = service.tasks.iter().filter(|t| t.running).count();
-            let healthy = if ill || group.is_none() { 0 } else { running };
+            let new = if ill { 0 } else { running };
+            let healthy = if group.is_none() {
+                0
+            } else {
+                new + service.outgoing(setup).count()
+            };
             let counts = service.health.len().max(healthy);
             service.health.resize(counts, Health::default());
             for Health(seen) in service.health.iter_mut().take(healthy) {
@@ -893,6 +938,8 @@ impl Account {
             if let Some(group) = &mut group {
                 let running = service.tasks.iter().filter(|t| t.running);
                 group.extend(running.map(|task| (task.address, state)));
+                let outgoing = service.outgoing(setup);
+                group.extend(outgoing.map(|address| (address, TargetState::Healthy)));
             }
         }
         self.ecs.correct(ecs);

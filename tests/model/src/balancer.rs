@@ -73,6 +73,10 @@ impl Balancer {
                 ];
                 (pair.to_vec(), BTreeMap::new())
             }
+            Some(TargetGroups::Single(only)) => {
+                let single = vec![group(only, Origin::Given, Side::A)];
+                (single, BTreeMap::from([(0, 100)]))
+            }
             Some(TargetGroups::PerRelease { from }) => {
                 let template = vec![group(from, Origin::Template, Side::A)];
                 let all = match setup.start {
@@ -112,7 +116,7 @@ impl Balancer {
         let application = &setup.application;
         if application.group_template().is_none() {
             return Sides {
-                holders: [Some(0), Some(1)],
+                holders: [Some(0), (self.groups.len() > 1).then_some(1)],
                 spares: Vec::new(),
             };
         }

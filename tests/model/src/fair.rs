@@ -333,7 +333,7 @@ fn may_hold(state: &State, hold: &Hold) -> bool {
         _ if setup.start == Start::Anything => true,
         Hold::FallBackUnhealthy { .. } => state
             .active()
-            .any(|s| s.shown.status == ServiceStatus::Active && account.healthy_of(setup, s) == 0),
+            .any(|s| s.shown.status == ServiceStatus::Active && account.healthy_new(setup, s) == 0),
         Hold::NothingToFallBackTo { .. } => {
             let record = account.ssm.truth().record.as_ref();
             let good = record.and_then(|(_, record)| record.last_good.as_ref());

@@ -119,6 +119,7 @@ impl Account {
             } else {
                 addresses
             },
+            outgoing: service.outgoing(setup).map(show_address).collect(),
             ..(*service.shown).clone()
         }
     }

@@ -189,10 +189,24 @@ impl Setup {
         })
     }
 
-    /// The same, updated in place; ECS may go back by itself.
+    /// The same without a load balancer, updated in place; ECS may go back by itself.
     pub fn rolling(self) -> Self {
+        self.worker().in_place()
+    }
+
+    /// The same with one group, updated in place; ECS may go back by itself.
+    pub fn rolling_behind_a_load_balancer(self) -> Self {
+        let single = |application: &mut Application| {
+            if let Some(route) = &mut application.route {
+                route.groups = TargetGroups::Single(TargetGroupArn::new("tg-a"));
+            }
+        };
+        self.application(single).in_place()
+    }
+
+    fn in_place(self) -> Self {
         let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
-        self.worker().application(|application| {
+        self.application(|application| {
             application.strategy = Strategy::ROLLING;
             let service = &mut application.template.service;
             service.insert("deploymentConfiguration".to_owned(), breaker);

@@ -206,7 +206,9 @@ impl Reader {
             let application = &request.application;
             match (application.target_groups(), &listed) {
                 (None, _) => Own::None(at),
-                (Some(TargetGroups::Pair(pair)), _) => Own::Pair(pair.clone(), at),
+                (Some(groups @ (TargetGroups::Pair(_) | TargetGroups::Single(_))), _) => {
+                    Own::ForLife(groups.for_life().map(Option::<&_>::cloned), at)
+                }
                 (Some(TargetGroups::PerRelease { .. }), Ok(all)) => {
                     let found = release_groups::of_application(
                         &self.clients,
@@ -359,24 +361,22 @@ impl Reader {
     ) -> Result<(EcsService, Tasks), Error> {
         let in_place = application.is_rolling();
         let mut service = service.clone();
+        let runs = services::runs(&service).to_owned();
+        let (clients, kept) = (&self.clients, &self.revisions);
+        // What is gone says nothing more, and has no tasks to ask about.
+        let there = service.status() != Some("INACTIVE");
+        if there && services::is_ours(&service, application) {
+            let tags = definitions::tags(clients, kept, &runs).await?;
+            services::told_by(&mut service, &tags, application);
+        }
         let known = match &application.route {
             Some(route) => KnownBy::Address { port: route.port },
-            // What is gone has no tasks to ask about.
-            None if service.status() == Some("INACTIVE") => KnownBy::Id {
-                checked: false,
-                in_place,
+            None => KnownBy::Id {
+                checked: there && definitions::checks_health(clients, kept, &runs).await?,
             },
-            None => {
-                let runs = services::runs(&service).to_owned();
-                let (clients, kept) = (&self.clients, &self.revisions);
-                let tags = definitions::tags(clients, kept, &runs).await?;
-                services::told_by(&mut service, &tags, application);
-                let checked = definitions::checks_health(clients, kept, &runs).await?;
-                KnownBy::Id { checked, in_place }
-            }
         };
         let cluster = &application.cluster;
-        let tasks = tasks::of_service(&self.clients, cluster, &service, known).await?;
+        let tasks = tasks::of_service(clients, cluster, &service, known, in_place).await?;
         Ok((service, tasks))
     }
 

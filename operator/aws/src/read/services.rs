@@ -11,7 +11,8 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use planner::release::{
     MANAGED_BY, TAG_APPLICATION, TAG_BLUE, TAG_DIGEST, TAG_GENERATION, TAG_MANAGED_BY,
-    TAG_REJECTED, TAG_RELEASE, TAG_SIDE, TAG_VERSION, parse_generation, parse_side,
+    TAG_REJECTED, TAG_RELEASE, TAG_SIDE, TAG_TASK_DEFINITION, TAG_VERSION, parse_generation,
+    parse_side,
 };
 use planner::world::{Deployments, Service, ServiceStatus, Side, Tags};
 
@@ -172,7 +173,7 @@ pub(crate) fn bound(service: &EcsService) -> impl Iterator<Item = &str> {
 
 /// An ACTIVE service of this application.
 pub(crate) fn is_active(service: &EcsService, application: &Application) -> bool {
-    service.status() == Some("ACTIVE") && tags(service.tags(), application).ours
+    service.status() == Some("ACTIVE") && is_ours(service, application)
 }
 
 /// Where a worker stands: as its tag says. One with a load balancer is none.
@@ -196,9 +197,15 @@ fn primary(service: &EcsService) -> Option<&Deployment> {
     deployments.find(|deployment| deployment.status() == Some("PRIMARY"))
 }
 
-/// Which release a service runs that is updated in place: what the tags of its task definition say, for these alone change
-/// together with it. One that was registered before the application was updated in place says less, and the service's
-/// own tags fit it; any other one is somebody else's.
+/// It carries the application's tags.
+pub(crate) fn is_ours(service: &EcsService, application: &Application) -> bool {
+    tags(service.tags(), application).ours
+}
+
+/// Which release a service runs that is updated in place, or once was, so that its own tags tell of what it was created for:
+/// what the tags of its task definition say, for these alone change together with it. One that was registered before the
+/// application was updated in place says less, and the service's own tags fit it; those of a service that was adopted
+/// say which one they fit. Any other one is somebody else's.
 pub(crate) fn told_by(
     service: &mut EcsService,
     definition: &BTreeMap<String, String>,
@@ -209,7 +216,9 @@ pub(crate) fn told_by(
         && said(TAG_APPLICATION).as_deref() == Some(application.name.as_str());
     let whole = ours && definition.contains_key(TAG_GENERATION);
     let digest = said(TAG_DIGEST).filter(|_| ours);
-    let fits = digest.is_some() && tag(service.tags(), TAG_RELEASE) == digest.as_deref();
+    let own = |key: &str| tag(service.tags(), key);
+    let adopted = own(TAG_TASK_DEFINITION) == Some(runs(service));
+    let fits = adopted || (digest.is_some() && own(TAG_RELEASE) == digest.as_deref());
     if !whole && (fits || !application.is_rolling()) {
         return;
     }
@@ -268,9 +277,11 @@ pub(crate) fn parse(
     let deployments = service.deployments();
     let failed =
         |state: Option<&DeploymentRolloutState>| state == Some(&DeploymentRolloutState::Failed);
-    // Nothing but ECS's own word tells of a worker that it came up.
+    // Nothing but ECS's own word tells of a worker that it came up, or of one that is updated in place that nothing of what it
+    // ran before is left.
+    let told = application.is_worker() || application.is_rolling();
     let done = |state: Option<&DeploymentRolloutState>| {
-        !application.is_worker() || state == Some(&DeploymentRolloutState::Completed)
+        !told || state == Some(&DeploymentRolloutState::Completed)
     };
     let primary = primary(service);
     let given_up = deployments.iter().filter_map(|deployment| {
@@ -300,6 +311,7 @@ pub(crate) fn parse(
             given_up: given_up.collect(),
         },
         addresses: tasks.addresses,
+        outgoing: tasks.outgoing,
         trouble: tasks.trouble,
         name,
     })

@@ -21,8 +21,8 @@ pub(super) type PlacesByBalancer = BTreeMap<String, Dated<Vec<Place>>>;
 
 /// The groups of one application.
 pub(super) enum Own {
-    /// The spec names them; when the round began.
-    Pair([TargetGroupArn; 2], Mono),
+    /// The spec names them, side by side; when the round began.
+    ForLife([Option<TargetGroupArn>; 2], Mono),
     /// A worker has none; when the round began.
     None(Mono),
     /// Their tags say so.
@@ -40,7 +40,7 @@ pub(super) struct Standings {
 impl Own {
     fn found(&self) -> Option<&Found> {
         match self {
-            Self::Pair(..) | Self::None(_) => None,
+            Self::ForLife(..) | Self::None(_) => None,
             Self::PerRelease(found) => found.value.as_ref().ok(),
         }
     }
@@ -48,7 +48,7 @@ impl Own {
     /// Groups that services of the application are bound to: the user's template is not among them.
     pub(super) fn groups(&self) -> BTreeSet<TargetGroupArn> {
         match self {
-            Self::Pair(pair, _) => pair.iter().cloned().collect(),
+            Self::ForLife(sides, _) => sides.iter().flatten().cloned().collect(),
             Self::None(_) => BTreeSet::new(),
             Self::PerRelease(_) => {
                 let ours = self.found().map(|found| found.ours.iter());
@@ -71,7 +71,7 @@ impl Own {
 
     fn at(&self) -> Mono {
         match self {
-            Self::Pair(_, at) | Self::None(at) => *at,
+            Self::ForLife(_, at) | Self::None(at) => *at,
             Self::PerRelease(found) => found.at,
         }
     }
@@ -109,14 +109,14 @@ pub(super) fn assemble(
 ) -> Standings {
     let found = match &own {
         Own::None(at) => Ok((Vec::new(), *at)),
-        Own::Pair(..) | Own::PerRelease(_) => {
+        Own::ForLife(..) | Own::PerRelease(_) => {
             places_of(request, &own, &traffic.facts, &traffic.places)
         }
     };
     let all: &[&Place] = found.as_ref().map_or(&[], |(all, _)| all);
     let sides = match &own {
-        Own::Pair(pair, _) => Places {
-            holders: pair.clone().map(Some),
+        Own::ForLife(sides, _) => Places {
+            holders: sides.clone(),
             spares: Vec::new(),
         },
         Own::None(_) => Places::default(),

@@ -21,8 +21,11 @@ const MAX_STOPPED: usize = 100;
 /// What is known of a service from its tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tasks {
-    /// `address:port` of RUNNING tasks; or the ids of those that are healthy as far as their containers tell.
+    /// `address:port` of RUNNING tasks; or the ids of those that are healthy as far as their containers tell. Where the
+    /// service is updated in place, of those that run its task definition.
     pub(crate) addresses: BTreeSet<String>,
+    /// The same of the others, which are about to be replaced.
+    pub(crate) outgoing: BTreeSet<String>,
     /// The newest cause of trouble.
     pub(crate) trouble: Option<String>,
 }
@@ -39,22 +42,17 @@ pub(crate) enum KnownBy {
     Id {
         /// An essential container has a health check: what is not HEALTHY yet does not count.
         checked: bool,
-        /// Its service is updated in place: what runs another task definition than the service does not count.
-        in_place: bool,
     },
 }
 
 impl KnownBy {
-    fn name(self, task: &Task, runs: &str) -> Option<String> {
+    fn name(self, task: &Task) -> Option<String> {
         if task.last_status() != Some("RUNNING") {
             return None;
         }
         match self {
             Self::Address { port } => Some(format!("{}:{port}", address(task)?)),
-            Self::Id { checked, in_place } => {
-                if in_place && task.task_definition_arn() != Some(runs) {
-                    return None;
-                }
+            Self::Id { checked } => {
                 let health = task.health_status();
                 let healthy = health == Some(&HealthStatus::Healthy);
                 let works = healthy || (!checked && health != Some(&HealthStatus::Unhealthy));
@@ -65,12 +63,14 @@ impl KnownBy {
     }
 }
 
-/// Reads the tasks of one service: the running ones if it has any, the stopped ones if it is in trouble.
+/// Reads the tasks of one service: the running ones if it has any, the stopped ones if it is in trouble. `in_place`: it is
+/// updated in place, and what runs another task definition than the service is about to be replaced.
 pub(crate) async fn of_service(
     clients: &Clients,
     cluster: &str,
     service: &EcsService,
     known: KnownBy,
+    in_place: bool,
 ) -> Result<Tasks, Error> {
     let name = service.service_name().unwrap_or_default();
     if service.status() == Some("INACTIVE") {
@@ -80,9 +80,8 @@ pub(crate) async fn of_service(
     if service.running_count > 0 || service.pending_count > 0 {
         let arns = list(clients, cluster, name, DesiredStatus::Running).await?;
         let running = describe(clients, cluster, name, &arns).await?;
-        let runs = services::runs(service);
-        let names = running.iter().filter_map(|task| known.name(task, runs));
-        tasks.addresses = names.collect();
+        let runs = in_place.then(|| services::runs(service));
+        (tasks.addresses, tasks.outgoing) = named(&running, known, runs);
     }
     if is_troubled(service) && service.status() == Some("ACTIVE") {
         let mut stopped = list(clients, cluster, name, DesiredStatus::Stopped).await?;
@@ -91,6 +90,20 @@ pub(crate) async fn of_service(
         tasks.trouble = trouble(&stopped, service);
     }
     Ok(tasks)
+}
+
+/// By what `running` tasks are known: those that run this task definition, or all where none is given; and the others.
+fn named(
+    running: &[Task],
+    known: KnownBy,
+    runs: Option<&str>,
+) -> (BTreeSet<String>, BTreeSet<String>) {
+    let is_new = |task: &Task| runs.is_none_or(|runs| task.task_definition_arn() == Some(runs));
+    let names = |new: bool| {
+        let tasks = running.iter().filter(|task| is_new(task) == new);
+        tasks.filter_map(|task| known.name(task)).collect()
+    };
+    (names(true), names(false))
 }
 
 async fn list(
@@ -169,7 +182,11 @@ fn address(task: &Task) -> Option<String> {
     Some(address.to_owned())
 }
 
-/// The newest of: a task that stopped for a reason, an event that complains.
+/// What ECS says when its circuit breaker counts, or holds back the next start: that tasks stop, and not why.
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html>)
+const NO_CAUSE: &str = "unable to consistently start tasks successfully";
+
+/// The newest of: a task that stopped for a reason, an event that complains. One that names no cause comes last.
 fn trouble(stopped: &[Task], service: &EcsService) -> Option<String> {
     let deaths = stopped
         .iter()
@@ -181,10 +198,9 @@ fn trouble(stopped: &[Task], service: &EcsService) -> Option<String> {
             text.contains("unable") || text.contains("unhealthy") || text.contains("throttled");
         complains.then(|| event.created_at.map(|at| (at, complaint(text))))?
     });
-    deaths
-        .chain(complaints)
-        .max_by(|(left, _), (right, _)| order(left).cmp(&order(right)))
-        .map(|(_, text)| text)
+    let rank = |(at, text): &(DateTime, String)| (!text.contains(NO_CAUSE), order(at));
+    let newest = deaths.chain(complaints).max_by_key(rank);
+    newest.map(|(_, text)| text)
 }
 
 /// What an event complains of, without what is known already: a reason that is kept is short, and its end is the cause.
@@ -291,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_task_is_known_by_where_it_runs() {
-        let listens = |task: &Task| KnownBy::Address { port: 8080 }.name(task, "");
+        let listens = |task: &Task| KnownBy::Address { port: 8080 }.name(task);
         let here = listens(&running("RUNNING"));
         assert_eq!(here.as_deref(), Some("10.0.0.7:8080"));
         for status in ["ACTIVATING", "DEACTIVATING", "PENDING", ""] {
@@ -312,8 +328,7 @@ mod tests {
         let named = |status: &str, health: &str, checked| {
             let mut task = running(status);
             task.health_status = Some(health.into());
-            let in_place = false;
-            KnownBy::Id { checked, in_place }.name(&task, "")
+            KnownBy::Id { checked }.name(&task)
         };
         let counts = Some("1".to_owned());
         assert_eq!(named("RUNNING", "UNKNOWN", false), counts);
@@ -326,17 +341,20 @@ mod tests {
     }
 
     #[test]
-    fn while_a_service_is_updated_in_place_old_tasks_do_not_count() {
+    fn while_a_service_is_updated_in_place_old_tasks_are_told_apart() {
         let mut task = running("RUNNING");
         task.task_definition_arn = Some("mailer-teal:7".to_owned());
-        let named = |in_place, runs| {
-            let checked = false;
-            KnownBy::Id { checked, in_place }.name(&task, runs)
-        };
-        let counts = Some("1".to_owned());
-        assert_eq!(named(true, "mailer-teal:7"), counts);
-        assert_eq!(named(true, "mailer-teal:8"), None);
-        assert_eq!(named(false, "mailer-teal:8"), counts);
+        let tasks = [task, running("PENDING")];
+        let one = |name: &str| BTreeSet::from([name.to_owned()]);
+        for (known, name) in [
+            (KnownBy::Id { checked: false }, "1"),
+            (KnownBy::Address { port: 8080 }, "10.0.0.7:8080"),
+        ] {
+            let named = |runs| named(&tasks, known, runs);
+            assert_eq!(named(Some("mailer-teal:7")), (one(name), BTreeSet::new()));
+            assert_eq!(named(Some("mailer-teal:8")), (BTreeSet::new(), one(name)));
+            assert_eq!(named(None), (one(name), BTreeSet::new()));
+        }
     }
 
     #[test]
@@ -392,5 +410,17 @@ mod tests {
             )
         );
         assert_eq!(trouble(&[scaled], &EcsService::builder().build()), None);
+    }
+
+    #[test]
+    fn an_event_that_names_no_cause_is_told_where_nothing_else_is() {
+        let text = format!("(service blog) is {NO_CAUSE}.");
+        let service = EcsService::builder().events(event(90, &text)).build();
+        let alone = trouble(&[], &service);
+        assert_eq!(alone, Some(format!("is {NO_CAUSE}.")));
+        let code = TaskStopCode::TaskFailedToStart;
+        let missing = stopped(20, code, "CannotPullContainerError: not found");
+        let told = trouble(&[missing], &service).unwrap_or_default();
+        assert!(told.contains("CannotPullContainerError"), "{told}");
     }
 }

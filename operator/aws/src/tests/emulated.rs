@@ -131,7 +131,9 @@ impl Stage {
     fn group(&self, side: Side) -> TargetGroupArn {
         match self.application.target_groups() {
             Some(TargetGroups::Pair(pair)) => pair[side.index()].clone(),
-            Some(TargetGroups::PerRelease { .. }) | None => panic!("the stage has a pair"),
+            Some(TargetGroups::Single(_) | TargetGroups::PerRelease { .. }) | None => {
+                panic!("the stage has a pair")
+            }
         }
     }
 

@@ -105,11 +105,11 @@ pub enum Obstacle {
         /// The service.
         name: String,
     },
-    /// It is bound to somebody else's group.
+    /// It is bound to a group that the spec does not name.
     #[error(
-        "service {name} is bound to {group}, which is not of the spec's pair: write that group in `targetGroups.pair`, or name the service that is bound to one of the two"
+        "service {name} is bound to {group}, which the spec does not name: write that group in `targetGroups`, or name the service that is bound to one of the spec's"
     )]
-    NotOfThePair {
+    OtherGroup {
         /// The service.
         name: String,
         /// Its group.

@@ -217,6 +217,7 @@ impl Lab {
             deployment_failed: false,
             deployments: Deployments::default(),
             addresses: BTreeSet::new(),
+            outgoing: BTreeSet::new(),
             trouble: None,
         };
         self.services.push(LabService {
@@ -398,6 +399,7 @@ impl Lab {
             steady: service.shown.steady && !updating,
             pending: count(service.tasks.len() - running.len()),
             addresses: if sick { BTreeSet::new() } else { running },
+            outgoing: service.update.old.clone(),
             trouble: self
                 .is_broken(service)
                 .then(|| "Essential container in task exited (web: exit code 1)".to_owned()),
@@ -446,6 +448,13 @@ impl Lab {
                 };
                 targets.push(target(address, state));
             }
+            let state = if named {
+                TargetState::Healthy
+            } else {
+                TargetState::Unused
+            };
+            let old = service.update.old.iter();
+            targets.extend(old.map(|address| target(address, state)));
         }
         targets.extend(
             self.draining[side.index()]

@@ -83,6 +83,16 @@ pub fn rolling() -> Application {
     application
 }
 
+/// One service behind a load balancer, on the one group `tg-a`, which ECS updates in place.
+pub fn rolling_behind_a_load_balancer() -> Application {
+    let mut application = application();
+    application.strategy = Strategy::ROLLING;
+    if let Some(route) = &mut application.route {
+        route.groups = TargetGroups::Single(TargetGroupArn::new("tg-a"));
+    }
+    application
+}
+
 /// A wish for `version`.
 pub fn desired(version: &str) -> Desired {
     Desired {

@@ -47,6 +47,7 @@ impl LabGroup {
                 Some(group(a, Origin::Given, Side::A)),
                 Some(group(b, Origin::Given, Side::B)),
             ],
+            Some(TargetGroups::Single(only)) => [Some(group(only, Origin::Given, Side::A)), None],
             Some(TargetGroups::PerRelease { from }) => {
                 [Some(group(from, Origin::Template, Side::A)), None]
             }

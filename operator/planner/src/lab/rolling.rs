@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::account::{Lab, TASK_START};
+use super::account::{DRAIN, Lab, TASK_START};
 
 /// New tasks are up, and ECS calls the deployment COMPLETED, after this long.
 pub const REPLACED: u64 = TASK_START + 40_000;
@@ -88,7 +88,11 @@ impl Lab {
                 continue;
             };
             if !broken && now >= since + REPLACED {
-                service.update = Update::default();
+                let replaced = std::mem::take(&mut service.update).old;
+                if let Some(side) = service.shown.side {
+                    let drain = replaced.into_iter().map(|address| (address, now + DRAIN));
+                    self.draining[side.index()].extend(drain);
+                }
                 service.shown.deployments.given_up.clear();
             }
             let over = self

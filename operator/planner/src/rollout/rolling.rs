@@ -8,15 +8,16 @@ use crd_schema::application::Drift;
 use crd_schema::record::Stage;
 
 use crate::ablation;
+use crate::memory::weight;
 use crate::release;
 use crate::report::{Hold, WaitingOn};
 use crate::target::{Course, ToCreate};
 use crate::view::{View, Vital, runs};
-use crate::world::Service;
-use crate::write::Write;
+use crate::world::{Service, Side};
+use crate::write::{Weights, Write};
 
 use super::back::mark_rejected;
-use super::create::rendered;
+use super::create::{reference, rendered, unnameable};
 use super::deadline::{entered, overdue, refused_too_long, trouble};
 use super::decision::Decision;
 use super::gates;
@@ -24,6 +25,7 @@ use super::recorded_stage;
 use super::removal::retire;
 use super::serve::heal;
 use super::watches::unclear;
+use super::weighing::{set_weights, test_follows};
 use super::worker;
 
 /// The service is brought to another task definition.
@@ -38,6 +40,9 @@ fn forth(view: &View<'_>, service: &Service) -> Decision {
     let stage = Stage::ScaleUp;
     if let Some(decision) = taken_back(view, service).or_else(|| refused_too_long(view)) {
         return decision;
+    }
+    if let Some(write) = traffic(view, service) {
+        return Decision::act(stage, write);
     }
     let Some(wanted) = &view.wanted else {
         return Decision::hold(stage, Hold::DesiredMissing);
@@ -75,6 +80,31 @@ fn write(view: &View<'_>, service: &Service, to: &str) -> Write {
         to: to.to_owned(),
         body: release::update(view.application, &service.name, to),
     }
+}
+
+/// Behind a load balancer: every rule sends all it has to the group of the one service. ECS says nothing of its health, and
+/// nobody checks it, where no rule names it.
+fn traffic(view: &View<'_>, service: &Service) -> Option<Write> {
+    let side = service.side.filter(|_| !view.is_worker())?;
+    reference(view, side)
+        .or_else(|| test_follows(view, side))
+        .or_else(|| whole(view, service, side))
+}
+
+/// A production rule that gives something to the other group, as far as it is known that this one carries it.
+fn whole(view: &View<'_>, service: &Service, side: Side) -> Option<Write> {
+    let carries = view.carries(service)?;
+    view.production().find_map(|rule| {
+        let all = weight(rule, side) > 0 && weight(rule, side.other()) == 0;
+        let need = if view.outage(rule) {
+            1
+        } else {
+            view.reference(Some(service))
+        };
+        (!all && carries >= need)
+            .then(|| set_weights(view, rule, Weights::all_to(side), service, need))
+            .flatten()
+    })
 }
 
 /// ECS gave up the deployment of this very wish, or the update was seen and the service runs something else: ECS went back by
@@ -145,6 +175,18 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
             Decision::act(stage, wake)
         };
     }
+    if let Some(write) = traffic(view, service) {
+        let what = "a rule does not give everything to the group of the one service".to_owned();
+        return if settled {
+            heal(view, write, what)
+        } else {
+            Decision::act(stage, write)
+        };
+    }
+    let unnamed = service.side.and_then(|side| unnameable(view, side));
+    if let Some(hold) = unnamed.filter(|_| !view.is_worker()) {
+        return Decision::hold(stage, hold);
+    }
     match course {
         Course::Forward => forward(view, service),
         // The newer release takes its place, and it is good.
@@ -156,7 +198,7 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
 /// What the deployment still lacks.
 fn unready(view: &View<'_>, service: &Service) -> Option<WaitingOn> {
     let healthy = view.healthy(service).unwrap_or(0);
-    let lacks = healthy < service.desired || !service.steady;
+    let lacks = healthy < service.desired || !service.steady || !view.has_all(service);
     (lacks && !view.tuning.without(ablation::Rule::Capacity))
         .then(|| worker::health(view, service, service.desired))
 }
@@ -168,6 +210,12 @@ fn forward(view: &View<'_>, service: &Service) -> Decision {
     let waiting = unready(view, service);
     let Some(began) = entered(view, Stage::Bake) else {
         let stage = Stage::ScaleUp;
+        // It was there before there was any record, or served when that was lost: no release begins.
+        let runs_on = service.steady && view.vital_of_new(service) != Vital::Dead;
+        let idle = view.record().rollout.is_none() && view.has_all(service);
+        if idle && runs_on && view.way_back(service).is_none() {
+            return retire(view, Stage::Settled);
+        }
         if let Some(waiting) = waiting {
             let late = overdue(view, stage, service);
             return late.unwrap_or_else(|| Decision::wait(stage, waiting));
@@ -226,8 +274,10 @@ fn back(view: &View<'_>, service: &Service, stage: Stage) -> Decision {
 }
 
 fn stuck(view: &View<'_>, service: &Service) -> bool {
-    let all_run = service.pending == 0 && service.running >= service.desired;
-    view.vital(service) == Vital::Dead && (all_run || service.deployment_failed)
+    let outgoing = u32::try_from(service.outgoing.len()).unwrap_or(u32::MAX);
+    let new = service.running.saturating_sub(outgoing);
+    let all_run = service.pending == 0 && new >= service.desired;
+    view.vital_of_new(service) == Vital::Dead && (all_run || service.deployment_failed)
 }
 
 /// What it runs came by an update of ours that was seen.

@@ -46,6 +46,9 @@ pub(crate) fn scaling(view: &View<'_>, aim: &Aim<'_>, decision: Decision) -> Dec
             let stays = if decision.stage == Stage::Settled {
                 restore(view, all, service, &decision)
                     .or_else(|| as_given(view, all, service, &decision))
+            } else if view.in_place().is_some() {
+                // No traffic leaves it.
+                None
             } else {
                 before_traffic(view, all, service, *course, &decision)
             };

@@ -197,7 +197,7 @@ async fn it_says_what_it_does_and_what_is_to_be_done() {
     assert!(dry.contains("nothing was changed"), "{dry}");
     assert_eq!(stage.tags(), 0);
     let text = stage.adopt(|_| {}).await.unwrap();
-    assert_eq!(stage.tags(), 5);
+    assert_eq!(stage.tags(), 6);
     // The generation says when the service was created.
     let generation = text
         .lines()
