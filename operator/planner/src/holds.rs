@@ -8,7 +8,7 @@ use crate::memory::Memory;
 use crate::report::{Hold, WaitingOn};
 use crate::rollout::{Decision, unlisted, unmovable};
 use crate::view::{View, resource, short_name};
-use crate::world::{Action, DesiredParameter, Read, Role, Service, ServiceStatus, Side};
+use crate::world::{Action, DesiredParameter, Group, Read, Role, Service, ServiceStatus};
 use crate::write::Write;
 
 /// Foreign changes of weights in one rollout that are answered; the next one holds.
@@ -49,8 +49,13 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
                 if others.is_empty() {
                     return None;
                 }
+                let own = if view.application.routes.len() > 1 {
+                    "the groups of its own route"
+                } else {
+                    "its own groups"
+                };
                 format!(
-                    "{name} also forwards to {}: take that out, since a rule of an application forwards to its own groups only",
+                    "{name} also forwards to {}: take that out, since a rule of an application forwards to {own} only",
                     others.join(", ")
                 )
             }
@@ -71,37 +76,42 @@ fn strangers<'a>(
         .map(|(arn, _)| resource(arn.as_str()))
 }
 
-/// Things that only a person can decide; dead traffic is repaired all the same.
-pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
-    for side in Side::BOTH {
-        let Some(group) = view.groups[side.index()] else {
-            continue;
-        };
+/// Why a group cannot be worked with, route by route. Different routes may have different load balancers.
+fn unusable(view: &View<'_>) -> Option<String> {
+    let [a, b] = view
+        .groups
+        .map(|group| group.map(Group::each).unwrap_or_default());
+    let own = a.iter().chain(&b).find_map(|group| {
         let arn = resource(group.arn.as_str());
         if !group.by_address {
-            let what =
-                format!("{arn} does not have target type `ip`: create it with --target-type ip");
-            return Some(Hold::GroupUnusable { what });
+            return Some(format!(
+                "{arn} does not have target type `ip`: create it with --target-type ip"
+            ));
         }
-        if group.sticky {
-            let what = format!(
-                "{arn} has stickiness on, with which ELB takes no forward to two groups without group stickiness: switch its attribute stickiness.enabled off"
-            );
-            return Some(Hold::GroupUnusable { what });
-        }
-        let Some(other) = view.groups[side.other().index()] else {
-            continue;
-        };
-        if let (Some(one), Some(two)) = (&group.load_balancer, &other.load_balancer)
-            && one != two
-        {
-            let two_arn = resource(other.arn.as_str());
-            let (one, two) = (resource(one), resource(two));
-            let what = format!(
-                "{arn} belongs to {one} and {two_arn} to {two}: give the application groups of one load balancer"
-            );
-            return Some(Hold::GroupUnusable { what });
-        }
+        group.sticky.then(|| format!(
+            "{arn} has stickiness on, with which ELB takes no forward to two groups without group stickiness: switch its attribute stickiness.enabled off"
+        ))
+    });
+    let apart = || {
+        a.iter().zip(&b).find_map(|(one, two)| {
+            let (first, second) = (one.load_balancer.as_ref()?, two.load_balancer.as_ref()?);
+            (first != second).then(|| {
+                let [one, two] = [one, two].map(|group| resource(group.arn.as_str()));
+                let (first, second) = (resource(first), resource(second));
+                let whom = if a.len() > 1 { "route" } else { "application" };
+                format!(
+                    "{one} belongs to {first} and {two} to {second}: give the {whom} groups of one load balancer"
+                )
+            })
+        })
+    };
+    own.or_else(apart)
+}
+
+/// Things that only a person can decide; dead traffic is repaired all the same.
+pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
+    if let Some(what) = unusable(view) {
+        return Some(Hold::GroupUnusable { what });
     }
     let active = || {
         view.services

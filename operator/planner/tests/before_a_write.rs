@@ -146,7 +146,7 @@ fn health_of_what_had_the_address_before_an_own_write_is_no_evidence() {
 /// of the step that removes green.
 fn weight_that_nobody_saw(without: &[Rule]) -> Result<(), Violation> {
     let mut application = application();
-    application.route.as_mut().unwrap().test.clear();
+    application.routes[0].test.clear();
     application.clean_up.settle = Duration::from_secs(30);
     let mut scene = Scene::new(application, without);
     scene.until(|scene| scene.weight_of_green() > 0);

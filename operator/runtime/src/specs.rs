@@ -97,14 +97,15 @@ pub(crate) fn conflicts<'a>(
 
 fn claimed(application: &Application) -> impl Iterator<Item = (&str, &'static str)> {
     // A template is only read: several applications may share it.
-    let groups = match application.target_groups() {
-        Some(TargetGroups::Pair(pair)) => pair.as_slice(),
-        Some(TargetGroups::PerRelease { .. }) | None => &[],
-    };
-    let groups = groups.iter().map(|group| (group.as_str(), "target group"));
+    let pairs = application.routes.iter().map(|route| match &route.groups {
+        TargetGroups::Pair(pair) => pair.as_slice(),
+        TargetGroups::PerRelease { .. } => &[],
+    });
+    let groups = pairs
+        .flatten()
+        .map(|group| (group.as_str(), "target group"));
     let rules = application
         .production()
-        .iter()
         .chain(application.test())
         .map(|target| match target {
             RuleTarget::Listener(listener) => (listener.as_str(), "the default rule of listener"),

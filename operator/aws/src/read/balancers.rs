@@ -150,19 +150,20 @@ pub(crate) fn listener_of(target: &RuleTarget) -> ListenerArn {
     }
 }
 
-/// The rules that concern an application: those that name one of its groups, and those that its spec lists. `sides`
-/// holds the group of each side, `own` all of them.
+/// The rules that concern an application: those that name one of its groups, and those that its spec lists. `routes`
+/// holds the groups of each route's sides, `own` all of them.
 pub(crate) fn of_application(
     places: &[&Place],
     application: &Application,
-    sides: &Sides,
+    routes: &[Sides],
     own: &BTreeSet<TargetGroupArn>,
 ) -> Vec<Rule> {
     let mut rules: BTreeMap<RuleTarget, Rule> = BTreeMap::new();
-    for target in application.production().iter().chain(application.test()) {
+    for target in application.production().chain(application.test()) {
         let missing = Rule {
             target: target.clone(),
             listener: listener_of(target),
+            route: application.route_of(target).unwrap_or(0),
             role: role(target, application),
             action: Action::Missing,
         };
@@ -171,10 +172,19 @@ pub(crate) fn of_application(
     for place in places {
         let role = role(&place.target, application);
         if role != Role::Unlisted || names_one_of(&place.actions, own) {
-            let action = action(&place.actions, sides);
+            let named = || {
+                routes
+                    .iter()
+                    .position(|sides| names_a_side(&place.actions, sides))
+            };
+            let route = application.route_of(&place.target).or_else(named);
+            let route = route.unwrap_or(0);
+            let nobodys = Sides::default();
+            let action = action(&place.actions, routes.get(route).unwrap_or(&nobodys));
             let rule = Rule {
                 target: place.target.clone(),
                 listener: place.listener.clone(),
+                route,
                 role,
                 action,
             };
@@ -185,13 +195,17 @@ pub(crate) fn of_application(
 }
 
 fn role(target: &RuleTarget, application: &Application) -> Role {
-    if application.production().contains(target) {
+    if application.production().any(|listed| listed == target) {
         Role::Production
-    } else if application.test().contains(target) {
+    } else if application.test().any(|listed| listed == target) {
         Role::Test
     } else {
         Role::Unlisted
     }
+}
+
+fn names_a_side(actions: &[ElbAction], sides: &Sides) -> bool {
+    sides.iter().flatten().any(|group| names(actions, group))
 }
 
 fn names_one_of(actions: &[ElbAction], groups: &BTreeSet<TargetGroupArn>) -> bool {

@@ -172,7 +172,12 @@ pub(crate) fn bound(service: &EcsService) -> impl Iterator<Item = &str> {
 
 /// An ACTIVE service of this application.
 pub(crate) fn is_active(service: &EcsService, application: &Application) -> bool {
-    service.status() == Some("ACTIVE") && tags(service.tags(), application).ours
+    service.status() == Some("ACTIVE") && is_ours(service, application)
+}
+
+/// The service carries this application's tags.
+pub(crate) fn is_ours(service: &EcsService, application: &Application) -> bool {
+    tags(service.tags(), application).ours
 }
 
 /// Where a worker stands: as its tag says. One with a load balancer is none.

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::types::Service as EcsService;
-use crd_schema::TargetGroupArn;
+use crd_schema::application::{Route, TargetGroups};
+use crd_schema::{Application, TargetGroupArn};
 use planner::Mono;
 use planner::groups::{Claim, Places, places};
+use planner::routes::together;
 use planner::world::{Group, Origin, OwnGroups, Read, Rule, Service, Side, Template};
 
 use crate::error::Error;
-use crate::read::balancers::{self, Place};
+use crate::read::balancers::{self, Place, Sides};
 use crate::read::groups::{self, Facts};
 use crate::read::release_groups::Found;
 use crate::read::round::{Dated, Request, Traffic, never_asked};
@@ -19,10 +21,16 @@ use crate::read::tasks::Tasks;
 pub(super) type FactsByGroup = BTreeMap<TargetGroupArn, Result<Facts, Error>>;
 pub(super) type PlacesByBalancer = BTreeMap<String, Dated<Vec<Place>>>;
 
+/// The pair of a route, and its container port.
+pub(super) struct Pair {
+    groups: [TargetGroupArn; 2],
+    port: u16,
+}
+
 /// The groups of one application.
 pub(super) enum Own {
-    /// The spec names them; when the round began.
-    Pair([TargetGroupArn; 2], Mono),
+    /// The spec names them, a pair for each route; when the round began.
+    Pairs(Vec<Pair>, Mono),
     /// A worker has none; when the round began.
     None(Mono),
     /// Their tags say so.
@@ -38,9 +46,23 @@ pub(super) struct Standings {
 }
 
 impl Own {
+    /// The pairs of an application; none when it has other groups, or no load balancer.
+    pub(super) fn pairs(application: &Application, at: Mono) -> Option<Self> {
+        let pair = |route: &Route| match &route.groups {
+            TargetGroups::Pair(groups) => Some(Pair {
+                groups: groups.clone(),
+                port: route.port,
+            }),
+            TargetGroups::PerRelease { .. } => None,
+        };
+        let pairs: Option<Vec<Pair>> = application.routes.iter().map(pair).collect();
+        let pairs = pairs.filter(|pairs| !pairs.is_empty())?;
+        Some(Self::Pairs(pairs, at))
+    }
+
     fn found(&self) -> Option<&Found> {
         match self {
-            Self::Pair(..) | Self::None(_) => None,
+            Self::Pairs(..) | Self::None(_) => None,
             Self::PerRelease(found) => found.value.as_ref().ok(),
         }
     }
@@ -48,7 +70,10 @@ impl Own {
     /// Groups that services of the application are bound to: the user's template is not among them.
     pub(super) fn groups(&self) -> BTreeSet<TargetGroupArn> {
         match self {
-            Self::Pair(pair, _) => pair.iter().cloned().collect(),
+            Self::Pairs(pairs, _) => {
+                let groups = pairs.iter().flat_map(|pair| &pair.groups);
+                groups.cloned().collect()
+            }
             Self::None(_) => BTreeSet::new(),
             Self::PerRelease(_) => {
                 let ours = self.found().map(|found| found.ours.iter());
@@ -71,7 +96,7 @@ impl Own {
 
     fn at(&self) -> Mono {
         match self {
-            Self::Pair(_, at) | Self::None(at) => *at,
+            Self::Pairs(_, at) | Self::None(at) => *at,
             Self::PerRelease(found) => found.at,
         }
     }
@@ -95,7 +120,7 @@ pub(super) fn load_balancers(
             arns.extend(facts.clone()?.load_balancer);
         }
     }
-    let listed = application.production().iter().chain(application.test());
+    let listed = application.production().chain(application.test());
     arns.extend(listed.filter_map(balancers::load_balancer_of));
     Ok(arns)
 }
@@ -109,17 +134,13 @@ pub(super) fn assemble(
 ) -> Standings {
     let found = match &own {
         Own::None(at) => Ok((Vec::new(), *at)),
-        Own::Pair(..) | Own::PerRelease(_) => {
+        Own::Pairs(..) | Own::PerRelease(_) => {
             places_of(request, &own, &traffic.facts, &traffic.places)
         }
     };
     let all: &[&Place] = found.as_ref().map_or(&[], |(all, _)| all);
     let sides = match &own {
-        Own::Pair(pair, _) => Places {
-            holders: pair.clone().map(Some),
-            spares: Vec::new(),
-        },
-        Own::None(_) => Places::default(),
+        Own::Pairs(..) | Own::None(_) => Places::default(),
         Own::PerRelease(Dated {
             value: Ok(found), ..
         }) => claimed(request, found, &fleet, all),
@@ -127,21 +148,41 @@ pub(super) fn assemble(
             value: Err(error), ..
         }) => return unread(&error.to_string()),
     };
+    // The sides of each route, and the port that its groups' targets have.
+    let routes: Vec<(Sides, u16)> = match &own {
+        Own::Pairs(pairs, _) => {
+            let route = |pair: &Pair| (pair.groups.clone().map(Some), pair.port);
+            pairs.iter().map(route).collect()
+        }
+        Own::PerRelease(_) => vec![(sides.holders.clone(), 0)],
+        Own::None(_) => Vec::new(),
+    };
     let rules = match found {
         Ok((places, at)) => {
             let application = &request.application;
             let own = own.groups();
-            let rules = balancers::of_application(&places, application, &sides.holders, &own);
+            let routes: Vec<Sides> = routes.iter().map(|(sides, _)| sides.clone()).collect();
+            let rules = balancers::of_application(&places, application, &routes, &own);
             Read::known(rules, at)
         }
         Err(reason) => Read::Unread { reason },
     };
-    let groups = Side::BOTH.map(|side| match &sides.holders[side.index()] {
-        Some(arn) => match group(arn, origin(&own, arn), traffic) {
-            Read::Known { value, at } => Read::known(Some(value), at),
-            Read::Unread { reason } => Read::Unread { reason },
-        },
-        None => Read::known(None, own.at()),
+    let groups = Side::BOTH.map(|side| {
+        let mut oldest = own.at();
+        let mut all = Vec::new();
+        for (sides, port) in &routes {
+            let Some(arn) = &sides[side.index()] else {
+                continue;
+            };
+            match group(arn, origin(&own, arn), traffic) {
+                Read::Known { value, at } => {
+                    oldest = if all.is_empty() { at } else { oldest.min(at) };
+                    all.push((value, *port));
+                }
+                Read::Unread { reason } => return Read::Unread { reason },
+            }
+        }
+        Read::known(together(all), oldest)
     });
     Standings {
         services: services(request, &own, &sides, fleet),
@@ -219,8 +260,17 @@ fn services(
 ) -> Read<Vec<Service>> {
     let template = own.template();
     let standing = |service: &EcsService| {
-        if let Own::None(_) = own {
-            return services::standing_of_worker(service);
+        match own {
+            Own::None(_) => return services::standing_of_worker(service),
+            Own::Pairs(pairs, _) => {
+                let ours = services::is_ours(service, &request.application);
+                let side = side_of_pairs(service, pairs, ours);
+                return Standing {
+                    side,
+                    group_gone: false,
+                };
+            }
+            Own::PerRelease(_) => {}
         }
         let side = services::bound(service).find_map(|arn| {
             let users = template
@@ -244,6 +294,21 @@ fn services(
         fleet.into_iter().map(parse).collect()
     });
     Dated { at, value }.into_read()
+}
+
+/// The side on which a service of ours is bound to the group of every route, and to none of the other side. Of one that
+/// is not ours: of any route, since its tasks take requests there.
+fn side_of_pairs(service: &EcsService, pairs: &[Pair], ours: bool) -> Option<Side> {
+    let on = |arn: &str| {
+        let is = |pair: &Pair, side: Side| pair.groups[side.index()].as_str() == arn;
+        let mut sides = Side::BOTH.into_iter();
+        sides.find(|side| pairs.iter().any(|pair| is(pair, *side)))
+    };
+    let side = services::bound(service).find_map(on)?;
+    let own = |pair: &Pair| services::is_bound(service, &pair.groups[side.index()]);
+    let other = services::bound(service).any(|arn| on(arn) == Some(side.other()));
+    let whole = pairs.len() == 1 || (pairs.iter().all(own) && !other);
+    (whole || !ours).then_some(side)
 }
 
 fn origin(own: &Own, arn: &TargetGroupArn) -> Origin {

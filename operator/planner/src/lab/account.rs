@@ -15,8 +15,8 @@ use crate::release;
 use crate::scaling::Scaling;
 use crate::time::{Mono, Now};
 use crate::world::{
-    Action, Base, Deployments, DesiredParameter, Read, RecordParameter, Revision, Role, Rule,
-    Service, ServiceStatus, Side, Tags, Target, TargetState, World,
+    Action, Base, Deployments, DesiredParameter, Group, Read, RecordParameter, Revision, Role,
+    Rule, Service, ServiceStatus, Side, Tags, Target, TargetState, World,
 };
 use crate::write::Write;
 
@@ -99,10 +99,12 @@ impl Lab {
     /// Nothing runs; the production rule gives everything to A, the test rule too. With a group for each release the
     /// template stands there.
     pub fn new(application: Application) -> Self {
+        let routes = &application;
         let rule = |role: Role| {
             move |target: &RuleTarget| Rule {
                 target: target.clone(),
                 listener: ListenerArn::new("listener"),
+                route: routes.route_of(target).unwrap_or(0),
                 role,
                 action: Action::Forward {
                     weights: [Some(100), None],
@@ -111,8 +113,8 @@ impl Lab {
                 },
             }
         };
-        let production = application.production().iter().map(rule(Role::Production));
-        let test = application.test().iter().map(rule(Role::Test));
+        let production = application.production().map(rule(Role::Production));
+        let test = application.test().map(rule(Role::Test));
         Self {
             now: 0,
             services: Vec::new(),
@@ -456,10 +458,15 @@ impl Lab {
     }
 
     /// Some rule forwards to the group of `side`, with whatever weight.
+    /// Some rule of each route names its group.
     fn is_named(&self, side: Side) -> bool {
-        self.rules.iter().any(|rule| {
-            matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some())
-        })
+        let named = |rule: &Rule| matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some());
+        let on = |route: usize| {
+            let mut rules = self.rules.iter().filter(|rule| rule.route == route);
+            rules.any(named)
+        };
+        let routes = self.application.routes.len();
+        routes > 0 && (0..routes).all(on)
     }
 
     /// Targets that answer on `side`.
@@ -520,11 +527,14 @@ impl Lab {
                 );
             }
             Write::CreateService { name, side, body } => {
-                let bound = body
-                    .get("loadBalancers")
-                    .and_then(|list| list.get(0)?.get("targetGroupArn")?.as_str());
-                let holder = self.groups[side.index()].as_ref();
-                if holder.map(|group| group.arn.as_str()) != bound {
+                let bound = body.get("loadBalancers").and_then(Value::as_array);
+                let bound = bound.into_iter().flatten();
+                let bound: Vec<_> = bound
+                    .map(|one| one.get("targetGroupArn").and_then(Value::as_str))
+                    .collect();
+                let group = self.show_group(*side);
+                let arns = group.iter().flat_map(Group::arns);
+                if arns.map(|arn| Some(arn.as_str())).collect::<Vec<_>>() != bound {
                     return refused("The target group does not exist.");
                 }
                 let known = self.services.iter().find(|known| known.shown.name == *name);

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::memory::WriteOutcome;
 use crate::release;
-use crate::world::{Action, Group, Origin, OwnGroups, Side, Template};
+use crate::world::{Action, Group, Member, Origin, OwnGroups, Side, Template};
 
 use super::account::Lab;
 
@@ -124,6 +124,7 @@ impl Lab {
     pub(super) fn show_group(&self, side: Side) -> Option<Group> {
         let mut group = self.show_any(self.groups[side.index()].as_ref()?);
         group.targets = self.targets(side);
+        group.members = self.members(side, &group);
         Some(group)
     }
 
@@ -160,7 +161,25 @@ impl Lab {
             interval: Duration::from_secs(5),
             attributes: group.attributes.clone(),
             targets: Vec::new(),
+            members: Vec::new(),
         }
+    }
+
+    /// Of several routes, what each adds to a side: its group of the pair, which answers as the first one does.
+    fn members(&self, side: Side, group: &Group) -> Vec<Member> {
+        let routes = &self.application.routes;
+        let pairs = routes.iter().filter_map(|route| match &route.groups {
+            TargetGroups::Pair(pair) => pair.get(side.index()),
+            TargetGroups::PerRelease { .. } => None,
+        });
+        let members = pairs.filter(|_| routes.len() > 1).map(|arn| Member {
+            arn: arn.clone(),
+            load_balancer: group.load_balancer.clone(),
+            by_address: group.by_address,
+            sticky: group.sticky,
+            answers: group.has_healthy(),
+        });
+        members.collect()
     }
 
     /// CreateTargetGroup: the same name is the same group; somebody else's is a refusal.
@@ -272,9 +291,11 @@ impl Lab {
             let (Some(arn), Some(weight)) = (arn, weight) else {
                 continue;
             };
+            // Of several routes, by the rule's own.
+            let route = self.application.route_of(rule).unwrap_or(0);
             let holder = Side::BOTH.into_iter().find(|side| {
-                let holder = self.groups[side.index()].as_ref();
-                holder.is_some_and(|group| group.arn == *arn)
+                let holder = self.show_group(*side);
+                holder.is_some_and(|group| group.of_route(route) == Some(arn))
             });
             match holder {
                 Some(side) => next[side.index()] = Some(weight),

@@ -13,7 +13,7 @@ mod rolling;
 mod scaling;
 
 pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
-pub use example::{application, desired, per_release, rolling, worker};
+pub use example::{application, desired, per_release, rolling, two_routes, worker};
 pub use gates::Tests;
 pub use groups::LabGroup;
 pub use operator::{Ending, Operator};
