@@ -34,9 +34,16 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
             ),
             Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
                 let what = match view.application.group_template() {
-                    None => format!(
-                        "production rule {name} forwards to neither group of the pair: add one of them to its forward action (weight 0 is enough)"
-                    ),
+                    None => {
+                        let pair = if view.application.routes.len() > 1 {
+                            "its route's pair"
+                        } else {
+                            "the pair"
+                        };
+                        format!(
+                            "production rule {name} forwards to neither group of {pair}: add one of them to its forward action (weight 0 is enough)"
+                        )
+                    }
                     Some(from) => format!(
                         "production rule {name} forwards to no group of this application and not to its template: let it forward to {}",
                         resource(from.as_str())

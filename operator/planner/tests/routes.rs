@@ -469,3 +469,24 @@ fn the_report_tells_each_rule_s_groups() {
     };
     assert_eq!(told, lab.rules.iter().map(of).collect::<Vec<_>>());
 }
+
+/// A release whose second route never answers in the lab goes no further than its creation, and back.
+#[test]
+fn a_release_that_never_answers_on_one_route_is_rejected() {
+    let (mut lab, mut operator) = settled();
+    lab.ill.insert((1, "1.4.0".to_owned()));
+    lab.wish("1.4.0");
+    for _ in 0..600 {
+        let plan = operator.reconcile(&mut lab).expect("the guard agrees");
+        if let Some(write @ Write::SetWeights { .. }) = &plan.step {
+            assert!(!write.moves_traffic(), "{write:?}");
+        }
+    }
+    assert_eq!(operator.run(&mut lab, 60), Ending::Settled);
+    let (_, record) = lab.record.as_ref().expect("a record");
+    assert_eq!(record.rejected.len(), 1, "{record:?}");
+    for n in RULES {
+        assert_eq!(weight(&lab.rules[n], Side::B), 0);
+        assert!(weight(&lab.rules[n], Side::A) > 0);
+    }
+}

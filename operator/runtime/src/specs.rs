@@ -113,3 +113,30 @@ fn claimed(application: &Application) -> impl Iterator<Item = (&str, &'static st
         });
     groups.chain(rules)
 }
+
+#[cfg(test)]
+mod tests {
+    use crd_schema::{ListenerArn, TargetGroupArn};
+    use planner::lab::{application, two_routes};
+
+    use super::*;
+
+    #[test]
+    fn the_groups_and_rules_of_every_route_are_claimed() {
+        let both = two_routes();
+        let mut other = application();
+        other.name = ApplicationName::new("thief");
+        let groups = ["tg-admin-b", "tg-own"].map(TargetGroupArn::new);
+        other.routes[0].groups = TargetGroups::Pair(groups);
+        other.routes[0].production = vec![RuleTarget::Listener(ListenerArn::new("listener-8443"))];
+        other.routes[0].test = Vec::new();
+        let found = conflicts([&both, &other].into_iter());
+        assert_eq!(
+            found[&both.name],
+            [
+                "the default rule of listener listener-8443 is claimed by thief too",
+                "target group tg-admin-b is claimed by thief too",
+            ]
+        );
+    }
+}

@@ -75,17 +75,27 @@ async fn a_stranger_on_the_second_route_is_told_and_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_forwards_to_the_other_route_is_told() {
     let scene = Scene::with(|_| ()).await;
-    let [own, _] = &scene.groups;
-    scene.set_weights(&[(own, 100), (&scene.stage.groups[1], 0)]);
+    // As long as it is in no rule, it belongs to no load balancer.
+    let [_, other] = &scene.groups;
+    let [a, b] = &scene.stage.groups;
+    let forward = |groups: &[(&String, u64)]| {
+        let tuple =
+            |(group, weight): &(&String, u64)| json!({"TargetGroupArn": group, "Weight": weight});
+        let tuples: Vec<Value> = groups.iter().map(tuple).collect();
+        let actions = json!([{"Type": "forward", "ForwardConfig": {"TargetGroups": tuples}}]);
+        let input = json!({"ListenerArn": scene.stage.listeners[0], "DefaultActions": actions});
+        scene.stage.person(Service::Elbv2, "ModifyListener", input);
+    };
+    forward(&[(a, 100), (b, 0), (other, 0)]);
     scene.waits("RuleUnusable").await;
     let told = scene.message();
     assert!(
-        told.contains("also forwards to targetgroup/blog-b"),
+        told.contains("also forwards to targetgroup/office-b"),
         "{told}"
     );
     assert!(told.contains("its own route only"), "{told}");
-    scene.set_weights(&[(own, 100)]);
-    scene.waits("Nothing").await;
+    forward(&[(a, 100), (b, 0)]);
+    scene.stage.settled_on("1.3.0").await;
 }
 
 /// A rule outside the spec that names a group of the second route.

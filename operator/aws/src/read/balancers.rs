@@ -553,6 +553,61 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_has_the_groups_of_the_route_that_lists_it_or_else_of_the_one_that_it_names() {
+        let mut application = crate::tests::blog();
+        let first = application.routes[0].clone();
+        let listener = RuleTarget::Listener(ListenerArn::new("admin"));
+        application.routes.push(crd_schema::application::Route {
+            port: 9000,
+            production: vec![listener.clone()],
+            test: Vec::new(),
+            ..first.clone()
+        });
+        let admin = ["arn:admin-a", "arn:admin-b"].map(|arn| Some(TargetGroupArn::new(arn)));
+        let routes = [pair(), admin];
+        let own = routes.iter().flatten().flatten().cloned().collect();
+        let place = |target: &RuleTarget, actions| Place {
+            target: target.clone(),
+            listener: ListenerArn::new("listener"),
+            actions: vec![actions],
+        };
+        let unlisted = RuleTarget::Rule(RuleArn::new("unlisted"));
+        let places = [
+            place(
+                &first.production[0],
+                forward(&[(A, Some(1)), ("arn:admin-b", Some(2))], None, None),
+            ),
+            place(&listener, forward(&[("arn:admin-a", Some(3))], None, None)),
+            place(
+                &unlisted,
+                forward(&[("arn:admin-b", Some(4)), ("arn:c", Some(5))], None, None),
+            ),
+        ];
+        let places: Vec<&Place> = places.iter().collect();
+        let rules = of_application(&places, &application, &routes, &own);
+        let found = |target: &RuleTarget| {
+            let rule = rules.iter().find(|rule| rule.target == *target).unwrap();
+            let Action::Forward {
+                weights, others, ..
+            } = &rule.action
+            else {
+                panic!("{rule:?}")
+            };
+            let others: Vec<_> = others
+                .iter()
+                .map(|(arn, weight)| (arn.as_str(), *weight))
+                .collect();
+            (rule.route, *weights, others)
+        };
+        assert_eq!(
+            found(&first.production[0]),
+            (0, [Some(1), None], vec![("arn:admin-b", 2)])
+        );
+        assert_eq!(found(&listener), (1, [Some(3), None], vec![]));
+        assert_eq!(found(&unlisted), (1, [None, Some(4)], vec![("arn:c", 5)]));
+    }
+
+    #[test]
     fn arns_lead_upwards() {
         let base = "arn:aws:elasticloadbalancing:eu-west-1:123456789012";
         let rule = RuleTarget::Rule(RuleArn::new(format!(

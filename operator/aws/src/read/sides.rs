@@ -381,3 +381,51 @@ fn own_groups(own: &Own, sides: &Places, traffic: &Traffic) -> Read<OwnGroups> {
     };
     Read::known(value, own.at())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::types::LoadBalancer;
+
+    use super::*;
+
+    fn bound_to(groups: &[&str]) -> EcsService {
+        let bound = groups.iter().map(|group| {
+            let bound = LoadBalancer::builder().target_group_arn(*group);
+            bound.build()
+        });
+        let service = EcsService::builder();
+        service.set_load_balancers(Some(bound.collect())).build()
+    }
+
+    fn pair(a: &str, b: &str, port: u16) -> Pair {
+        Pair {
+            groups: [a, b].map(TargetGroupArn::new),
+            port,
+        }
+    }
+
+    #[test]
+    fn a_service_stands_where_every_route_has_it() {
+        let two = [pair("a1", "b1", 80), pair("a2", "b2", 90)];
+        let one = &two[..1];
+        let side = |groups: &[&str], pairs, ours| side_of_pairs(&bound_to(groups), pairs, ours);
+        for (groups, ours, strangers) in [
+            (&["a1", "a2"][..], Some(Side::A), Some(Side::A)),
+            (&["b2", "b1"], Some(Side::B), Some(Side::B)),
+            (&["a1", "a2", "shop"], Some(Side::A), Some(Side::A)),
+            (&["a1"], None, Some(Side::A)),
+            (&["b2"], None, Some(Side::B)),
+            (&["a1", "b2"], None, Some(Side::A)),
+            (&["a1", "a2", "b2"], None, Some(Side::A)),
+            (&["shop"], None, None),
+            (&[], None, None),
+        ] {
+            assert_eq!(side(groups, &two, true), ours, "{groups:?}");
+            assert_eq!(side(groups, &two, false), strangers, "{groups:?}");
+        }
+        // With one route only its own groups matter.
+        assert_eq!(side(&["a2", "b1"], one, true), Some(Side::B));
+        assert_eq!(side(&["b1", "a1"], one, true), Some(Side::B));
+        assert_eq!(side(&["a2"], one, true), None);
+    }
+}

@@ -165,19 +165,20 @@ impl Lab {
         }
     }
 
-    /// Of several routes, what each adds to a side: its group of the pair, which answers as the first one does.
+    /// Of several routes, what each adds to a side: its group of the pair.
     fn members(&self, side: Side, group: &Group) -> Vec<Member> {
         let routes = &self.application.routes;
         let pairs = routes.iter().filter_map(|route| match &route.groups {
             TargetGroups::Pair(pair) => pair.get(side.index()),
             TargetGroups::PerRelease { .. } => None,
         });
-        let members = pairs.filter(|_| routes.len() > 1).map(|arn| Member {
+        let pairs = pairs.filter(|_| routes.len() > 1).enumerate();
+        let members = pairs.map(|(route, arn)| Member {
             arn: arn.clone(),
             load_balancer: group.load_balancer.clone(),
             by_address: group.by_address,
             sticky: group.sticky,
-            answers: group.has_healthy(),
+            answers: self.answers(side, route),
         });
         members.collect()
     }
