@@ -226,12 +226,12 @@ impl<'a> View<'a> {
         self.vital(service) == Vital::Alive
     }
 
-    /// Whether anything at all answers on the side's group, whoever it belongs to; of several, on any of them.
+    /// Whether anything at all answers on the side's group, whoever it belongs to; of several, on all of them.
     pub(crate) fn group_vital(&self, side: Side) -> Vital {
         let Some(readings) = self.memory.health[side.index()].readings() else {
             return Vital::Unclear;
         };
-        vital(readings.map(|reading| u32::from(reading.answers_at_all())))
+        vital(readings.map(|reading| count(reading.healthy.len())))
     }
 
     /// Whether anything at all answers where the rule would send requests for `side`.

@@ -33,11 +33,6 @@ impl Reading {
         let own = self.answers.get(route).copied();
         own.unwrap_or(!self.healthy.is_empty())
     }
-
-    /// Something was healthy on any route.
-    pub fn answers_at_all(&self) -> bool {
-        !self.healthy.is_empty() || self.answers.contains(&true)
-    }
 }
 
 impl Health {
