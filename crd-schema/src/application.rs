@@ -25,9 +25,9 @@ pub struct Application {
     pub tags: BTreeMap<String, String>,
     /// What a release is rendered from.
     pub template: Template,
-    /// The container port that takes traffic, and the rules that bring it there; none: a worker, a service without a
-    /// load balancer.
-    pub route: Option<Route>,
+    /// The container ports that take traffic, each with the rules that bring it there, in the spec's order; none: a
+    /// worker, a service without a load balancer. Where there are several, each has a pair of target groups.
+    pub routes: Vec<Route>,
     /// How traffic moves from blue to green.
     pub strategy: Strategy,
     /// Tests that a release must pass.
@@ -59,7 +59,7 @@ pub struct Application {
 impl Application {
     /// It has no load balancer: green works as soon as it runs, beside blue.
     pub fn is_worker(&self) -> bool {
-        self.route.is_none()
+        self.routes.is_empty()
     }
 
     /// It is one service for life, which ECS's own rolling update brings from release to release.
@@ -67,19 +67,25 @@ impl Application {
         self.strategy.rolling
     }
 
-    /// Rules that carry users; a worker has none.
-    pub fn production(&self) -> &[RuleTarget] {
-        self.route.as_ref().map_or(&[], |route| &route.production)
+    /// Rules that carry users, of every route; a worker has none.
+    pub fn production(&self) -> impl Iterator<Item = &RuleTarget> + Clone {
+        self.routes.iter().flat_map(|route| &route.production)
     }
 
-    /// Rules that carry tests.
-    pub fn test(&self) -> &[RuleTarget] {
-        self.route.as_ref().map_or(&[], |route| &route.test)
+    /// Rules that carry tests, of every route.
+    pub fn test(&self) -> impl Iterator<Item = &RuleTarget> + Clone {
+        self.routes.iter().flat_map(|route| &route.test)
     }
 
-    /// Where the target groups come from; a worker has none.
+    /// The route that lists a rule, as a position in [`Application::routes`]; none when none does.
+    pub fn route_of(&self, rule: &RuleTarget) -> Option<usize> {
+        let lists = |route: &Route| route.production.contains(rule) || route.test.contains(rule);
+        self.routes.iter().position(lists)
+    }
+
+    /// Where the first route's target groups come from; a worker has none.
     pub fn target_groups(&self) -> Option<&TargetGroups> {
-        self.route.as_ref().map(|route| &route.groups)
+        self.routes.first().map(|route| &route.groups)
     }
 
     /// The template of the target groups, where each release has one of its own.

@@ -59,7 +59,7 @@ fn the_full_example_spells_out_the_defaults() {
     assert_eq!(minimal.deadlines.shift, Duration::from_secs(7200));
     minimal.tags.clone_from(&full.tags);
     minimal.template.clone_from(&full.template);
-    minimal.route.clone_from(&full.route);
+    minimal.routes.clone_from(&full.routes);
     assert_eq!(minimal, full);
 }
 

@@ -212,13 +212,6 @@ fn traffic() {
             &[("    routes:  ", "    routes: []\n    unused: ")],
         ),
         (
-            "two routes",
-            &[(
-                "      - container: web\n",
-                "      - {container: api, port: 80, targetGroups: {pair: []}, production: []}\n      - container: web\n",
-            )],
-        ),
-        (
             "a pair and a group for each release",
             &[(
                 "          pair: ",
@@ -230,6 +223,68 @@ fn traffic() {
             &[(
                 "        targetGroups:\n          pair: ",
                 "        targetGroups: {}\n        unused: ",
+            )],
+        ),
+    ]);
+    insta::assert_snapshot!(gallery);
+}
+
+/// Further routes beside the one of the example.
+#[test]
+fn routes() {
+    const BELOW: &str = "\n  # How a release goes.\n";
+    let group = |name: &str| GROUP_B.replace("blog-b", name);
+    let listener = |id: &str| LISTENER.replace("0000000000000004", id);
+    let route = |groups: &str, listener: &str| {
+        format!(
+            "      - {{container: web, port: 9000, targetGroups: {groups}, production: [{{listener: {listener}}}]}}\n"
+        )
+    };
+    let pair = |a: &str, b: &str| format!("{{pair: [{a}, {b}]}}");
+    let own = |n: u8| {
+        let groups = pair(
+            &group(&format!("more-{n}-a")),
+            &group(&format!("more-{n}-b")),
+        );
+        route(&groups, &listener(&format!("000000000000001{n}")))
+    };
+    let free = pair(&group("admin-a"), &group("admin-b"));
+    let admin = listener("0000000000000009");
+    let beside = |more: &str| format!("{more}{BELOW}");
+    let five: String = (0..5).map(own).collect();
+    let each = route(
+        &format!("{{perRelease: {{from: {}}}}}", group("admin")),
+        &admin,
+    );
+    let gallery = gallery(&[
+        ("six routes", &[(BELOW, &beside(&five))]),
+        (
+            "a group of another route",
+            &[(
+                BELOW,
+                &beside(&route(&pair(&group("admin-a"), GROUP_B), &admin)),
+            )],
+        ),
+        (
+            "the same pair again",
+            &[(
+                BELOW,
+                &beside(&route(&pair(&group("admin-a"), &group("admin-a")), &admin)),
+            )],
+        ),
+        (
+            "a listener of another route",
+            &[(BELOW, &beside(&route(&free, LISTENER)))],
+        ),
+        (
+            "a group for each release beside a pair",
+            &[(BELOW, &beside(&each))],
+        ),
+        (
+            "no production rule",
+            &[(
+                BELOW,
+                &beside(&route(&free, &admin).replace(&format!("{{listener: {admin}}}"), "")),
             )],
         ),
     ]);

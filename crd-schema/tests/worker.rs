@@ -34,7 +34,7 @@ fn edited(from: &str, to: &str) -> String {
 fn a_worker_has_no_route_and_waits_for_no_traffic() {
     let worker = load(WORKER, "worker.yaml").unwrap();
     assert!(worker.is_worker());
-    assert!(worker.production().is_empty() && worker.target_groups().is_none());
+    assert!(worker.production().next().is_none() && worker.target_groups().is_none());
     assert_eq!(worker.clean_up.settle, Duration::ZERO);
     let blog = load(BLOG, "blog.yaml").unwrap();
     assert!(!blog.is_worker());

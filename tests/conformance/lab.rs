@@ -181,11 +181,12 @@ impl Peers {
             } => {
                 let name = NAMES[*name];
                 let side = Side::BOTH[*side];
+                let group = self.group(side);
                 let new = NewService {
                     name,
                     task_definition: "blog:1",
                     side,
-                    group: Some(&self.group(side)),
+                    groups: vec![&group],
                     count: *count,
                     digest: "0123456789",
                     version: VERSIONS[*version],
@@ -226,8 +227,8 @@ impl Peers {
             }
             Act::Weights { rule, weights } => {
                 let application = &self.application;
-                let rule: &RuleTarget =
-                    [&application.production()[0], &application.test()[0]][*rule];
+                let mut listed = application.production().chain(application.test());
+                let rule: &RuleTarget = listed.nth(*rule)?;
                 both(Write::SetWeights {
                     rule: rule.clone(),
                     groups: Side::BOTH.map(|side| Some(self.group(side))),

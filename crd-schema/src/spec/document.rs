@@ -180,9 +180,11 @@ pub(super) struct Worker {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Traffic {
-    /// The container port that takes traffic and the rules that bring it there; one for now.
-    #[schemars(extend("errorMessage" = "write exactly one route; more than one is not supported yet"))]
-    pub(super) routes: [Route; 1],
+    /// The container ports that take traffic, each with the rules that bring it there: one, or up to five. They are released together: a task is healthy when it is healthy on all of them.
+    // ECS takes no more target groups for a service:
+    // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/register-multiple-targetgroups.html
+    #[schemars(length(min = 1, max = 5), extend("errorMessage" = "write 1 to 5 routes: Amazon ECS takes at most five target groups for a service"))]
+    pub(super) routes: Vec<Route>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::check::check;
 use super::document::{
     Document, PerRelease, Percent, Route, Spec, Step, Strategy, Target, TargetGroups,
-    TaskDefinition, Traffic,
+    TaskDefinition,
 };
 use super::node::{self, Node, Place};
 use super::path::Path;
@@ -96,45 +96,70 @@ fn contradictions(document: &Document, node: &Node) -> Vec<Finding> {
     findings.extend(super::autoscaling::contradictions(&document.spec, node));
     findings.extend(super::worker::contradictions(&document.spec, node));
     findings.extend(super::rolling::contradictions(&document.spec, node));
-    let routes = document
-        .spec
-        .traffic
-        .iter()
-        .flat_map(|traffic| &traffic.routes);
+    findings.extend(routes_that_meet(&document.spec, node));
+    findings
+}
+
+/// A target group, a listener or a rule stands in one place of one route; and what several routes do not have yet.
+fn routes_that_meet(spec: &Spec, node: &Node) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut report = |path: Path, found: String, right: &str| {
+        findings.push(Finding {
+            place: node.place_of(&path),
+            path,
+            found,
+            right: right.to_owned(),
+        });
+    };
+    let routes = spec.traffic.iter().flat_map(|traffic| &traffic.routes);
+    let several = routes.clone().count() > 1;
+    let (mut groups, mut rules) = (BTreeMap::new(), BTreeMap::new());
     for (index, route) in routes.enumerate() {
-        let path = Path::default()
-            .key("spec")
-            .key("traffic")
-            .key("routes")
-            .index(index);
-        let mut report = |path: Path, found: String, right: String| {
-            findings.push(Finding {
-                place: node.place_of(&path),
-                path,
-                found,
-                right,
-            });
-        };
-        if let TargetGroups::Pair([one, other]) = &route.target_groups
-            && one == other
-        {
-            let path = path.key("targetGroups").key("pair").index(1);
-            report(
-                path,
+        let path = Path::default().key("spec").key("traffic");
+        let path = path.key("routes").index(index);
+        match &route.target_groups {
+            TargetGroups::Pair([one, other]) if one == other => report(
+                path.key("targetGroups").key("pair").index(1),
                 "the same target group twice".into(),
-                "write two different target groups".into(),
-            );
+                "write two different target groups",
+            ),
+            TargetGroups::Pair(pair) => {
+                for (side, group) in pair.iter().enumerate() {
+                    let path = path.key("targetGroups").key("pair").index(side);
+                    if let Some(before) = groups.insert(group, path.clone()) {
+                        report(
+                            path,
+                            format!("the same target group as in {before}"),
+                            "give each route a pair of its own; listeners of one container port share a route",
+                        );
+                    }
+                }
+            }
+            TargetGroups::Single(group) => {
+                let path = path.key("targetGroups").key("single");
+                if let Some(before) = groups.insert(group, path.clone()) {
+                    report(
+                        path,
+                        format!("the same target group as in {before}"),
+                        "give each route a group of its own; listeners of one container port share a route",
+                    );
+                }
+            }
+            TargetGroups::PerRelease(_) if several => report(
+                path.key("targetGroups").key("perRelease"),
+                "a group for each release in one of several routes".into(),
+                "write `pair` with two target groups in each route: a group for each release is there for a single route only",
+            ),
+            TargetGroups::PerRelease(_) => {}
         }
-        let mut seen = BTreeMap::new();
         for (list, targets) in [("production", &route.production), ("test", &route.test)] {
             for (index, target) in targets.iter().enumerate() {
                 let path = path.key(list).index(index);
-                if let Some(before) = seen.insert(rule_target(target), path.clone()) {
-                    let found = format!("the same rule as in {before}");
+                if let Some(before) = rules.insert(rule_target(target), path.clone()) {
                     report(
                         path,
-                        found,
-                        "name each listener and rule once, in `production` or in `test`".into(),
+                        format!("the same rule as in {before}"),
+                        "name each listener and rule once, in `production` or in `test` of one route",
                     );
                 }
             }
@@ -242,7 +267,11 @@ fn application(document: Document) -> Application {
             service,
             desired_count: template.service.desired_count,
         },
-        route: traffic.map(|Traffic { routes: [only] }| route(only)),
+        routes: traffic
+            .into_iter()
+            .flat_map(|traffic| traffic.routes)
+            .map(route)
+            .collect(),
         gates: super::gates::mean(gates, &strategy),
         notifications: super::gates::told(notifications),
         alarms: alarms.map(super::analysis::Alarms::mean),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Before, Spec, Strategy, TargetGroups};
+use super::document::{Before, Route, Spec, Strategy, TargetGroups};
 use super::node::Node;
 use super::path::Path;
 use super::problem::Finding;
@@ -31,6 +31,8 @@ pub(super) fn contradictions(spec: &Spec, node: &Node) -> Vec<Finding> {
         | Strategy::Preset(_) => false,
     };
     let routes = spec.traffic.iter().flat_map(|traffic| &traffic.routes);
+    let is_single = |route: &Route| matches!(route.target_groups, TargetGroups::Single(_));
+    let first = routes.clone().next().is_some_and(is_single);
     for (index, route) in routes.enumerate() {
         let groups = root.key("traffic").key("routes").index(index);
         let groups = groups.key("targetGroups");
@@ -44,6 +46,11 @@ pub(super) fn contradictions(spec: &Spec, node: &Node) -> Vec<Finding> {
                 groups.key("single"),
                 "one group, where blue and green need one each",
                 "write `pair: [ARN, ARN]` or `perRelease: {from: ARN}`; `single` goes with `strategy: {rolling: {}}`",
+            ),
+            TargetGroups::Pair(_) | TargetGroups::Single(_) if is_single(route) != first => report(
+                groups,
+                "a route with one group beside one with a pair",
+                "write `single: ARN` in each route, or `pair: [ARN, ARN]` in each",
             ),
             TargetGroups::Pair(_) | TargetGroups::Single(_) | TargetGroups::PerRelease(_) => {}
         }

@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use crd_schema::Application;
 use crd_schema::analysis::{Metric, Source};
 use jiff::Timestamp;
-use planner::watch::{About, Measured, Watch, What};
+use planner::watch::{About, Fronts, Measured, Watch, What};
 use runtime::clock::Clock;
 
 use crate::clients::{Clients, Connection};
@@ -71,24 +71,27 @@ impl Watches {
     }
 }
 
-/// The release's names in place of what stands for them.
+/// The release's names in place of what stands for them: of several routes, those of the first.
 fn filled_in(text: &str, application: &Application, about: &About) -> String {
     let dimension = |arn: &Option<crd_schema::TargetGroupArn>| {
         arn.as_ref()
             .map_or("", |arn| group_dimension(arn.as_str()))
             .to_owned()
     };
-    let balancer = about
-        .load_balancer
-        .as_deref()
-        .map_or("", balancer_dimension);
+    let first = about.routes.first().cloned().unwrap_or_default();
+    let Fronts {
+        green,
+        blue,
+        load_balancer,
+    } = &first;
+    let balancer = load_balancer.as_deref().map_or("", balancer_dimension);
     [
         ("{application}", application.name.as_str()),
         ("{version}", &about.version),
         ("{greenService}", &about.green_service),
         ("{blueService}", &about.blue_service),
-        ("{greenTargetGroup}", &dimension(&about.green_group)),
-        ("{blueTargetGroup}", &dimension(&about.blue_group)),
+        ("{greenTargetGroup}", &dimension(green)),
+        ("{blueTargetGroup}", &dimension(blue)),
         ("{loadBalancer}", balancer),
     ]
     .into_iter()

@@ -78,9 +78,16 @@ pub fn adoption(
     asked: Option<&Desired>,
     now: Now,
 ) -> Result<Adoption, Vec<Obstacle>> {
-    let Some(route) = &application.route else {
-        let application = application.name.to_string();
-        return Err(vec![Obstacle::Worker { application }]);
+    let route = match application.routes.as_slice() {
+        [only] => only,
+        [] => {
+            let application = application.name.to_string();
+            return Err(vec![Obstacle::Worker { application }]);
+        }
+        several => {
+            let (application, count) = (application.name.to_string(), several.len());
+            return Err(vec![Obstacle::SeveralRoutes { application, count }]);
+        }
     };
     let mut memory = Memory::new(Mono::default());
     memory.absorb(world, &Tuning::long_awake(), now);

@@ -9,7 +9,7 @@ use crate::memory::Memory;
 use crate::report::{Hold, WaitingOn};
 use crate::rollout::{Decision, unlisted, unmovable};
 use crate::view::{View, resource, short_name};
-use crate::world::{Action, DesiredParameter, Read, Role, Service, ServiceStatus, Side};
+use crate::world::{Action, DesiredParameter, Group, Read, Role, Service, ServiceStatus};
 use crate::write::Write;
 
 /// Foreign changes of weights in one rollout that are answered; the next one holds.
@@ -34,14 +34,20 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
                 "{name} has group stickiness, whose cookie outlasts the weights: switch it off (TargetGroupStickinessConfig)"
             ),
             Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
+                let several = view.application.routes.len() > 1;
                 let what = match view.application.target_groups() {
-                    Some(TargetGroups::Pair(_)) | None => format!(
-                        "production rule {name} forwards to neither group of the pair: add one of them to its forward action (weight 0 is enough)"
-                    ),
-                    Some(TargetGroups::Single(only)) => format!(
-                        "production rule {name} does not forward to the application's group: let it forward to {}",
-                        resource(only.as_str())
-                    ),
+                    Some(TargetGroups::Pair(_)) | None => {
+                        let pair = if several { "its route's pair" } else { "the pair" };
+                        format!(
+                            "production rule {name} forwards to neither group of {pair}: add one of them to its forward action (weight 0 is enough)"
+                        )
+                    }
+                    Some(TargetGroups::Single(only)) => {
+                        let only = if several { "its route's group" } else { resource(only.as_str()) };
+                        format!(
+                            "production rule {name} does not forward to the application's group: let it forward to {only}"
+                        )
+                    }
                     Some(TargetGroups::PerRelease { from }) => format!(
                         "production rule {name} forwards to no group of this application and not to its template: let it forward to {}",
                         resource(from.as_str())
@@ -54,8 +60,13 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
                 if others.is_empty() {
                     return None;
                 }
+                let own = if view.application.routes.len() > 1 {
+                    "the groups of its own route"
+                } else {
+                    "its own groups"
+                };
                 format!(
-                    "{name} also forwards to {}: take that out, since a rule of an application forwards to its own groups only",
+                    "{name} also forwards to {}: take that out, since a rule of an application forwards to {own} only",
                     others.join(", ")
                 )
             }
@@ -76,41 +87,43 @@ fn strangers<'a>(
         .map(|(arn, _)| resource(arn.as_str()))
 }
 
-/// Things that only a person can decide; dead traffic is repaired all the same.
-pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
-    for side in Side::BOTH {
-        let Some(group) = view.groups[side.index()] else {
-            continue;
-        };
+/// Why a group cannot be worked with, route by route. Different routes may have different load balancers.
+fn unusable(view: &View<'_>) -> Option<String> {
+    let [a, b] = view
+        .groups
+        .map(|group| group.map(Group::each).unwrap_or_default());
+    let own = a.iter().chain(&b).find_map(|group| {
         let arn = resource(group.arn.as_str());
         if !group.by_address {
-            let what =
-                format!("{arn} does not have target type `ip`: create it with --target-type ip");
-            return Some(Hold::GroupUnusable { what });
+            return Some(format!(
+                "{arn} does not have target type `ip`: create it with --target-type ip"
+            ));
         }
-        let single = matches!(
-            view.application.target_groups(),
-            Some(TargetGroups::Single(_))
-        );
-        if group.sticky && !single {
-            let what = format!(
-                "{arn} has stickiness on, with which ELB takes no forward to two groups without group stickiness: switch its attribute stickiness.enabled off"
-            );
-            return Some(Hold::GroupUnusable { what });
-        }
-        let Some(other) = view.groups[side.other().index()] else {
-            continue;
-        };
-        if let (Some(one), Some(two)) = (&group.load_balancer, &other.load_balancer)
-            && one != two
-        {
-            let two_arn = resource(other.arn.as_str());
-            let (one, two) = (resource(one), resource(two));
-            let what = format!(
-                "{arn} belongs to {one} and {two_arn} to {two}: give the application groups of one load balancer"
-            );
-            return Some(Hold::GroupUnusable { what });
-        }
+        let single = matches!(view.application.target_groups(), Some(TargetGroups::Single(_)));
+        (group.sticky && !single).then(|| format!(
+            "{arn} has stickiness on, with which ELB takes no forward to two groups without group stickiness: switch its attribute stickiness.enabled off"
+        ))
+    });
+    let apart = || {
+        a.iter().zip(&b).find_map(|(one, two)| {
+            let (first, second) = (one.load_balancer.as_ref()?, two.load_balancer.as_ref()?);
+            (first != second).then(|| {
+                let [one, two] = [one, two].map(|group| resource(group.arn.as_str()));
+                let (first, second) = (resource(first), resource(second));
+                let whom = if a.len() > 1 { "route" } else { "application" };
+                format!(
+                    "{one} belongs to {first} and {two} to {second}: give the {whom} groups of one load balancer"
+                )
+            })
+        })
+    };
+    own.or_else(apart)
+}
+
+/// Things that only a person can decide; dead traffic is repaired all the same.
+pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
+    if let Some(what) = unusable(view) {
+        return Some(Hold::GroupUnusable { what });
     }
     let active = || {
         view.services

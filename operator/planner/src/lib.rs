@@ -6,7 +6,7 @@
 //! - [`memory`]: what only this process can know, updated by [`Memory::absorb`].
 //! - [`gate`]: what is to be run before a release goes on, and what came of it.
 //! - [`watch`]: what is watched while a release is on its way, and what it comes to.
-//! - [`groups`]: which group holds which side.
+//! - [`groups`]: which group holds which side; [`routes`]: what a side is when it has one of each route.
 //! - `view`: the facts that decisions are made of (who is alive, who has weight, who is blue).
 //! - `target`: which release should serve now.
 //! - `rollout`: the stages that lead there, one write at a time.
@@ -32,6 +32,7 @@ pub mod plan;
 pub mod release;
 pub mod report;
 mod rollout;
+pub mod routes;
 pub mod safety;
 pub mod scaling;
 mod target;

@@ -6,8 +6,8 @@ mod weights;
 
 pub use health::{Health, Reading};
 pub use late::Unsettled;
-pub(crate) use weights::other_weight;
 pub use weights::weight;
+pub(crate) use weights::{gives, other_weight};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,10 +73,11 @@ pub struct Memory {
     /// The services that would be created next were looked for by name in the newest round: nothing that the record says
     /// of their names is newer.
     pub looked_for: bool,
-    /// Which group holds each side.
+    /// Which group holds each side: of several routes, the first one's.
     pub holders: [Option<TargetGroupArn>; 2],
-    /// The rules that name each side's group, as they were last seen, by [`Side::index`].
-    pub named_by: [BTreeSet<RuleTarget>; 2],
+    /// The rules that name each side's group, as they were last seen, with the route whose group it is; by
+    /// [`Side::index`].
+    pub named_by: [BTreeSet<(usize, RuleTarget)>; 2],
 }
 
 /// A write whose outcome is not known.
@@ -202,18 +203,20 @@ impl Memory {
         self.settle_writes(world, tuning, now);
         match &world.rules {
             Read::Known { value, at } => {
-                self.absorb_rules(value, *at);
+                let [a, b] = world.groups.each_ref().map(Read::value);
+                let groups = [a, b].map(|group| group.and_then(Option::as_ref));
+                self.absorb_rules(value, groups, *at);
                 self.absorb_naming(value, tuning);
                 // Who holds the sides was read in the same round, or it cannot be told whose weights these are.
-                if world.groups.iter().all(|group| group.value().is_some()) {
-                    self.absorb_changes(value, *at, tuning);
+                if a.is_some() && b.is_some() {
+                    self.absorb_changes(value, groups, *at, tuning);
                 }
                 if let Read::Known { value: own, .. } = &world.own {
                     self.absorb_spares(&own.spares, value, *at);
                 }
             }
             Read::Unread { .. } if tuning.without(ablation::Rule::UnreadRules) => {
-                self.absorb_rules(&[], now.mono);
+                self.absorb_rules(&[], [None, None], now.mono);
             }
             Read::Unread { .. } => {}
         }
@@ -491,7 +494,12 @@ impl Memory {
             if no_group && workers.peek().is_some() {
                 let tasks = workers.flat_map(|worker| worker.addresses.iter().cloned());
                 let gap = tuning.task_settle;
-                self.health[side.index()].take_in(tasks.collect(), gap, *at, tuning);
+                let reading = Reading {
+                    at: *at,
+                    healthy: tasks.collect(),
+                    answers: Vec::new(),
+                };
+                self.health[side.index()].take_in(reading, gap, tuning);
             }
         }
     }

@@ -435,7 +435,7 @@ fn report(view: &View<'_>, aim: &Aim<'_>, decision: &Decision) -> Report {
         asked: asked.map(Weights::get),
         groups: view
             .groups
-            .map(|group| group.map(|group| group.arn.clone())),
+            .map(|group| group?.of_route(rule.route).cloned()),
     });
     let services = view
         .services

@@ -79,9 +79,16 @@ pub fn wanted(
         "service": template.service,
         "id": desired.id,
     });
-    if let Some(route) = &application.route {
-        content["container"] = json!(route.container);
-        content["port"] = json!(route.port);
+    // What one route has always been: an upgrade of the operator makes no new release.
+    if let [first, further @ ..] = application.routes.as_slice() {
+        content["container"] = json!(first.container);
+        content["port"] = json!(first.port);
+        if !further.is_empty() {
+            let further = further
+                .iter()
+                .map(|route| json!([route.container, route.port]));
+            content["routes"] = further.collect();
+        }
     }
     let digest = hex(&canonical(&content), 16);
     Ok(Wanted {
@@ -292,7 +299,7 @@ pub fn task_definition(
         .iter()
         .filter_map(|c| c.get("name").and_then(Value::as_str).map(str::to_owned))
         .collect();
-    let listens = application.route.iter().map(|route| &route.container);
+    let listens = application.routes.iter().map(|route| &route.container);
     for needed in wanted.images.keys().chain(listens) {
         if !names.contains(needed) {
             return Err(format!(
@@ -384,8 +391,8 @@ pub struct NewService<'a> {
     pub task_definition: &'a str,
     /// The side that it takes, which a worker's tags tell.
     pub side: Side,
-    /// The group it is bound to; a worker is bound to none.
-    pub group: Option<&'a TargetGroupArn>,
+    /// The groups it is bound to, in the order of the routes; a worker is bound to none.
+    pub groups: Vec<&'a TargetGroupArn>,
     /// Tasks.
     pub count: u32,
     /// Content digest.
@@ -412,13 +419,17 @@ pub fn service(application: &Application, new: &NewService<'_>) -> Map<String, V
     for (member, value) in owned {
         body.insert(member.to_owned(), value);
     }
-    if let (Some(route), Some(group)) = (&application.route, new.group) {
-        let bound = json!([{
+    let bound = application.routes.iter().zip(&new.groups);
+    let bound = bound.map(|(route, group)| {
+        json!({
             "targetGroupArn": group.as_str(),
             "containerName": route.container,
             "containerPort": route.port,
-        }]);
-        body.insert("loadBalancers".to_owned(), bound);
+        })
+    });
+    let bound: Vec<Value> = bound.collect();
+    if !bound.is_empty() {
+        body.insert("loadBalancers".to_owned(), Value::Array(bound));
     }
     let mut tags = vec![
         (TAG_MANAGED_BY, MANAGED_BY.to_owned()),

@@ -271,7 +271,7 @@ pub enum Hold {
         /// Which service, and how to adopt it.
         service: String,
     },
-    /// A service of ours is bound to neither group.
+    /// A service of ours is bound to neither group; of several routes, not to the same side's group of each.
     ServiceElsewhere {
         /// Which service.
         service: String,
@@ -385,7 +385,7 @@ impl Hold {
             Self::UnlistedRule { rule } => rule.clone(),
             Self::ForeignService { service } => service.clone(),
             Self::ServiceElsewhere { service } => format!(
-                "service {service} carries this application's tags and does not stand where the spec has it, on one of its groups or, without `traffic`, on none: that cannot change while a service lives"
+                "service {service} carries this application's tags and does not stand where the spec has it, on one group of each route or, without `traffic`, on none: that cannot change while a service lives"
             ),
             Self::SharedGroup { services } => {
                 format!("services {services} share one group that has weight: delete the one that should not be there")

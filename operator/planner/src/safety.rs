@@ -15,7 +15,7 @@ use crd_schema::record::Generation;
 use serde_json::Value;
 
 use crate::ablation;
-use crate::memory::{Memory, Reading, other_weight, weight};
+use crate::memory::{Memory, Reading, gives, other_weight, weight};
 use crate::release::{self, TAG_GENERATION, tags_of};
 use crate::time::Now;
 use crate::tuning::Tuning;
@@ -124,7 +124,7 @@ pub fn check(
             evidence,
             ..
         } => {
-            facts.groups()?.named(groups, forget)?;
+            facts.groups()?.named(rule, groups, forget)?;
             let Some(rule) = facts.rules.iter().find(|known| known.target == *rule) else {
                 return deny("S14", "the rule was not read");
             };
@@ -258,10 +258,7 @@ impl<'a> Facts<'a> {
         if self.live().any(|service| service.side == Some(side)) {
             return deny("S11", "a service is bound to that group already");
         }
-        let bound = body
-            .get("loadBalancers")
-            .and_then(|list| list.get(0)?.get("targetGroupArn")?.as_str());
-        self.groups()?.serves(side, bound)?;
+        self.groups()?.serves(side, body.get("loadBalancers"))?;
         if self.application.is_rolling() {
             let runs = body.get("taskDefinition").and_then(Value::as_str);
             return self.may_run(runs.unwrap_or_default(), None);
@@ -323,7 +320,9 @@ impl<'a> Facts<'a> {
         if !has_company {
             self.groups()?.gone_first(service)?;
         }
-        if let Some(rule) = self.rules.iter().find(|rule| weight(rule, side) > 0) {
+        let group = self.world.groups[side.index()].value();
+        let group = group.and_then(Option::as_ref);
+        if let Some(rule) = self.rules.iter().find(|rule| gives(rule, side, group)) {
             return deny(
                 "S4",
                 format!(
@@ -409,7 +408,7 @@ impl<'a> Facts<'a> {
             let loses = !carried
                 || Side::BOTH
                     .iter()
-                    .any(|side| weight(rule, *side) > 0 && self.dead(*side));
+                    .any(|side| weight(rule, *side) > 0 && self.dead(rule, *side));
             let need = if carried {
                 // The reference comes from the record and may be any number.
                 self.reference()
@@ -448,7 +447,7 @@ impl<'a> Facts<'a> {
     fn carried(&self, rule: &Rule) -> bool {
         Side::BOTH
             .iter()
-            .any(|side| weight(rule, *side) > 0 && !self.dead(*side))
+            .any(|side| weight(rule, *side) > 0 && !self.dead(rule, *side))
     }
 
     /// It moves requests that are lost anyway.
@@ -472,10 +471,11 @@ impl<'a> Facts<'a> {
         recorded.unwrap_or(self.application.template.desired_count)
     }
 
-    fn dead(&self, side: Side) -> bool {
+    /// Nothing answers where the rule sends requests for the side.
+    fn dead(&self, rule: &Rule, side: Side) -> bool {
         self.memory.health[side.index()]
             .readings()
-            .is_some_and(|mut readings| readings.all(|r| r.healthy.is_empty()))
+            .is_some_and(|mut readings| !readings.any(|r| r.answers_on(rule.route)))
     }
 
     fn healthy(&self, service: &Service, side: Side) -> Option<u32> {

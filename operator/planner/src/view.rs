@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crd_schema::Application;
 use crd_schema::application::RuleTarget;
 use crd_schema::record::{GateRun, Generation, Record, Stage};
 use crd_schema::schedule::Frozen;
+use crd_schema::{Application, TargetGroupArn};
 
 use jiff::Timestamp;
 
 use crate::ablation;
-use crate::memory::{Memory, Reading, weight};
+use crate::memory::{Memory, Reading, gives, weight};
 use crate::release::Wanted;
 use crate::time::{Mono, Now};
 use crate::tuning::Tuning;
@@ -173,7 +173,19 @@ impl<'a> View<'a> {
 
     /// Every rule, listed or not, gives `side` nothing.
     pub(crate) fn nothing_on(&self, side: Side) -> bool {
-        self.rules.iter().all(|rule| weight(rule, side) == 0)
+        let group = self.groups[side.index()];
+        !self.rules.iter().any(|rule| gives(rule, side, group))
+    }
+
+    /// The first of the side's groups, in the order of the routes, that no rule names.
+    pub(crate) fn unnamed(&self, side: Side) -> Option<&'a TargetGroupArn> {
+        let named = |route: usize| {
+            let mut rules = self.rules.iter().filter(|rule| rule.route == route);
+            rules.any(|rule| weights(rule).is_some_and(|read| read[side.index()].is_some()))
+        };
+        let mut groups = self.groups[side.index()]?.arns().enumerate();
+        let found = groups.find(|(route, _)| !named(*route));
+        found.map(|(_, arn)| arn)
     }
 
     /// Fewest healthy targets of the service's own tasks over the readings that count; none with too few readings.
@@ -247,7 +259,7 @@ impl<'a> View<'a> {
         self.vital(service) == Vital::Alive
     }
 
-    /// Whether anything at all answers on the group, whoever it belongs to.
+    /// Whether anything at all answers on the side's group, whoever it belongs to; of several, on all of them.
     pub(crate) fn group_vital(&self, side: Side) -> Vital {
         let Some(readings) = self.memory.health[side.index()].readings() else {
             return Vital::Unclear;
@@ -255,11 +267,19 @@ impl<'a> View<'a> {
         vital(readings.map(|reading| count(reading.healthy.len())))
     }
 
+    /// Whether anything at all answers where the rule would send requests for `side`.
+    pub(crate) fn rule_vital(&self, rule: &Rule, side: Side) -> Vital {
+        let Some(readings) = self.memory.health[side.index()].readings() else {
+            return Vital::Unclear;
+        };
+        vital(readings.map(|reading| u32::from(reading.answers_on(rule.route))))
+    }
+
     /// No group to which the rule gives weight had a healthy target in the readings that count.
     pub(crate) fn outage(&self, rule: &Rule) -> bool {
         Side::BOTH
             .iter()
-            .all(|side| weight(rule, *side) == 0 || self.group_vital(*side) == Vital::Dead)
+            .all(|side| weight(rule, *side) == 0 || self.rule_vital(rule, *side) == Vital::Dead)
     }
 
     /// Health of `service` as evidence for a weight that needs `need` targets.

@@ -51,10 +51,17 @@ pub struct About {
     pub green_service: String,
     /// Blue's service.
     pub blue_service: String,
+    /// Where requests come from, route by route in the order of the spec; a worker has none.
+    pub routes: Vec<Fronts>,
+}
+
+/// What stands in front of green and blue on one route.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fronts {
     /// Green's target group.
-    pub green_group: Option<TargetGroupArn>,
+    pub green: Option<TargetGroupArn>,
     /// Blue's target group.
-    pub blue_group: Option<TargetGroupArn>,
+    pub blue: Option<TargetGroupArn>,
     /// ARN of the load balancer in front of them.
     pub load_balancer: Option<String>,
 }

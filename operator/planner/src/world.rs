@@ -248,6 +248,9 @@ pub struct Rule {
     pub target: RuleTarget,
     /// The listener it belongs to.
     pub listener: ListenerArn,
+    /// The route whose groups are its sides, as a position in the application's routes: of one that the spec lists the
+    /// route that lists it, else the first one of which it names a group.
+    pub route: usize,
     /// What the spec says of it.
     pub role: Role,
     /// What it does.
@@ -286,10 +289,11 @@ pub enum Action {
     Missing,
 }
 
-/// One target group.
+/// One target group; of an application with several routes all that a side has, one of each route, put together as
+/// [`crate::routes::together`] says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// ARN.
+    /// ARN; of several, that of the first route.
     pub arn: TargetGroupArn,
     /// Whose it is.
     pub origin: Origin,
@@ -307,9 +311,58 @@ pub struct Group {
     pub attributes: BTreeMap<String, String>,
     /// Registered targets, draining ones too.
     pub targets: Vec<Target>,
+    /// Of several routes: what each of them adds, in the order of the routes, the first one too. Empty with one route.
+    pub members: Vec<Member>,
+}
+
+/// The target group of one route on a side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// ARN.
+    pub arn: TargetGroupArn,
+    /// ARN of the load balancer that it belongs to, if any.
+    pub load_balancer: Option<String>,
+    /// Target type is `ip`.
+    pub by_address: bool,
+    /// Target-level stickiness is on.
+    pub sticky: bool,
+    /// Some target of it is healthy, whatever the groups of the other routes say of it.
+    pub answers: bool,
 }
 
 impl Group {
+    /// The groups that it stands for, in the order of the routes: itself where there is one route.
+    pub fn each(&self) -> Vec<Member> {
+        if !self.members.is_empty() {
+            return self.members.clone();
+        }
+        vec![Member {
+            arn: self.arn.clone(),
+            load_balancer: self.load_balancer.clone(),
+            by_address: self.by_address,
+            sticky: self.sticky,
+            answers: self.has_healthy(),
+        }]
+    }
+
+    /// ARNs of the groups that it stands for, in the order of the routes.
+    pub fn arns(&self) -> impl Iterator<Item = &TargetGroupArn> {
+        let one = self.members.is_empty().then_some(&self.arn);
+        one.into_iter()
+            .chain(self.members.iter().map(|member| &member.arn))
+    }
+
+    /// The group of one route; none where the application has no such route.
+    pub fn of_route(&self, route: usize) -> Option<&TargetGroupArn> {
+        self.arns().nth(route)
+    }
+
+    /// Some target is healthy.
+    pub fn has_healthy(&self) -> bool {
+        let mut targets = self.targets.iter();
+        targets.any(|target| target.state == TargetState::Healthy)
+    }
+
     /// How long requests in flight may take to end: `deregistration_delay.timeout_seconds`, ELB's 300 s when it is not
     /// known.
     pub fn deregistration_delay(&self) -> Duration {

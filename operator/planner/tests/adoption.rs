@@ -7,7 +7,7 @@ use crd_schema::TargetGroupArn;
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record, Release, Rollout, Stage};
 use planner::adoption::{Adoption, Candidate, Follows, Obstacle, adoption};
-use planner::lab::{Lab, application, desired, per_release, worker};
+use planner::lab::{Lab, application, desired, per_release, two_routes, worker};
 use planner::release::{TAG_APPLICATION, TAG_GENERATION, show};
 use planner::world::{
     Action, DesiredParameter, Read, Revision, Service, ServiceStatus, Side, Tags, TargetState,
@@ -167,6 +167,30 @@ fn a_worker_is_not_adopted_and_it_is_said_what_makes_it_blue() {
         "{found:?}"
     );
     assert_eq!(found, [Obstacle::Worker { application }]);
+}
+
+/// It would have to be bound to a group of each.
+#[test]
+fn an_application_of_several_routes_adopts_nothing_and_it_is_said_what_makes_blue() {
+    let lab = Lab::new(two_routes());
+    let world = lab.observe();
+    let found = adoption(
+        &lab.application,
+        &world,
+        &candidate(|_| ()),
+        None,
+        lab.clock(),
+    );
+    let found = found.unwrap_err();
+    let told = found[0].to_string();
+    assert!(
+        told.contains("2 routes") && told.contains("tag-resource"),
+        "{told}"
+    );
+    assert!(matches!(
+        found.as_slice(),
+        [Obstacle::SeveralRoutes { count: 2, .. }]
+    ));
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn health_of_what_had_the_address_before_an_own_write_is_no_evidence() {
 /// of the step that removes green.
 fn weight_that_nobody_saw(without: &[Rule]) -> Result<(), Violation> {
     let mut application = application();
-    application.route.as_mut().unwrap().test.clear();
+    application.routes[0].test.clear();
     application.clean_up.settle = Duration::from_secs(30);
     let mut scene = Scene::new(application, without);
     scene.until(|scene| scene.weight_of_green() > 0);
@@ -176,7 +176,7 @@ fn the_time_at_weight_0_begins_anew_with_an_own_raise() {
 /// nobody sees it between the two. What is said of the step after green is named again where it belongs.
 fn a_moment_outside_every_rule(without: &[Rule]) -> (Plan, Result<(), Violation>) {
     let mut application = application();
-    application.route.as_mut().unwrap().test.clear();
+    application.routes[0].test.clear();
     let mut scene = Scene::new(application, without);
     scene.until(|scene| scene.last_write() == "write down: Shift of 1.4.0");
     let forward = |weights| Action::Forward {

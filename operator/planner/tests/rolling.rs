@@ -701,7 +701,7 @@ fn no_weight_moves_and_old_tasks_serve_until_new_ones_do() {
 #[test]
 fn a_test_rule_that_somebody_moved_follows_and_a_production_rule_is_repaired() {
     let mut application = rolling_behind_a_load_balancer();
-    application.route = planner::lab::application().route;
+    application.routes = planner::lab::application().routes;
     // The pair has a second group, which a rolling update has no use for.
     let mut scene = Scene::of(application);
     let forward = |weights| Action::Forward {
@@ -729,7 +729,7 @@ fn a_test_rule_that_somebody_moved_follows_and_a_production_rule_is_repaired() {
 #[test]
 fn weights_are_put_right_in_the_middle_of_an_update_by_what_still_serves() {
     let mut application = rolling_behind_a_load_balancer();
-    application.route = planner::lab::application().route;
+    application.routes = planner::lab::application().routes;
     let mut scene = Scene::of(application);
     scene.lab.broken.insert("1.4.0".to_owned());
     scene.lab.wish("1.4.0");

@@ -9,10 +9,10 @@
 )]
 
 use crd_schema::Application;
-use planner::lab::{Ending, Lab, Operator, application, per_release};
+use planner::lab::{Ending, Lab, Operator, application, per_release, two_routes};
 use planner::memory::WriteOutcome;
 use planner::time::Mono;
-use planner::world::Side;
+use planner::world::{Action, Side};
 use planner::{Plan, plan, safety};
 use proptest::prelude::*;
 
@@ -30,6 +30,10 @@ enum Act {
     Delete(u8),
     /// A release stops passing its health checks, or passes them again.
     Break(u8, bool),
+    /// The same on the second route alone.
+    Ill(u8, bool),
+    /// A person sets the weights of the n-th rule.
+    Rule(u8, u32, u32),
     /// The operator is killed and started again.
     Crash,
     /// The next write happens and its answer is lost, or it is lost before it happens.
@@ -55,6 +59,16 @@ fn act() -> impl Strategy<Value = Act> {
         2 => any::<bool>().prop_map(Act::LostAnswer),
         1 => Just(Act::LoseRecord),
         1 => (1_000..400_000_u32).prop_map(Act::Sleep),
+    ]
+}
+
+/// What can happen where there are two routes.
+fn act_on_routes() -> impl Strategy<Value = Act> {
+    let weight = prop_oneof![Just(0_u32), Just(30), Just(100)];
+    prop_oneof![
+        12 => act(),
+        2 => (0..3_u8, any::<bool>()).prop_map(|(n, ill)| Act::Ill(n, ill)),
+        1 => (0..3_u8, weight.clone(), weight).prop_map(|(n, a, b)| Act::Rule(n, a, b)),
     ]
 }
 
@@ -152,6 +166,21 @@ fn walk(acts: &[Act], application: Application) -> Result<(), TestCaseError> {
                     lab.broken.remove(&version);
                 }
             }
+            Act::Ill(n, ill) => {
+                let version = (1, VERSIONS[usize::from(*n)].to_owned());
+                if *ill {
+                    lab.ill.insert(version);
+                } else {
+                    lab.ill.remove(&version);
+                }
+            }
+            Act::Rule(n, a, b) => {
+                lab.rules[usize::from(*n)].action = Action::Forward {
+                    weights: [Some(*a), Some(*b)],
+                    others: Vec::new(),
+                    sticky: false,
+                };
+            }
             Act::Crash => operator = restart(&lab, &operator),
             Act::LostAnswer(happens) => lose_an_answer(&mut lab, &mut operator, *happens),
             Act::LoseRecord => lab.record = None,
@@ -197,6 +226,11 @@ proptest! {
     #[test]
     fn it_is_so_with_a_group_for_each_release_too(acts in prop::collection::vec(act(), 1..25)) {
         walk(&acts, per_release())?;
+    }
+
+    #[test]
+    fn it_is_so_with_two_routes_too(acts in prop::collection::vec(act_on_routes(), 1..25)) {
+        walk(&acts, two_routes())?;
     }
 
     #[test]

@@ -263,7 +263,7 @@ fn an_analysis_begins_with_the_first_traffic_and_is_one_run_to_the_end() {
                 watch.about.green_service,
                 release.lab.services[1].shown.name
             );
-            assert_ne!(watch.about.green_group, watch.about.blue_group);
+            assert_ne!(watch.about.routes[0].green, watch.about.routes[0].blue);
             keys.push(watch.key.clone());
         }
         if plan.report.waiting_on == WaitingOn::Nothing {

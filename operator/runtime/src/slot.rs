@@ -106,7 +106,7 @@ impl Kept {
     /// in another leadership is no evidence here: then everything is forgotten, and every safety wait starts again.
     pub(crate) fn begin(&mut self, application: &Arc<Application>, standing: Standing, now: Mono) {
         let other = |before: &Arc<Application>| {
-            before.cluster != application.cluster || before.route != application.route
+            before.cluster != application.cluster || before.routes != application.routes
         };
         let led_anew = self.standing != standing;
         if led_anew {
@@ -226,7 +226,7 @@ mod tests {
         application.bake_time *= 2;
         assert_eq!(begin(&application, Mono(2)), Mono(0));
         let from = TargetGroupArn::new("tg-c");
-        if let Some(route) = &mut application.route {
+        if let Some(route) = application.routes.first_mut() {
             route.groups = TargetGroups::PerRelease { from };
         }
         assert_eq!(begin(&application, Mono(3)), Mono(3));

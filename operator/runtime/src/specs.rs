@@ -97,19 +97,42 @@ pub(crate) fn conflicts<'a>(
 
 fn claimed(application: &Application) -> impl Iterator<Item = (&str, &'static str)> {
     // A template is only read: several applications may share it.
-    let groups = match application.target_groups() {
-        Some(groups) => groups.for_life(),
-        None => [None, None],
-    };
-    let groups = groups.into_iter().flatten();
+    let groups = application.routes.iter();
+    let groups = groups.flat_map(|route| route.groups.for_life()).flatten();
     let groups = groups.map(|group| (group.as_str(), "target group"));
     let rules = application
         .production()
-        .iter()
         .chain(application.test())
         .map(|target| match target {
             RuleTarget::Listener(listener) => (listener.as_str(), "the default rule of listener"),
             RuleTarget::Rule(rule) => (rule.as_str(), "rule"),
         });
     groups.chain(rules)
+}
+
+#[cfg(test)]
+mod tests {
+    use crd_schema::{ListenerArn, TargetGroupArn};
+    use planner::lab::{application, two_routes};
+
+    use super::*;
+
+    #[test]
+    fn the_groups_and_rules_of_every_route_are_claimed() {
+        let both = two_routes();
+        let mut other = application();
+        other.name = ApplicationName::new("thief");
+        let groups = ["tg-admin-b", "tg-own"].map(TargetGroupArn::new);
+        other.routes[0].groups = crd_schema::application::TargetGroups::Pair(groups);
+        other.routes[0].production = vec![RuleTarget::Listener(ListenerArn::new("listener-8443"))];
+        other.routes[0].test = Vec::new();
+        let found = conflicts([&both, &other].into_iter());
+        assert_eq!(
+            found[&both.name],
+            [
+                "the default rule of listener listener-8443 is claimed by thief too",
+                "target group tg-admin-b is claimed by thief too",
+            ]
+        );
+    }
 }

@@ -226,7 +226,7 @@ impl Account {
             account.place(setup, *n, *side, setup.application.template.desired_count);
         }
         let application = &setup.application;
-        for rule in 0..application.production().len() + application.test().len() {
+        for rule in 0..application.production().count() + application.test().count() {
             account.set_weights(setup, rule, weights);
         }
         account.tick(setup);
@@ -782,7 +782,7 @@ impl Account {
 
     /// The largest weight that a production rule gives to a group.
     pub fn weight_in(&self, setup: &Setup, group: &TargetGroupArn) -> u32 {
-        let production = setup.application.production().len();
+        let production = setup.application.production().count();
         let elb = self.elb.truth();
         let named = elb.position(group).and_then(|n| elb.weight(production, n));
         named.unwrap_or(0)
@@ -843,7 +843,7 @@ impl Account {
             services.any(|s| s.shown.tags.ours && self.healthy_of(setup, s) > 0)
         };
         let (both, any) = (Side::BOTH, Side::BOTH.iter().any(could));
-        let production = setup.application.production().len();
+        let production = setup.application.production().count();
         let elb = self.elb.truth();
         let routed = (0..production).all(|n| elb.weights(n, &self.sides) != [None, None]);
         any && routed && (both.iter().any(lost) || !both.iter().any(served))
@@ -954,7 +954,7 @@ impl Account {
     }
 
     fn note_weights(&mut self, setup: &Setup) {
-        let production = setup.application.production().len();
+        let production = setup.application.production().count();
         let elb = self.elb.truth();
         for (n, group) in elb.groups.iter().enumerate() {
             if elb.weight(production, n).is_none_or(|weight| weight == 0) {

@@ -120,7 +120,7 @@ impl Balancer {
                 spares: Vec::new(),
             };
         }
-        let listed = application.production().len() + application.test().len();
+        let listed = application.production().count() + application.test().count();
         let all = || self.groups.iter().enumerate();
         let is_ours = |group: &TargetGroup| matches!(group.origin, Origin::Ours { .. });
         let claims = all()
@@ -242,9 +242,8 @@ impl Balancer {
 pub fn rules(setup: &Setup) -> impl Iterator<Item = (&RuleTarget, Role)> {
     let application = &setup.application;
     let role = |role| move |rule| (rule, role);
-    let production = application.production().iter();
-    let production = production.map(role(Role::Production));
-    let test = application.test().iter().map(role(Role::Test));
+    let production = application.production().map(role(Role::Production));
+    let test = application.test().map(role(Role::Test));
     let unlisted = setup.unlisted.iter().map(role(Role::Unlisted));
     production.chain(test).chain(unlisted)
 }

@@ -202,7 +202,7 @@ impl Known {
 pub fn most_writes(setup: &Setup) -> usize {
     let application: &Application = &setup.application;
     let scaling = if setup.autoscaled { SCALING } else { 0 };
-    let step = application.production().len() + 1;
+    let step = application.production().count() + 1;
     WRITES + scaling + step * application.strategy.steps.len()
 }
 
@@ -373,7 +373,7 @@ fn may_wait(state: &State) -> bool {
     let unbounded = strategy.steps.get(index) == Some(&Step::Pause(None));
     let mut green = account.present().filter(|s| judge::is_wish(account, s));
     let share = |service: &Deployed| {
-        let mut rules = setup.application.production().iter();
+        let mut rules = setup.application.production();
         rules.all(|rule| {
             let (weight, sum) = account.weight_of(setup, rule, &service.group);
             Share::of(weight, sum) == strategy.share_at(index)

@@ -59,7 +59,7 @@ pub fn sending(setup: &Setup, state: &State, by: usize, write: &Write) -> Option
             if unlisted.any(|other| other == rule) {
                 return Some("S9");
             }
-            let production = setup.application.production().contains(rule);
+            let production = setup.application.production().any(|listed| listed == rule);
             let next = given(groups, weights.get());
             (production && unproven(setup, &state.account, rule, &next)).then_some("S2")
         }
@@ -123,7 +123,7 @@ pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option
             weights,
             ..
         } => {
-            if !setup.application.production().contains(rule) {
+            if !setup.application.production().any(|listed| listed == rule) {
                 return None;
             }
             let next = given(groups, weights.get());

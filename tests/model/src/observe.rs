@@ -46,6 +46,7 @@ impl Account {
         let rules = rules.map(|(n, (target, role))| Rule {
             target: target.clone(),
             listener: ListenerArn::new("listener"),
+            route: 0,
             role,
             action: forward(elb, n, &sides),
         });
@@ -172,6 +173,7 @@ fn show_group(setup: &Setup, group: &TargetGroup, health: &Targets) -> Group {
         single_zone: false,
         interval: setup.tuning.health_gap,
         targets: targets.map(target).collect(),
+        members: Vec::new(),
     }
 }
 

@@ -132,7 +132,7 @@ impl Setup {
     pub fn new(wishes: u8) -> Self {
         let mut application = lab::application();
         application.template.desired_count = 1;
-        if let Some(route) = &mut application.route {
+        if let Some(route) = application.routes.first_mut() {
             route.test.clear();
         }
         application.bake_time = ticks(1);
@@ -175,7 +175,7 @@ impl Setup {
     pub fn per_release(self) -> Self {
         let from = TargetGroupArn::new("tg-template");
         self.application(|application| {
-            if let Some(route) = &mut application.route {
+            if let Some(route) = application.routes.first_mut() {
                 route.groups = TargetGroups::PerRelease { from };
             }
         })
@@ -184,7 +184,7 @@ impl Setup {
     /// The same without a load balancer.
     pub fn worker(self) -> Self {
         self.application(|application| {
-            application.route = None;
+            application.routes = Vec::new();
             application.clean_up.settle = ticks(0);
         })
     }
@@ -197,7 +197,7 @@ impl Setup {
     /// The same with one group, updated in place; ECS may go back by itself.
     pub fn rolling_behind_a_load_balancer(self) -> Self {
         let single = |application: &mut Application| {
-            if let Some(route) = &mut application.route {
+            for route in &mut application.routes {
                 route.groups = TargetGroups::Single(TargetGroupArn::new("tg-a"));
             }
         };

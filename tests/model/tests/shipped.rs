@@ -69,7 +69,7 @@ fn two_operators(wishes: u8) -> Setup {
 fn several_rules() -> Setup {
     let listener = |name: &str| RuleTarget::Listener(ListenerArn::new(name));
     let setup = Setup::new(1).application(|application| {
-        let route = application.route.as_mut();
+        let route = application.routes.first_mut();
         let route = route.expect("behind a load balancer");
         route.production.push(listener("listener-8443"));
         route.test.push(listener("listener-9080"));

@@ -104,7 +104,8 @@ enum Stall {
 fn stalled(stall: Stall, off: &[Rule]) -> bool {
     let mut bench = Bench::settled(2, off);
     bench.lab.wish(GREEN);
-    let production = bench.lab.application.production()[0].clone();
+    let production = bench.lab.application.production().next();
+    let production = production.expect("one").clone();
     let refuses = |write: &Write| match (stall, write) {
         (Stall::TestRuleRefused, Write::SetWeights { rule, .. }) => *rule != production,
         (Stall::ShiftRefused, Write::SetWeights { rule, weights, .. }) => {

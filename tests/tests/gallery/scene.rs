@@ -95,11 +95,12 @@ impl Scene {
             .expect("an ARN");
         let digest = &wanted.digest;
         let name = release::service_name(&application, BLUE, digest, generation, 0);
+        let group = TargetGroupArn::new(stage.groups[0].as_str());
         let new = NewService {
             name: &name,
             task_definition,
             side: planner::Side::A,
-            group: Some(&TargetGroupArn::new(stage.groups[0].as_str())),
+            groups: vec![&group],
             count: application.template.desired_count,
             digest,
             version: BLUE,

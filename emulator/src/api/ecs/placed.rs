@@ -45,6 +45,12 @@ pub(super) fn bindings(
     definition: &TaskDefinition,
     load_balancers: &[Value],
 ) -> Result<Vec<Binding>, AwsError> {
+    // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/register-multiple-targetgroups.html
+    if load_balancers.len() > 5 {
+        return Err(invalid(
+            "A service can have at most 5 target groups attached.",
+        ));
+    }
     load_balancers
         .iter()
         .map(|load_balancer| binding(world, definition, load_balancer))

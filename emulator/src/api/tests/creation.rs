@@ -257,3 +257,36 @@ fn describe_returns_what_was_given_and_what_aws_adds() {
         .unwrap();
     assert_eq!(tags["tags"], json!([{ "key": "a", "value": "b" }]));
 }
+
+#[test]
+fn tasks_are_registered_in_each_group_and_leave_each_and_five_are_the_most() {
+    let mut stage = Stage::new();
+    let (blue, green) = (stage.blue.clone(), stage.green.clone());
+    let definition = stage.register("web:1");
+    let of = |groups: &[&String]| {
+        let mut request = service("web", &blue, &definition, 2);
+        let bound = |group: &&String| json!({"targetGroupArn": group, "containerName": "app", "containerPort": 8080});
+        request["loadBalancers"] = groups.iter().map(bound).collect();
+        request
+    };
+    let (code, message) = refusal(stage.ecs("CreateService", of(&[&blue; 6])));
+    assert_eq!(code, "InvalidParameterException");
+    assert!(message.contains("at most 5"), "{message}");
+    stage.ecs("CreateService", of(&[&blue, &green])).unwrap();
+    stage.until_steady("web");
+    let states = |stage: &mut Stage, group: &str| -> Vec<String> {
+        let health = stage.health(group);
+        let states = health
+            .iter()
+            .map(|one| string(&one["TargetHealth"]["State"]));
+        states.collect()
+    };
+    for group in [&blue, &green] {
+        assert_eq!(states(&mut stage, group), ["healthy", "healthy"]);
+    }
+    let down = json!({ "cluster": "shop", "service": "web", "desiredCount": 0 });
+    stage.ecs("UpdateService", down).unwrap();
+    let drains = |stage: &mut Stage, group: &str| states(stage, group) == ["draining", "draining"];
+    stage.until(|stage| drains(stage, &blue) && drains(stage, &green));
+    stage.until(|stage| stage.health(&blue).is_empty() && stage.health(&green).is_empty());
+}

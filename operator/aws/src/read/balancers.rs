@@ -150,19 +150,20 @@ pub(crate) fn listener_of(target: &RuleTarget) -> ListenerArn {
     }
 }
 
-/// The rules that concern an application: those that name one of its groups, and those that its spec lists. `sides`
-/// holds the group of each side, `own` all of them.
+/// The rules that concern an application: those that name one of its groups, and those that its spec lists. `routes`
+/// holds the groups of each route's sides, `own` all of them.
 pub(crate) fn of_application(
     places: &[&Place],
     application: &Application,
-    sides: &Sides,
+    routes: &[Sides],
     own: &BTreeSet<TargetGroupArn>,
 ) -> Vec<Rule> {
     let mut rules: BTreeMap<RuleTarget, Rule> = BTreeMap::new();
-    for target in application.production().iter().chain(application.test()) {
+    for target in application.production().chain(application.test()) {
         let missing = Rule {
             target: target.clone(),
             listener: listener_of(target),
+            route: application.route_of(target).unwrap_or(0),
             role: role(target, application),
             action: Action::Missing,
         };
@@ -171,10 +172,19 @@ pub(crate) fn of_application(
     for place in places {
         let role = role(&place.target, application);
         if role != Role::Unlisted || names_one_of(&place.actions, own) {
-            let action = action(&place.actions, sides);
+            let named = || {
+                routes
+                    .iter()
+                    .position(|sides| names_a_side(&place.actions, sides))
+            };
+            let route = application.route_of(&place.target).or_else(named);
+            let route = route.unwrap_or(0);
+            let nobodys = Sides::default();
+            let action = action(&place.actions, routes.get(route).unwrap_or(&nobodys));
             let rule = Rule {
                 target: place.target.clone(),
                 listener: place.listener.clone(),
+                route,
                 role,
                 action,
             };
@@ -185,13 +195,17 @@ pub(crate) fn of_application(
 }
 
 fn role(target: &RuleTarget, application: &Application) -> Role {
-    if application.production().contains(target) {
+    if application.production().any(|listed| listed == target) {
         Role::Production
-    } else if application.test().contains(target) {
+    } else if application.test().any(|listed| listed == target) {
         Role::Test
     } else {
         Role::Unlisted
     }
+}
+
+fn names_a_side(actions: &[ElbAction], sides: &Sides) -> bool {
+    sides.iter().flatten().any(|group| names(actions, group))
 }
 
 fn names_one_of(actions: &[ElbAction], groups: &BTreeSet<TargetGroupArn>) -> bool {
@@ -536,6 +550,61 @@ mod tests {
         assert!(gives(forward(&[(B, None)], None, None), &b));
         assert!(gives(forward(&[], Some(B), None), &b));
         assert!(!gives(forward(&[(A, Some(1))], Some(A), None), &b));
+    }
+
+    #[test]
+    fn a_rule_has_the_groups_of_the_route_that_lists_it_or_else_of_the_one_that_it_names() {
+        let mut application = crate::tests::blog();
+        let first = application.routes[0].clone();
+        let listener = RuleTarget::Listener(ListenerArn::new("admin"));
+        application.routes.push(crd_schema::application::Route {
+            port: 9000,
+            production: vec![listener.clone()],
+            test: Vec::new(),
+            ..first.clone()
+        });
+        let admin = ["arn:admin-a", "arn:admin-b"].map(|arn| Some(TargetGroupArn::new(arn)));
+        let routes = [pair(), admin];
+        let own = routes.iter().flatten().flatten().cloned().collect();
+        let place = |target: &RuleTarget, actions| Place {
+            target: target.clone(),
+            listener: ListenerArn::new("listener"),
+            actions: vec![actions],
+        };
+        let unlisted = RuleTarget::Rule(RuleArn::new("unlisted"));
+        let places = [
+            place(
+                &first.production[0],
+                forward(&[(A, Some(1)), ("arn:admin-b", Some(2))], None, None),
+            ),
+            place(&listener, forward(&[("arn:admin-a", Some(3))], None, None)),
+            place(
+                &unlisted,
+                forward(&[("arn:admin-b", Some(4)), ("arn:c", Some(5))], None, None),
+            ),
+        ];
+        let places: Vec<&Place> = places.iter().collect();
+        let rules = of_application(&places, &application, &routes, &own);
+        let found = |target: &RuleTarget| {
+            let rule = rules.iter().find(|rule| rule.target == *target).unwrap();
+            let Action::Forward {
+                weights, others, ..
+            } = &rule.action
+            else {
+                panic!("{rule:?}")
+            };
+            let others: Vec<_> = others
+                .iter()
+                .map(|(arn, weight)| (arn.as_str(), *weight))
+                .collect();
+            (rule.route, *weights, others)
+        };
+        assert_eq!(
+            found(&first.production[0]),
+            (0, [Some(1), None], vec![("arn:admin-b", 2)])
+        );
+        assert_eq!(found(&listener), (1, [Some(3), None], vec![]));
+        assert_eq!(found(&unlisted), (1, [None, Some(4)], vec![("arn:c", 5)]));
     }
 
     #[test]

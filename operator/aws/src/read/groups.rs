@@ -320,5 +320,6 @@ pub(crate) fn group(
         interval,
         attributes,
         targets,
+        members: Vec::new(),
     }
 }

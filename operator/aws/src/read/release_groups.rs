@@ -90,7 +90,7 @@ pub(crate) async fn of_application(
 ) -> Result<Found, Error> {
     let from = application.group_template().map(TargetGroupArn::as_str);
     let prefix = group_prefix(application);
-    let rules = application.production().iter().chain(application.test());
+    let rules = application.production().chain(application.test());
     let balancers: BTreeSet<String> = rules.filter_map(balancers::load_balancer_of).collect();
     let like_ours = |group: &&TargetGroup| {
         group

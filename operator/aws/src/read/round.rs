@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aws_sdk_ecs::types::Service as EcsService;
-use crd_schema::application::TargetGroups;
 use crd_schema::intent::Intents;
 use crd_schema::{Application, TargetGroupArn};
 use futures_util::future::{join, join_all, try_join_all};
@@ -204,12 +203,9 @@ impl Reader {
         };
         let reads = requests.iter().map(|request| async {
             let application = &request.application;
-            match (application.target_groups(), &listed) {
-                (None, _) => Own::None(at),
-                (Some(groups @ (TargetGroups::Pair(_) | TargetGroups::Single(_))), _) => {
-                    Own::ForLife(groups.for_life().map(Option::<&_>::cloned), at)
-                }
-                (Some(TargetGroups::PerRelease { .. }), Ok(all)) => {
+            match (application.group_template(), &listed) {
+                (None, _) => Own::for_life(application, at).unwrap_or(Own::None(at)),
+                (Some(_), Ok(all)) => {
                     let found = release_groups::of_application(
                         &self.clients,
                         &self.tags,
@@ -222,7 +218,7 @@ impl Reader {
                         value: found.await,
                     })
                 }
-                (Some(TargetGroups::PerRelease { .. }), Err(error)) => Own::PerRelease(Dated {
+                (Some(_), Err(error)) => Own::PerRelease(Dated {
                     at,
                     value: Err(error.clone()),
                 }),
@@ -369,7 +365,8 @@ impl Reader {
             let tags = definitions::tags(clients, kept, &runs).await?;
             services::told_by(&mut service, &tags, application);
         }
-        let known = match &application.route {
+        // Of several routes a task is known by its address on the first.
+        let known = match application.routes.first() {
             Some(route) => KnownBy::Address { port: route.port },
             None => KnownBy::Id {
                 checked: there && definitions::checks_health(clients, kept, &runs).await?,

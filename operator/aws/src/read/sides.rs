@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::types::Service as EcsService;
-use crd_schema::TargetGroupArn;
+use crd_schema::application::Route;
+use crd_schema::{Application, TargetGroupArn};
 use planner::Mono;
 use planner::groups::{Claim, Places, places};
+use planner::routes::together;
 use planner::world::{Group, Origin, OwnGroups, Read, Rule, Service, Side, Template};
 
 use crate::error::Error;
-use crate::read::balancers::{self, Place};
+use crate::read::balancers::{self, Place, Sides};
 use crate::read::groups::{self, Facts};
 use crate::read::release_groups::Found;
 use crate::read::round::{Dated, Request, Traffic, never_asked};
@@ -19,10 +21,16 @@ use crate::read::tasks::Tasks;
 pub(super) type FactsByGroup = BTreeMap<TargetGroupArn, Result<Facts, Error>>;
 pub(super) type PlacesByBalancer = BTreeMap<String, Dated<Vec<Place>>>;
 
+/// The groups of a route, side by side, and its container port.
+pub(super) struct OfRoute {
+    groups: [Option<TargetGroupArn>; 2],
+    port: u16,
+}
+
 /// The groups of one application.
 pub(super) enum Own {
-    /// The spec names them, side by side; when the round began.
-    ForLife([Option<TargetGroupArn>; 2], Mono),
+    /// The spec names them, for each route; when the round began.
+    ForLife(Vec<OfRoute>, Mono),
     /// A worker has none; when the round began.
     None(Mono),
     /// Their tags say so.
@@ -38,6 +46,18 @@ pub(super) struct Standings {
 }
 
 impl Own {
+    /// The groups that an application has for life; none when it has others, or no load balancer.
+    pub(super) fn for_life(application: &Application, at: Mono) -> Option<Self> {
+        let of = |route: &Route| {
+            let groups = route.groups.for_life().map(Option::<&_>::cloned);
+            let port = route.port;
+            groups[0].is_some().then_some(OfRoute { groups, port })
+        };
+        let routes: Option<Vec<OfRoute>> = application.routes.iter().map(of).collect();
+        let routes = routes.filter(|routes| !routes.is_empty())?;
+        Some(Self::ForLife(routes, at))
+    }
+
     fn found(&self) -> Option<&Found> {
         match self {
             Self::ForLife(..) | Self::None(_) => None,
@@ -48,7 +68,10 @@ impl Own {
     /// Groups that services of the application are bound to: the user's template is not among them.
     pub(super) fn groups(&self) -> BTreeSet<TargetGroupArn> {
         match self {
-            Self::ForLife(sides, _) => sides.iter().flatten().cloned().collect(),
+            Self::ForLife(routes, _) => {
+                let groups = routes.iter().flat_map(|route| &route.groups);
+                groups.flatten().cloned().collect()
+            }
             Self::None(_) => BTreeSet::new(),
             Self::PerRelease(_) => {
                 let ours = self.found().map(|found| found.ours.iter());
@@ -95,7 +118,7 @@ pub(super) fn load_balancers(
             arns.extend(facts.clone()?.load_balancer);
         }
     }
-    let listed = application.production().iter().chain(application.test());
+    let listed = application.production().chain(application.test());
     arns.extend(listed.filter_map(balancers::load_balancer_of));
     Ok(arns)
 }
@@ -115,11 +138,7 @@ pub(super) fn assemble(
     };
     let all: &[&Place] = found.as_ref().map_or(&[], |(all, _)| all);
     let sides = match &own {
-        Own::ForLife(sides, _) => Places {
-            holders: sides.clone(),
-            spares: Vec::new(),
-        },
-        Own::None(_) => Places::default(),
+        Own::ForLife(..) | Own::None(_) => Places::default(),
         Own::PerRelease(Dated {
             value: Ok(found), ..
         }) => claimed(request, found, &fleet, all),
@@ -127,21 +146,41 @@ pub(super) fn assemble(
             value: Err(error), ..
         }) => return unread(&error.to_string()),
     };
+    // The sides of each route, and the port that its groups' targets have.
+    let routes: Vec<(Sides, u16)> = match &own {
+        Own::ForLife(routes, _) => {
+            let sides = |route: &OfRoute| (route.groups.clone(), route.port);
+            routes.iter().map(sides).collect()
+        }
+        Own::PerRelease(_) => vec![(sides.holders.clone(), 0)],
+        Own::None(_) => Vec::new(),
+    };
     let rules = match found {
         Ok((places, at)) => {
             let application = &request.application;
             let own = own.groups();
-            let rules = balancers::of_application(&places, application, &sides.holders, &own);
+            let routes: Vec<Sides> = routes.iter().map(|(sides, _)| sides.clone()).collect();
+            let rules = balancers::of_application(&places, application, &routes, &own);
             Read::known(rules, at)
         }
         Err(reason) => Read::Unread { reason },
     };
-    let groups = Side::BOTH.map(|side| match &sides.holders[side.index()] {
-        Some(arn) => match group(arn, origin(&own, arn), traffic) {
-            Read::Known { value, at } => Read::known(Some(value), at),
-            Read::Unread { reason } => Read::Unread { reason },
-        },
-        None => Read::known(None, own.at()),
+    let groups = Side::BOTH.map(|side| {
+        let mut oldest = own.at();
+        let mut all = Vec::new();
+        for (sides, port) in &routes {
+            let Some(arn) = &sides[side.index()] else {
+                continue;
+            };
+            match group(arn, origin(&own, arn), traffic) {
+                Read::Known { value, at } => {
+                    oldest = if all.is_empty() { at } else { oldest.min(at) };
+                    all.push((value, *port));
+                }
+                Read::Unread { reason } => return Read::Unread { reason },
+            }
+        }
+        Read::known(together(all), oldest)
     });
     Standings {
         services: services(request, &own, &sides, fleet),
@@ -219,8 +258,17 @@ fn services(
 ) -> Read<Vec<Service>> {
     let template = own.template();
     let standing = |service: &EcsService| {
-        if let Own::None(_) = own {
-            return services::standing_of_worker(service);
+        match own {
+            Own::None(_) => return services::standing_of_worker(service),
+            Own::ForLife(routes, _) => {
+                let ours = services::is_ours(service, &request.application);
+                let side = side_on(service, routes, ours);
+                return Standing {
+                    side,
+                    group_gone: false,
+                };
+            }
+            Own::PerRelease(_) => {}
         }
         let side = services::bound(service).find_map(|arn| {
             let users = template
@@ -244,6 +292,26 @@ fn services(
         fleet.into_iter().map(parse).collect()
     });
     Dated { at, value }.into_read()
+}
+
+/// The side on which a service of ours is bound to the group of every route, and to none of the other side. Of one that
+/// is not ours: of any route, since its tasks take requests there.
+fn side_on(service: &EcsService, routes: &[OfRoute], ours: bool) -> Option<Side> {
+    let group = |route: &OfRoute, side: Side| route.groups[side.index()].clone();
+    let on = |arn: &str| {
+        let is = |route: &OfRoute, side: Side| {
+            group(route, side).is_some_and(|group| group.as_str() == arn)
+        };
+        let mut sides = Side::BOTH.into_iter();
+        sides.find(|side| routes.iter().any(|route| is(route, *side)))
+    };
+    let side = services::bound(service).find_map(on)?;
+    let own = |route: &OfRoute| {
+        group(route, side).is_some_and(|group| services::is_bound(service, &group))
+    };
+    let other = services::bound(service).any(|arn| on(arn) == Some(side.other()));
+    let whole = routes.len() == 1 || (routes.iter().all(own) && !other);
+    (whole || !ours).then_some(side)
 }
 
 fn origin(own: &Own, arn: &TargetGroupArn) -> Origin {
@@ -315,4 +383,52 @@ fn own_groups(own: &Own, sides: &Places, traffic: &Traffic) -> Read<OwnGroups> {
         taken: found.taken.clone(),
     };
     Read::known(value, own.at())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::types::LoadBalancer;
+
+    use super::*;
+
+    fn bound_to(groups: &[&str]) -> EcsService {
+        let bound = groups.iter().map(|group| {
+            let bound = LoadBalancer::builder().target_group_arn(*group);
+            bound.build()
+        });
+        let service = EcsService::builder();
+        service.set_load_balancers(Some(bound.collect())).build()
+    }
+
+    fn route(a: &str, b: &str, port: u16) -> OfRoute {
+        OfRoute {
+            groups: [a, b].map(|arn| Some(TargetGroupArn::new(arn))),
+            port,
+        }
+    }
+
+    #[test]
+    fn a_service_stands_where_every_route_has_it() {
+        let two = [route("a1", "b1", 80), route("a2", "b2", 90)];
+        let one = &two[..1];
+        let side = |groups: &[&str], routes, ours| side_on(&bound_to(groups), routes, ours);
+        for (groups, ours, strangers) in [
+            (&["a1", "a2"][..], Some(Side::A), Some(Side::A)),
+            (&["b2", "b1"], Some(Side::B), Some(Side::B)),
+            (&["a1", "a2", "shop"], Some(Side::A), Some(Side::A)),
+            (&["a1"], None, Some(Side::A)),
+            (&["b2"], None, Some(Side::B)),
+            (&["a1", "b2"], None, Some(Side::A)),
+            (&["a1", "a2", "b2"], None, Some(Side::A)),
+            (&["shop"], None, None),
+            (&[], None, None),
+        ] {
+            assert_eq!(side(groups, &two, true), ours, "{groups:?}");
+            assert_eq!(side(groups, &two, false), strangers, "{groups:?}");
+        }
+        // With one route only its own groups matter.
+        assert_eq!(side(&["a2", "b1"], one, true), Some(Side::B));
+        assert_eq!(side(&["b1", "a1"], one, true), Some(Side::B));
+        assert_eq!(side(&["a2"], one, true), None);
+    }
 }

@@ -138,7 +138,7 @@ impl Stage {
     }
 
     fn set(&self, seen: [Option<u32>; 2], weights: Weights) -> Write {
-        let rule = self.application.production()[0].clone();
+        let rule = self.application.production().next().unwrap().clone();
         Write::SetWeights {
             rule,
             groups: Side::BOTH.map(|side| Some(self.group(side))),
@@ -179,7 +179,7 @@ impl Stage {
                 name: &name,
                 task_definition: &revisions[0].arn,
                 side: Side::B,
-                group: Some(&self.group(Side::B)),
+                groups: vec![&self.group(Side::B)],
                 count: 2,
                 digest: &wanted.digest,
                 version,
@@ -517,7 +517,7 @@ async fn a_scalable_target_is_seen() {
 async fn rules_that_stand_in_no_list_are_seen_and_missing_ones_too() {
     let mut stage = Stage::new(Account::default());
     let a = stage.group(Side::A);
-    let listener = stage.application.production()[0].clone();
+    let listener = stage.application.production().next().unwrap().clone();
     let input = json!({
         "ListenerArn": crate::read::balancers::arn(&listener),
         "Priority": 10,
@@ -529,10 +529,9 @@ async fn rules_that_stand_in_no_list_are_seen_and_missing_ones_too() {
         .call(Api::Elbv2, "CreateRule", input)
         .unwrap();
     let absent = format!("{}0", crate::read::balancers::arn(&listener));
-    stage.application.route.as_mut().unwrap().test =
-        vec![crd_schema::application::RuleTarget::Listener(
-            crd_schema::ListenerArn::new(absent),
-        )];
+    stage.application.routes[0].test = vec![crd_schema::application::RuleTarget::Listener(
+        crd_schema::ListenerArn::new(absent),
+    )];
     let world = stage.see(&Focus::default()).await;
     let rules = world.rules.value().unwrap();
     assert_eq!(forward(rules, Role::Production), [Some(100), Some(0)]);

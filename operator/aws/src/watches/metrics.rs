@@ -11,7 +11,7 @@ use crd_schema::TargetGroupArn;
 use crd_schema::analysis::MetricQuery;
 use jiff::Timestamp;
 use planner::time::instant_after;
-use planner::watch::{About, Counts, Measured};
+use planner::watch::{About, Counts, Fronts, Measured};
 use runtime::clock::Clock;
 
 use crate::budget::Class;
@@ -36,6 +36,13 @@ pub(super) struct Metrics {
     minute: Duration,
 }
 
+/// How the two sides are called in ids.
+const GREEN: &str = "green";
+/// See [`GREEN`].
+const BLUE: &str = "blue";
+/// Both, green first.
+const SIDES: [&str; 2] = [GREEN, BLUE];
+
 /// Values by query id, each with its time in seconds, newest first.
 type Answers = BTreeMap<String, Vec<(i64, f64)>>;
 
@@ -48,7 +55,8 @@ impl Metrics {
         }
     }
 
-    /// Requests to green, and to blue where it is asked for, in the whole minutes since `from` that are complete.
+    /// Requests to green, and to blue where it is asked for, in the whole minutes since `from` that are complete: on all
+    /// routes together.
     pub(super) async fn requests(
         &self,
         about: &About,
@@ -58,28 +66,48 @@ impl Metrics {
         let Some((from, until)) = self.window(from) else {
             return (Measured::TooEarly, from);
         };
-        let sides = [("green", &about.green_group), ("blue", &about.blue_group)];
-        let sides = &sides[..if both { 2 } else { 1 }];
-        let queries = sides.iter().flat_map(|(side, group)| {
-            // A target that does not answer at all counts as one that fails.
-            [
-                ("requests", "RequestCount"),
-                ("failed", "HTTPCode_Target_5XX_Count"),
-                ("unreached", "TargetConnectionErrorCount"),
-            ]
-            .map(|(what, metric)| of_group(&format!("{side}_{what}"), metric, "Sum", about, group))
+        let sides = if both { &SIDES[..] } else { &SIDES[..1] };
+        let routes = about.routes.iter().enumerate();
+        let queries = routes.flat_map(|(route, fronts)| {
+            let of_side = move |side: &'static str| {
+                let group = if side == GREEN {
+                    &fronts.green
+                } else {
+                    &fronts.blue
+                };
+                // A target that does not answer at all counts as one that fails.
+                [
+                    ("requests", "RequestCount"),
+                    ("failed", "HTTPCode_Target_5XX_Count"),
+                    ("unreached", "TargetConnectionErrorCount"),
+                ]
+                .map(|(what, metric)| {
+                    let id = on_route(&format!("{side}_{what}"), route);
+                    of_group(&id, metric, "Sum", fronts, group)
+                })
+            };
+            sides.iter().copied().flat_map(of_side)
         });
         let answers = match self.get(queries.collect(), from, until).await {
             Ok(answers) => answers,
             Err(error) => return (failed(&error), from),
         };
         let counts = |side: &str| {
-            let sum = |what: &str| total(&answers, &format!("{side}_{what}"));
-            let requests = sum("requests");
-            let failed = (sum("failed") + sum("unreached")).min(requests);
-            Counts { requests, failed }
+            let all = Counts {
+                requests: 0,
+                failed: 0,
+            };
+            (0..about.routes.len()).fold(all, |all, route| {
+                let sum = |what: &str| total(&answers, &on_route(&format!("{side}_{what}"), route));
+                let requests = sum("requests");
+                let failed = (sum("failed") + sum("unreached")).min(requests);
+                Counts {
+                    requests: all.requests + requests,
+                    failed: all.failed + failed,
+                }
+            })
         };
-        let (green, blue) = (counts("green"), counts("blue"));
+        let (green, blue) = (counts(GREEN), counts(BLUE));
         let silent = green.requests == 0 || (both && blue.requests == 0);
         let measured = if silent {
             Measured::NoData {
@@ -98,7 +126,7 @@ impl Metrics {
         (measured, until)
     }
 
-    /// How long green took in the whole minutes since `from` that are complete: the slowest of them.
+    /// How long green took in the whole minutes since `from` that are complete: the slowest of them, and of its routes.
     pub(super) async fn latency(
         &self,
         about: &About,
@@ -108,21 +136,30 @@ impl Metrics {
         let Some((from, until)) = self.window(from) else {
             return (Measured::TooEarly, from);
         };
-        let group = &about.green_group;
         let stat = format!("p{percentile}");
-        let queries = vec![
-            of_group("requests", "RequestCount", "Sum", about, group),
-            of_group("took", "TargetResponseTime", &stat, about, group),
-        ];
-        let answers = match self.get(queries, from, until).await {
+        let routes = about.routes.iter().enumerate();
+        let queries = routes.flat_map(|(route, fronts)| {
+            [
+                ("requests", "RequestCount", "Sum"),
+                ("took", "TargetResponseTime", &stat),
+            ]
+            .map(|(what, metric, stat)| {
+                let id = on_route(what, route);
+                of_group(&id, metric, stat, fronts, &fronts.green)
+            })
+        });
+        let answers = match self.get(queries.collect(), from, until).await {
             Ok(answers) => answers,
             Err(error) => return (failed(&error), from),
         };
-        let took = answers.get("took").into_iter().flatten();
-        let slowest = took.map(|(_, seconds)| *seconds).reduce(f64::max);
-        let measured = match slowest {
+        let each = || 0..about.routes.len();
+        let took = each().filter_map(|route| answers.get(&on_route("took", route)));
+        let slowest = took.flatten().map(|(_, seconds)| *seconds);
+        let measured = match slowest.reduce(f64::max) {
             Some(seconds) => Measured::Latency {
-                requests: total(&answers, "requests"),
+                requests: each()
+                    .map(|route| total(&answers, &on_route("requests", route)))
+                    .sum(),
                 seconds,
             },
             None => Measured::NoData {
@@ -257,16 +294,25 @@ fn failed(error: &Error) -> Measured {
     }
 }
 
+/// The id of a query about one route: of the first it is the plain one.
+fn on_route(id: &str, route: usize) -> String {
+    if route == 0 {
+        id.to_owned()
+    } else {
+        format!("{id}_{route}")
+    }
+}
+
 /// A metric that ELB keeps of a target group
 /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>).
 fn of_group(
     id: &str,
     metric: &str,
     stat: &str,
-    about: &About,
+    fronts: &Fronts,
     group: &Option<TargetGroupArn>,
 ) -> MetricDataQuery {
-    let balancer = about
+    let balancer = fronts
         .load_balancer
         .as_deref()
         .map_or("", balancer_dimension);

@@ -177,7 +177,7 @@ impl AwsWriter {
             let Some(own) = groups::load_balancer(&self.clients, &group).await? else {
                 continue;
             };
-            let listed = application.production().iter().chain(application.test());
+            let listed = application.production().chain(application.test());
             let mut load_balancers: BTreeSet<String> =
                 listed.filter_map(balancers::load_balancer_of).collect();
             load_balancers.extend(own);

@@ -79,11 +79,21 @@ pub enum Obstacle {
     },
     /// Several `loadBalancers`.
     #[error(
-        "service {name} has {count} target groups, and Teal serves one route an application: take the others out of its `loadBalancers`"
+        "service {name} has {count} target groups, and only a service with one is adopted: take the others out of its `loadBalancers`, or let the first release create a service beside it (docs/decisions/routes.md)"
     )]
     SeveralGroups {
         /// The service.
         name: String,
+        /// How many.
+        count: usize,
+    },
+    /// The spec has several routes.
+    #[error(
+        "{application} has {count} routes, and only a service of one route is adopted: two tags make one that is bound to a group of each route the first blue (aws ecs tag-resource --resource-arn <its ARN> --tags key=teal:managed-by,value=teal key=teal:application,value={application})"
+    )]
+    SeveralRoutes {
+        /// The application.
+        application: String,
         /// How many.
         count: usize,
     },

@@ -15,8 +15,8 @@ use crate::release;
 use crate::scaling::Scaling;
 use crate::time::{Mono, Now};
 use crate::world::{
-    Action, Base, Deployments, DesiredParameter, Read, RecordParameter, Revision, Role, Rule,
-    Service, ServiceStatus, Side, Tags, Target, TargetState, World,
+    Action, Base, Deployments, DesiredParameter, Group, Read, RecordParameter, Revision, Role,
+    Rule, Service, ServiceStatus, Side, Tags, Target, TargetState, World,
 };
 use crate::write::Write;
 
@@ -59,6 +59,8 @@ pub struct Lab {
     pub ecs: Ecs,
     /// Versions whose tasks never pass a health check.
     pub broken: BTreeSet<String>,
+    /// Of several routes: those on which tasks of a version never pass a health check.
+    pub ill: BTreeSet<(usize, String)>,
     /// Operations that AWS refuses.
     pub denied: BTreeSet<&'static str>,
     /// What Application Auto Scaling knows, by service.
@@ -99,10 +101,12 @@ impl Lab {
     /// Nothing runs; the production rule gives everything to A, the test rule too. With a group for each release the
     /// template stands there.
     pub fn new(application: Application) -> Self {
+        let routes = &application;
         let rule = |role: Role| {
             move |target: &RuleTarget| Rule {
                 target: target.clone(),
                 listener: ListenerArn::new("listener"),
+                route: routes.route_of(target).unwrap_or(0),
                 role,
                 action: Action::Forward {
                     weights: [Some(100), None],
@@ -111,8 +115,8 @@ impl Lab {
                 },
             }
         };
-        let production = application.production().iter().map(rule(Role::Production));
-        let test = application.test().iter().map(rule(Role::Test));
+        let production = application.production().map(rule(Role::Production));
+        let test = application.test().map(rule(Role::Test));
         Self {
             now: 0,
             services: Vec::new(),
@@ -125,6 +129,7 @@ impl Lab {
             told: BTreeMap::new(),
             ecs: Ecs::default(),
             broken: BTreeSet::new(),
+            ill: BTreeSet::new(),
             denied: BTreeSet::new(),
             scaling: BTreeMap::new(),
             draining: [Vec::new(), Vec::new()],
@@ -416,7 +421,20 @@ impl Lab {
             .is_some_and(|version| self.broken.contains(version))
     }
 
+    /// It answers nobody on this route; on some one where none is named.
+    fn is_ill(&self, service: &LabService, route: Option<usize>) -> bool {
+        let version = service.shown.tags.version.as_ref();
+        let here = |at: usize| route.is_none_or(|route| route == at);
+        let mut ill = self.ill.iter();
+        ill.any(|(at, ill)| here(*at) && Some(ill) == version)
+    }
+
     pub(super) fn targets(&self, side: Side) -> Vec<Target> {
+        self.targets_on(side, None)
+    }
+
+    /// Targets as the group of one route tells of them; without a route what all of them come to.
+    pub(super) fn targets_on(&self, side: Side, route: Option<usize>) -> Vec<Target> {
         let target = |address: &String, state| Target {
             address: address.clone(),
             zone: None,
@@ -424,7 +442,10 @@ impl Lab {
             reason: None,
         };
         // Health checks need the group to be named by a rule; weight is no condition.
-        let named = self.is_named(side);
+        let named = match route {
+            Some(route) => self.is_named_on(side, route),
+            None => self.is_named(side),
+        };
         let mut targets = Vec::new();
         if self.template_serves && self.holds_template(side) {
             targets.push(target(&"10.1.0.1:8080".to_owned(), TargetState::Healthy));
@@ -440,7 +461,8 @@ impl Lab {
                 .filter(|(_, started)| self.now >= **started + TASK_START)
             {
                 let checked = self.now >= started + TASK_START + 5_000;
-                let state = match (named, self.is_broken(service), checked) {
+                let sick = self.is_broken(service) || self.is_ill(service, route);
+                let state = match (named, sick, checked) {
                     (false, _, _) => TargetState::Unused,
                     (true, _, false) => TargetState::Initial,
                     (true, true, true) => TargetState::Unhealthy,
@@ -465,10 +487,22 @@ impl Lab {
     }
 
     /// Some rule forwards to the group of `side`, with whatever weight.
+    /// Some rule of each route names its group.
     fn is_named(&self, side: Side) -> bool {
-        self.rules.iter().any(|rule| {
-            matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some())
-        })
+        let routes = self.application.routes.len();
+        routes > 0 && (0..routes).all(|route| self.is_named_on(side, route))
+    }
+
+    fn is_named_on(&self, side: Side, route: usize) -> bool {
+        let mut rules = self.rules.iter().filter(|rule| rule.route == route);
+        rules.any(|rule| matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some()))
+    }
+
+    /// Something answers in the group of one route.
+    pub(super) fn answers(&self, side: Side, route: usize) -> bool {
+        let targets = self.targets_on(side, Some(route));
+        let mut targets = targets.iter();
+        targets.any(|target| target.state == TargetState::Healthy)
     }
 
     /// Targets that answer on `side`.
@@ -487,7 +521,7 @@ impl Lab {
             .any(|rule| {
                 Side::BOTH.iter().any(|side| {
                     crate::memory::weight(rule, *side) > 0
-                        && self.healthy(*side) == 0
+                        && !self.answers(*side, rule.route)
                         && self.healthy(side.other()) > 0
                 })
             })
@@ -529,11 +563,14 @@ impl Lab {
                 );
             }
             Write::CreateService { name, side, body } => {
-                let bound = body
-                    .get("loadBalancers")
-                    .and_then(|list| list.get(0)?.get("targetGroupArn")?.as_str());
-                let holder = self.groups[side.index()].as_ref();
-                if holder.map(|group| group.arn.as_str()) != bound {
+                let bound = body.get("loadBalancers").and_then(Value::as_array);
+                let bound = bound.into_iter().flatten();
+                let bound: Vec<_> = bound
+                    .map(|one| one.get("targetGroupArn").and_then(Value::as_str))
+                    .collect();
+                let group = self.show_group(*side);
+                let arns = group.iter().flat_map(Group::arns);
+                if arns.map(|arn| Some(arn.as_str())).collect::<Vec<_>>() != bound {
                     return refused("The target group does not exist.");
                 }
                 let known = self.services.iter().find(|known| known.shown.name == *name);

@@ -25,13 +25,13 @@ pub fn application() -> Application {
             service: service.as_object().cloned().unwrap_or_default(),
             desired_count: 2,
         },
-        route: Some(Route {
+        routes: vec![Route {
             container: "web".to_owned(),
             port: 8080,
             groups: TargetGroups::Pair([TargetGroupArn::new("tg-a"), TargetGroupArn::new("tg-b")]),
             production: vec![RuleTarget::Listener(ListenerArn::new("listener-8080"))],
             test: vec![RuleTarget::Listener(ListenerArn::new("listener-9080"))],
-        }),
+        }],
         strategy: Strategy::BLUE_GREEN,
         gates: BTreeMap::new(),
         alarms: None,
@@ -62,16 +62,32 @@ pub fn application() -> Application {
 pub fn per_release() -> Application {
     let mut application = application();
     let from = TargetGroupArn::new("tg-template");
-    if let Some(route) = &mut application.route {
+    if let Some(route) = application.routes.first_mut() {
         route.groups = TargetGroups::PerRelease { from };
     }
+    application
+}
+
+/// The same with a second route: another port of the container, with listeners and groups of its own.
+pub fn two_routes() -> Application {
+    let mut application = application();
+    application.routes.push(Route {
+        container: "web".to_owned(),
+        port: 9000,
+        groups: TargetGroups::Pair([
+            TargetGroupArn::new("tg-admin-a"),
+            TargetGroupArn::new("tg-admin-b"),
+        ]),
+        production: vec![RuleTarget::Listener(ListenerArn::new("listener-8443"))],
+        test: Vec::new(),
+    });
     application
 }
 
 /// The same without a load balancer.
 pub fn worker() -> Application {
     let mut application = application();
-    application.route = None;
+    application.routes = Vec::new();
     application.clean_up.settle = Duration::ZERO;
     application
 }
@@ -87,7 +103,7 @@ pub fn rolling() -> Application {
 pub fn rolling_behind_a_load_balancer() -> Application {
     let mut application = application();
     application.strategy = Strategy::ROLLING;
-    if let Some(route) = &mut application.route {
+    for route in &mut application.routes {
         route.groups = TargetGroups::Single(TargetGroupArn::new("tg-a"));
     }
     application

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::memory::WriteOutcome;
 use crate::release;
-use crate::world::{Action, Group, Origin, OwnGroups, Side, Template};
+use crate::world::{Action, Group, Member, Origin, OwnGroups, Side, Template};
 
 use super::account::Lab;
 
@@ -125,6 +125,7 @@ impl Lab {
     pub(super) fn show_group(&self, side: Side) -> Option<Group> {
         let mut group = self.show_any(self.groups[side.index()].as_ref()?);
         group.targets = self.targets(side);
+        group.members = self.members(side, &group);
         Some(group)
     }
 
@@ -161,7 +162,24 @@ impl Lab {
             interval: Duration::from_secs(5),
             attributes: group.attributes.clone(),
             targets: Vec::new(),
+            members: Vec::new(),
         }
+    }
+
+    /// Of several routes, what each adds to a side: its group there.
+    fn members(&self, side: Side, group: &Group) -> Vec<Member> {
+        let routes = &self.application.routes;
+        let groups = routes.iter();
+        let groups = groups.filter_map(|route| route.groups.for_life()[side.index()]);
+        let groups = groups.filter(|_| routes.len() > 1).enumerate();
+        let members = groups.map(|(route, arn)| Member {
+            arn: arn.clone(),
+            load_balancer: group.load_balancer.clone(),
+            by_address: group.by_address,
+            sticky: group.sticky,
+            answers: self.answers(side, route),
+        });
+        members.collect()
     }
 
     /// CreateTargetGroup: the same name is the same group; somebody else's is a refusal.
@@ -273,9 +291,11 @@ impl Lab {
             let (Some(arn), Some(weight)) = (arn, weight) else {
                 continue;
             };
+            // Of several routes, by the rule's own.
+            let route = self.application.route_of(rule).unwrap_or(0);
             let holder = Side::BOTH.into_iter().find(|side| {
-                let holder = self.groups[side.index()].as_ref();
-                holder.is_some_and(|group| group.arn == *arn)
+                let holder = self.show_group(*side);
+                holder.is_some_and(|group| group.of_route(route) == Some(arn))
             });
             match holder {
                 Some(side) => next[side.index()] = Some(weight),

@@ -14,7 +14,7 @@ mod scaling;
 
 pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
 pub use example::{
-    application, desired, per_release, rolling, rolling_behind_a_load_balancer, worker,
+    application, desired, per_release, rolling, rolling_behind_a_load_balancer, two_routes, worker,
 };
 pub use gates::Tests;
 pub use groups::LabGroup;

@@ -23,6 +23,16 @@ pub struct Reading {
     pub at: Mono,
     /// `address:port` of healthy targets.
     pub healthy: BTreeSet<String>,
+    /// Of several routes: in whose group anything was healthy at all, by route. Empty with one route.
+    pub answers: Vec<bool>,
+}
+
+impl Reading {
+    /// Something was healthy in the group of this route, whoever it belongs to.
+    pub fn answers_on(&self, route: usize) -> bool {
+        let own = self.answers.get(route).copied();
+        own.unwrap_or(!self.healthy.is_empty())
+    }
 }
 
 impl Health {
@@ -34,18 +44,17 @@ impl Health {
             .filter(|t| t.state == TargetState::Healthy)
             .map(|t| t.address.clone());
         let gap = tuning.health_gap.min(group.interval);
-        self.take_in(healthy.collect(), gap, at, tuning);
+        let reading = Reading {
+            at,
+            healthy: healthy.collect(),
+            answers: group.members.iter().map(|member| member.answers).collect(),
+        };
+        self.take_in(reading, gap, tuning);
     }
 
-    /// A reading that began at `at`; two that count lie at least `gap` apart.
-    pub(super) fn take_in(
-        &mut self,
-        healthy: BTreeSet<String>,
-        gap: Duration,
-        at: Mono,
-        tuning: &Tuning,
-    ) {
-        let reading = Reading { at, healthy };
+    /// One more reading; two that count lie at least `gap` apart.
+    pub(super) fn take_in(&mut self, reading: Reading, gap: Duration, tuning: &Tuning) {
+        let at = reading.at;
         if self.newest().is_some_and(|newest| at < newest.at) {
             return;
         }

@@ -29,10 +29,11 @@ impl Memory {
     }
 
     /// Since when no rule gives a side weight. A read that lacks an own write of weights is a stale one: it starts no wait.
-    pub(super) fn absorb_rules(&mut self, rules: &[Rule], at: Mono) {
+    pub(super) fn absorb_rules(&mut self, rules: &[Rule], groups: [Option<&Group>; 2], at: Mono) {
         let stale = rules.iter().any(|rule| self.lacks_own_weights(rule, at));
         for side in Side::BOTH {
-            let any = rules.iter().any(|rule| weight(rule, side) > 0);
+            let group = groups[side.index()];
+            let any = rules.iter().any(|rule| gives(rule, side, group));
             let since = &mut self.zero_since[side.index()];
             *since = match *since {
                 _ if any => None,
@@ -47,9 +48,13 @@ impl Memory {
     pub(super) fn absorb_naming(&mut self, rules: &[Rule], tuning: &Tuning) {
         for side in Side::BOTH {
             let naming = rules.iter().filter(|rule| names(rule, side));
-            let naming: BTreeSet<RuleTarget> = naming.map(|rule| rule.target.clone()).collect();
+            let naming: BTreeSet<(usize, RuleTarget)> = naming
+                .map(|rule| (rule.route, rule.target.clone()))
+                .collect();
             let before = &self.named_by[side.index()];
-            let moved = !before.is_empty() && before.is_disjoint(&naming);
+            let of = |route| before.iter().filter(move |(of, _)| *of == route);
+            let mut routes = before.iter().map(|(route, _)| *route);
+            let moved = routes.any(|route| of(route).all(|rule| !naming.contains(rule)));
             if moved && !tuning.without(ablation::Rule::HealthByOtherRules) {
                 self.health[side.index()] = Health::default();
             }
@@ -59,7 +64,13 @@ impl Memory {
 
     /// Whether somebody else changed production weights. A read that lacks an own write shows no foreign change. Nor does
     /// one that shows what was there before somebody else's change, as long as that may be an old answer.
-    pub(super) fn absorb_changes(&mut self, rules: &[Rule], at: Mono, tuning: &Tuning) {
+    pub(super) fn absorb_changes(
+        &mut self,
+        rules: &[Rule],
+        groups: [Option<&Group>; 2],
+        at: Mono,
+        tuning: &Tuning,
+    ) {
         // What changes soon after a start may be an earlier self's write, which lands late or is shown late.
         let landed = match self.clean_start {
             Some(true) => self.leading_since,
@@ -78,7 +89,8 @@ impl Memory {
             if rule.role != Role::Production || self.lacks_own_weights(rule, at) {
                 continue;
             }
-            let mut read = shares(&self.holders, *weights);
+            let holders = groups.map(|group| group?.of_route(rule.route).cloned());
+            let mut read = shares(&holders, *weights);
             read.extend(others.iter().filter(|(_, weight)| *weight > 0).cloned());
             let is_old = |former: &Former| former.rule == rule.target && former.weights == read;
             if self.former.iter().any(is_old) && !tuning.without(ablation::Rule::OldWeights) {
@@ -144,6 +156,15 @@ pub fn weight(rule: &Rule, side: Side) -> u32 {
         Action::Forward { weights, .. } => weights[side.index()].unwrap_or(0),
         Action::Other { .. } | Action::Missing => 0,
     }
+}
+
+/// The rule gives `side` weight, whose groups are `group`: its own route's, or by mistake another route's.
+pub(crate) fn gives(rule: &Rule, side: Side, group: Option<&Group>) -> bool {
+    let crossed = |group: &Group| {
+        let mut arns = group.members.iter().map(|member| &member.arn);
+        arns.any(|arn| other_weight(rule, arn) > Some(0))
+    };
+    weight(rule, side) > 0 || group.is_some_and(crossed)
 }
 
 /// The weight that `rule` gives to a group that holds no side; none when it does not name it.

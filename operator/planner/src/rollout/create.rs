@@ -7,8 +7,8 @@ use crate::ablation;
 use crate::release::{self, NewService, Wanted};
 use crate::report::{Hold, WaitingOn};
 use crate::target::ToCreate;
-use crate::view::{View, Vital, resource, weights};
-use crate::world::{Base, Read, Service, Side};
+use crate::view::{View, Vital, resource};
+use crate::world::{Base, Group, Read, Service, Side};
 use crate::write::Write;
 
 use super::decision::Decision;
@@ -37,12 +37,8 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
         let healthy = view.healthy(other).unwrap_or(0);
         return Decision::wait(stage, WaitingOn::HealthyTargets { healthy, need });
     }
-    let named = view
-        .rules
-        .iter()
-        .any(|rule| weights(rule).is_some_and(|read| read[side.index()].is_some()));
-    if let Some(group) = group.filter(|_| !named) {
-        let group = resource(group.arn.as_str()).to_owned();
+    if let Some(group) = view.unnamed(side) {
+        let group = resource(group.as_str()).to_owned();
         return Decision::hold(recorded_stage(view), Hold::GroupUnnamed { group });
     }
     let Some(release) = to_run(view, &what) else {
@@ -100,7 +96,7 @@ pub(super) fn create(view: &View<'_>, what: ToCreate, side: Side, stage: Stage) 
         name: &name,
         task_definition: &task_definition,
         side,
-        group: group.map(|group| &group.arn),
+        groups: group.into_iter().flat_map(Group::arns).collect(),
         count: match what {
             ToCreate::Wanted => steps::size(view, side, view.reference(blue)),
             ToCreate::LastGood => view.reference(blue),
@@ -217,11 +213,15 @@ fn may_take_over<'a>(view: &View<'a>, side: Side) -> Option<&'a Service> {
 /// No rule names the group, and none has a weight to keep beside it: a sum of zero is never written, and weight never
 /// rises on a group that nobody checked.
 pub(super) fn unnameable(view: &View<'_>, side: Side) -> Option<Hold> {
-    let named = |read: [Option<u32>; 2]| read[side.index()].is_some();
-    let mut rules = view.rules.iter().filter_map(weights);
-    let stuck = !rules.any(named) && !view.tuning.without(ablation::Rule::ReferenceFirst);
-    stuck.then(|| Hold::GroupUnnamed {
-        group: view.group_name(side).to_owned(),
+    if view.tuning.without(ablation::Rule::ReferenceFirst) {
+        return None;
+    }
+    let group = match view.groups[side.index()] {
+        Some(_) => resource(view.unnamed(side)?.as_str()),
+        None => view.group_name(side),
+    };
+    Some(Hold::GroupUnnamed {
+        group: group.to_owned(),
     })
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn repair(view: &View<'_>) -> Option<Decision> {
             let dead = side.other();
             let carries = |side: Side| read[side.index()].is_some_and(|w| w > 0);
             let panics = !view.tuning.without(ablation::Rule::PanicRepair);
-            if !panics || !carries(dead) || view.group_vital(dead) != Vital::Dead {
+            if !panics || !carries(dead) || view.rule_vital(rule, dead) != Vital::Dead {
                 continue;
             }
             let Some(rescuer) = rescue(side) else {

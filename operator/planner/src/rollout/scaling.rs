@@ -14,7 +14,7 @@ use crate::report::{Hold, WaitingOn};
 use crate::scaling::{Change, Place, Scaling, Suspended, copied, given};
 use crate::target::{Aim, Course};
 use crate::view::{View, resource};
-use crate::world::{Read, Role, Service, ServiceStatus, Side};
+use crate::world::{Group, Read, Role, Service, ServiceStatus, Side};
 use crate::write::Write;
 
 use super::deadline::overdue;
@@ -242,7 +242,7 @@ fn wanted(view: &View<'_>, all: &All, service: &Service) -> Option<Result<Scalin
         // A scheduled action of the spec may have changed the limits since.
         let live = source(view, all, service).map(|(_, known)| known);
         let live = live.or(all.get(&service.name));
-        let given = given(spec, place(view, service), balancer);
+        let given = given(spec, &place(view, service), balancer);
         return Some(given.map(|given| match live {
             Some(live) => given.with_limits_of(live),
             None => given,
@@ -301,21 +301,25 @@ fn source<'a>(
 
 /// The autoscaling of `from` as it is to be on `to`.
 fn copy(view: &View<'_>, known: &Scaling, from: &Service, to: &Service) -> Result<Scaling, String> {
-    copied(known, place(view, from), place(view, to), view.now.wall)
+    copied(known, &place(view, from), &place(view, to), view.now.wall)
 }
 
 fn place<'a>(view: &View<'a>, service: &'a Service) -> Place<'a> {
     let group = service.side.and_then(|side| view.groups[side.index()]);
     Place {
         service: &service.name,
-        group: group.map(|group| resource(group.arn.as_str())),
+        groups: group
+            .into_iter()
+            .flat_map(Group::arns)
+            .map(|arn| resource(arn.as_str()))
+            .collect(),
     }
 }
 
 /// Why a service's autoscaling could not go to another service, if so.
 pub(crate) fn unmovable(view: &View<'_>, service: &Service, known: &Scaling) -> Option<String> {
     let here = place(view, service);
-    copied(known, here, here, view.now.wall).err()
+    copied(known, &here, &here, view.now.wall).err()
 }
 
 /// The first thing that is missing of `wanted`; `exactly`: or that differs.

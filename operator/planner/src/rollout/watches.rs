@@ -12,8 +12,8 @@ use crate::release;
 use crate::report::WaitingOn;
 use crate::target::{Aim, Course, ToCreate};
 use crate::view::{View, Vital};
-use crate::watch::{About, Watch, What};
-use crate::world::{Service, Side};
+use crate::watch::{About, Fronts, Watch, What};
+use crate::world::{Group, Service, Side};
 
 use super::deadline::{entered, late};
 use super::decision::Decision;
@@ -186,17 +186,25 @@ fn watch(view: &View<'_>, name: String, what: What, green: Option<&Service>) -> 
     let step = view.step().map(|(step, _)| step);
     let step = step.filter(|_| matches!(&what, What::Analysis(analysis) if analysis.in_a_step));
     let place = format!("{name} {service} {step:?}");
-    let group = |side: Option<Side>| view.groups[side?.index()];
+    let groups = |side: Option<Side>| {
+        let group = side.and_then(|side| view.groups[side.index()]);
+        group.map(Group::each).unwrap_or_default()
+    };
     let mut others = view.live().into_iter();
     let blue = others.rfind(|other| other.name != service);
-    let green_group = group(side);
+    let (green, blues) = (groups(side), groups(side.map(Side::other)));
+    let fronts = (0..view.application.routes.len()).map(|route| Fronts {
+        green: green.get(route).map(|group| group.arn.clone()),
+        blue: blues.get(route).map(|group| group.arn.clone()),
+        load_balancer: green
+            .get(route)
+            .and_then(|group| group.load_balancer.clone()),
+    });
     let about = About {
         version: wanted.version.clone(),
         green_service: service.to_owned(),
         blue_service: blue.map_or_else(String::new, |blue| blue.name.clone()),
-        green_group: green_group.map(|group| group.arn.clone()),
-        blue_group: group(side.map(Side::other)).map(|group| group.arn.clone()),
-        load_balancer: green_group.and_then(|group| group.load_balancer.clone()),
+        routes: fronts.collect(),
     };
     Some(Watch {
         key: release::watch_key(view.application, &wanted.digest, wanted.generation, &place),

@@ -21,7 +21,7 @@ pub(super) fn set_weights(
 ) -> Option<Write> {
     let evidence = view.evidence(service, need)?;
     // After a long silence the next reading is waited for. Requests that are lost now do not wait.
-    let dead = |side: &Side| view.group_vital(*side) == Vital::Dead;
+    let dead = |side: &Side| view.rule_vital(rule, *side) == Vital::Dead;
     let loses = Side::BOTH
         .iter()
         .any(|side| weight(rule, *side) > 0 && dead(side));
@@ -66,7 +66,7 @@ fn write(view: &View<'_>, rule: &Rule, weights: Weights, evidence: Vec<Evidence>
         rule: rule.target.clone(),
         groups: view
             .groups
-            .map(|group| group.map(|group| group.arn.clone())),
+            .map(|group| group?.of_route(rule.route).cloned()),
         forget: spares
             .filter(|arn| other_weight(rule, arn) == Some(0))
             .cloned()

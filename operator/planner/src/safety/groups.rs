@@ -1,6 +1,7 @@
 //! What may never happen to target groups.
 
 use crd_schema::TargetGroupArn;
+use crd_schema::application::RuleTarget;
 use serde_json::{Map, Value};
 
 use crate::ablation;
@@ -147,14 +148,18 @@ impl<'a> Groups<'a> {
         Ok(())
     }
 
-    /// A write of weights names the groups that hold the sides, and forgets only spare ones.
+    /// A write of weights names the groups that hold the sides on the rule's own route, and forgets only spare ones.
     pub(super) fn named(
         &self,
+        rule: &RuleTarget,
         groups: &[Option<TargetGroupArn>; 2],
         forget: &[TargetGroupArn],
     ) -> Result<(), Violation> {
+        // The spec's own word, whatever was read. A rule that it does not list is refused for that.
+        let route = self.facts.application.route_of(rule).unwrap_or(0);
         let same = Side::BOTH.into_iter().all(|side| {
-            groups[side.index()].as_ref() == self.sides[side.index()].map(|group| &group.arn)
+            let holder = self.sides[side.index()].and_then(|group| group.of_route(route));
+            groups[side.index()].as_ref() == holder
         });
         if !same {
             return deny("S14", "other groups hold the sides");
@@ -169,13 +174,27 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// A new service is bound to the group that holds its side, and with a group for each release to one of ours.
-    pub(super) fn serves(&self, side: Side, bound: Option<&str>) -> Result<(), Violation> {
+    /// A new service is bound to the group that holds its side, on every route; and with a group for each release to one
+    /// of ours. `bound` is its `loadBalancers`.
+    pub(super) fn serves(&self, side: Side, bound: Option<&Value>) -> Result<(), Violation> {
         let holder = self.sides[side.index()];
-        if self.facts.application.is_worker() && holder.is_none() && bound.is_none() {
+        let routes = &self.facts.application.routes;
+        if routes.is_empty() && holder.is_none() && bound.is_none() {
             return Ok(());
         }
-        let Some(group) = holder.filter(|group| Some(group.arn.as_str()) == bound) else {
+        let bound = bound.and_then(Value::as_array);
+        let bound = bound.map(Vec::as_slice).unwrap_or_default();
+        let is = |(route, one): (usize, &Value)| {
+            let group = holder.and_then(|group| group.of_route(route));
+            let port = routes.get(route).map(|route| u64::from(route.port));
+            let text = |member: &str| one.get(member).and_then(Value::as_str);
+            group.is_some()
+                && text("targetGroupArn") == group.map(TargetGroupArn::as_str)
+                && text("containerName") == routes.get(route).map(|route| route.container.as_str())
+                && one.get("containerPort").and_then(Value::as_u64) == port
+        };
+        let all = bound.len() == routes.len() && bound.iter().enumerate().all(is);
+        let Some(group) = holder.filter(|_| all) else {
             return deny("S9", "the service would be bound to another group");
         };
         match &group.origin {

@@ -43,7 +43,7 @@ impl<'a> Facts<'a> {
     ) -> Result<(), Violation> {
         let left = side.other();
         let falls = next[left.index()].unwrap_or(0) < weight(rule, left);
-        if !falls || self.dead(left) {
+        if !falls || self.dead(rule, left) {
             return Ok(());
         }
         let blue = self

@@ -7,13 +7,21 @@ use serde_json::{Map, Value};
 
 use super::state::{Policy, Scaling};
 
-/// A service and its target group, as policies name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A service and its target groups, as policies name them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place<'a> {
     /// `serviceName`.
     pub service: &'a str,
-    /// The group's part of a `ResourceLabel`: `targetgroup/<name>/<id>`; none when its group is gone.
-    pub group: Option<&'a str>,
+    /// Each route's group as a `ResourceLabel` names it: `targetgroup/<name>/<id>`; none when its group is gone.
+    pub groups: Vec<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    /// What stands here for a group of the place `from`: the group of the same route.
+    fn instead_of(&self, group: &str, from: &Place<'_>) -> Option<&'a str> {
+        let route = from.groups.iter().position(|own| *own == group)?;
+        self.groups.get(route).copied()
+    }
 }
 
 /// The autoscaling of `from` as it is to be on `to`: what names the one names the other. Scheduled actions that will
@@ -23,8 +31,8 @@ pub struct Place<'a> {
 /// What cannot be moved, and what to do about it.
 pub fn copied(
     scaling: &Scaling,
-    from: Place<'_>,
-    to: Place<'_>,
+    from: &Place<'_>,
+    to: &Place<'_>,
     now: Timestamp,
 ) -> Result<Scaling, String> {
     let mut copy = Scaling {
@@ -47,8 +55,8 @@ pub fn copied(
 
 fn policy_body(
     policy: &Policy,
-    from: Place<'_>,
-    to: Place<'_>,
+    from: &Place<'_>,
+    to: &Place<'_>,
 ) -> Result<Map<String, Value>, String> {
     let kind = policy.body.get("PolicyType").and_then(Value::as_str);
     match kind {
@@ -80,7 +88,7 @@ fn policy_body(
 }
 
 /// Puts the names of `to` wherever those of `from` stand.
-fn rewrite(value: &mut Value, from: Place<'_>, to: Place<'_>) -> Result<(), String> {
+fn rewrite(value: &mut Value, from: &Place<'_>, to: &Place<'_>) -> Result<(), String> {
     match value {
         Value::Object(members) => rewrite_members(members, from, to),
         Value::Array(items) => items
@@ -93,8 +101,8 @@ fn rewrite(value: &mut Value, from: Place<'_>, to: Place<'_>) -> Result<(), Stri
 /// The same for the members of an object.
 pub(super) fn rewrite_members(
     members: &mut Map<String, Value>,
-    from: Place<'_>,
-    to: Place<'_>,
+    from: &Place<'_>,
+    to: &Place<'_>,
 ) -> Result<(), String> {
     for (member, value) in members.iter_mut() {
         match (member.as_str(), value) {
@@ -103,9 +111,7 @@ pub(super) fn rewrite_members(
             ("Value", Value::String(dimension)) => {
                 if *dimension == from.service {
                     *dimension = to.service.to_owned();
-                } else if let (Some(old), Some(new)) = (from.group, to.group)
-                    && *dimension == old
-                {
+                } else if let Some(new) = to.instead_of(dimension, from) {
                     *dimension = new.to_owned();
                 }
             }
@@ -121,23 +127,27 @@ pub(super) fn rewrite_members(
 }
 
 /// `app/<load balancer>/<id>/targetgroup/<group>/<id>` for the other service's group.
-fn relabelled(label: &str, from: Place<'_>, to: Place<'_>) -> Result<String, String> {
+fn relabelled(label: &str, from: &Place<'_>, to: &Place<'_>) -> Result<String, String> {
     let parts = label.find("targetgroup/").map(|at| label.split_at(at));
     let Some((balancer, group)) = parts else {
         return Err(format!(
             "has the ResourceLabel {label:?}, which names no target group: correct it"
         ));
     };
-    let Some(new) = to.group else {
+    let Some(first) = to.groups.first().copied() else {
         return Err("scales by the requests of a target group that is gone".to_owned());
     };
-    if from.group.is_some_and(|old| old != group) && group != new {
-        return Err(format!(
+    let known = to.groups.iter().copied().find(|own| *own == group);
+    let new = to.instead_of(group, from).or(known);
+    // Nothing tells which group it was, when that is gone.
+    let new = new.or(from.groups.is_empty().then_some(first));
+    match new {
+        Some(new) => Ok(format!("{balancer}{new}")),
+        None => Err(format!(
             "scales by the requests of {group}, which is not the service's own target group {}: correct its ResourceLabel",
-            from.group.unwrap_or_default()
-        ));
+            from.groups.join(" or ")
+        )),
     }
-    Ok(format!("{balancer}{new}"))
 }
 
 /// The action as it can be put now; none when it will never be due again. AWS refuses what is over.
@@ -190,21 +200,26 @@ mod tests {
         value.as_object().cloned().unwrap_or_default()
     }
 
-    const BLUE: Place<'_> = Place {
-        service: "blog-1",
-        group: Some("targetgroup/a/1"),
-    };
-    const GREEN: Place<'_> = Place {
-        service: "blog-2",
-        group: Some("targetgroup/b/2"),
-    };
+    fn blue() -> Place<'static> {
+        Place {
+            service: "blog-1",
+            groups: vec!["targetgroup/a/1", "targetgroup/admin-a/3"],
+        }
+    }
+
+    fn green() -> Place<'static> {
+        Place {
+            service: "blog-2",
+            groups: vec!["targetgroup/b/2", "targetgroup/admin-b/4"],
+        }
+    }
 
     fn moved(policy: Value, alarms: &[&str]) -> Result<Value, String> {
         let policy = Policy {
             body: body(policy),
             alarms: alarms.iter().map(|name| (*name).to_owned()).collect(),
         };
-        policy_body(&policy, BLUE, GREEN).map(Value::Object)
+        policy_body(&policy, &blue(), &green()).map(Value::Object)
     }
 
     fn tracking(configuration: Value) -> Value {
@@ -225,6 +240,11 @@ mod tests {
                 &["TargetTracking-x"]
             ),
             Ok(by_requests("app/lb/9/targetgroup/b/2"))
+        );
+        // Another route's, behind another load balancer.
+        assert_eq!(
+            moved(by_requests("app/internal/7/targetgroup/admin-a/3"), &[]),
+            Ok(by_requests("app/internal/7/targetgroup/admin-b/4"))
         );
         let by_metric = |service: &str, group: &str| {
             tracking(
@@ -308,7 +328,7 @@ mod tests {
             .into(),
             ..Scaling::default()
         };
-        let copy = copied(&scaling, BLUE, GREEN, now).unwrap();
+        let copy = copied(&scaling, &blue(), &green(), now).unwrap();
         assert_eq!(copy.actions.keys().collect::<Vec<_>>(), ["new"]);
     }
 }

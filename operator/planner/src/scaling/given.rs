@@ -6,18 +6,25 @@ use serde_json::{Map, Value};
 use super::copy::{Place, rewrite_members};
 use super::state::{Policy, Scaling};
 
-/// What stands in the spec for the name of the service of each release, and for `targetgroup/<name>/<id>` of its group.
-const ANY: Place<'static> = Place {
-    service: "{service}",
-    group: Some("{targetGroup}"),
-};
+/// What stands in the spec for the name of the service of each release, and for `targetgroup/<name>/<id>` of its group:
+/// of several, that of the first route.
+fn any() -> Place<'static> {
+    Place {
+        service: "{service}",
+        groups: vec!["{targetGroup}"],
+    }
+}
 
 /// What the spec says, for the service at `to`; `balancer` is its load balancer's part of a `ResourceLabel`:
 /// `app/<name>/<id>`.
 ///
 /// # Errors
 /// What cannot be said of this service, and what to do about it.
-pub fn given(spec: &Autoscaling, to: Place<'_>, balancer: Option<&str>) -> Result<Scaling, String> {
+pub fn given(
+    spec: &Autoscaling,
+    to: &Place<'_>,
+    balancer: Option<&str>,
+) -> Result<Scaling, String> {
     let mut scaling = Scaling {
         min: spec.min,
         max: spec.max,
@@ -27,8 +34,8 @@ pub fn given(spec: &Autoscaling, to: Place<'_>, balancer: Option<&str>) -> Resul
     for (name, body) in &spec.policies {
         let mut body = body.clone();
         let why = |why: String| format!("scaling policy {name} of the spec {why}");
-        rewrite_members(&mut body, ANY, to).map_err(why)?;
-        if let (Some(balancer), Some(group)) = (balancer, to.group) {
+        rewrite_members(&mut body, &any(), to).map_err(why)?;
+        if let (Some(balancer), Some(group)) = (balancer, to.groups.first()) {
             label(&mut body, format!("{balancer}/{group}"));
         }
         let alarms = Vec::new();
@@ -75,9 +82,9 @@ mod tests {
         };
         let to = Place {
             service: "blog-2",
-            group: Some("targetgroup/b/2"),
+            groups: vec!["targetgroup/b/2", "targetgroup/admin-b/4"],
         };
-        let given = given(&spec, to, Some("app/lb/9")).unwrap();
+        let given = given(&spec, &to, Some("app/lb/9")).unwrap();
         given.policies["load"].body["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"].clone()
     }
 

@@ -19,11 +19,12 @@ fn create(scene: &mut Scene) -> Write {
         date: 2_000_000,
         version: 99,
     };
+    let group = TargetGroupArn::new("tg-b");
     let new = NewService {
         name: "blog-new",
         task_definition: "td",
         side: Side::B,
-        group: Some(&TargetGroupArn::new("tg-b")),
+        groups: vec![&group],
         count: 2,
         digest: "d",
         version: "1.5.0",

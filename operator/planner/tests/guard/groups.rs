@@ -342,7 +342,7 @@ fn a_service_is_bound_to_the_group_that_holds_its_side_and_never_to_the_template
             name: "blog-new",
             task_definition: "td",
             side: Side::B,
-            group: Some(group),
+            groups: vec![group],
             count: 2,
             digest: "d",
             version: "1.5.0",

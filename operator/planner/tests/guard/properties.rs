@@ -162,11 +162,12 @@ fn s8_a_rejected_generation_is_not_created_again() {
     scene.lab.delete(&scene.green.clone());
     scene.lab.advance(60_000);
     let name = "blog-1-4-0-again";
+    let group = TargetGroupArn::new("tg-b");
     let new = planner::release::NewService {
         name,
         task_definition: "td",
         side: Side::B,
-        group: Some(&TargetGroupArn::new("tg-b")),
+        groups: vec![&group],
         count: 2,
         digest: "d",
         version: "1.4.0",

@@ -176,7 +176,7 @@ fn a_new_one_is_bound_to_no_group() {
             name: "blog-new",
             task_definition: "td",
             side: Side::B,
-            group,
+            groups: group.into_iter().collect(),
             count: 2,
             digest: "d",
             version: "1.5.0",

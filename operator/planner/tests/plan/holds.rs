@@ -84,7 +84,7 @@ fn a_rule_is_named_without_partition_and_account() {
     let mut scene = settled();
     let arn = "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/lb/1/2/3";
     let target = crd_schema::application::RuleTarget::Rule(crd_schema::RuleArn::new(arn));
-    scene.lab.application.route.as_mut().unwrap().production = vec![target.clone()];
+    scene.lab.application.routes[0].production = vec![target.clone()];
     scene.lab.rules[0].target = target;
     let plan = scene.plan_on(action(0, &Action::Missing));
     let told = held(plan).message();

@@ -67,7 +67,7 @@ fn is_unread(plan: &Plan) -> bool {
 fn weights(plan: &Plan) -> Option<([Option<u32>; 2], bool)> {
     match &plan.step {
         Some(Write::SetWeights { weights, rule, .. }) => {
-            let production = application().production().contains(rule);
+            let production = application().production().any(|listed| listed == rule);
             Some((weights.get(), production))
         }
         Some(_) | None => None,

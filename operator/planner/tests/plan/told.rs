@@ -104,7 +104,7 @@ fn drift_is_what_somebody_else_did_to_weights_while_nothing_is_on_its_way() {
 }
 
 fn scene_rule() -> crd_schema::application::RuleTarget {
-    application().production()[0].clone()
+    application().production().next().unwrap().clone()
 }
 
 #[test]

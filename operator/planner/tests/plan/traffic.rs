@@ -397,7 +397,7 @@ fn with_nothing_alive_each_rule_is_gathered_where_most_weight_is() {
     let mut blog = application();
     let more = crd_schema::ListenerArn::new("listener-8443");
     let more = crd_schema::application::RuleTarget::Listener(more);
-    blog.route.as_mut().unwrap().production.push(more.clone());
+    blog.routes[0].production.push(more.clone());
     let mut lab = Lab::new(blog);
     lab.advance(100_000);
     lab.broken.extend(["1.3.0".to_owned(), "1.4.0".to_owned()]);

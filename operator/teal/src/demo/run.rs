@@ -343,8 +343,10 @@ impl<'a> Play<'a> {
             tasks: &tasks,
             load: statistics,
             versions: [self.story.first(), self.story.next()],
-            rules: [&self.application.production(), &self.application.test()]
-                .map(|rules| rules.first()),
+            rules: [
+                self.application.production().next(),
+                self.application.test().next(),
+            ],
         });
     }
 

@@ -270,9 +270,9 @@ impl View<'_> {
             };
             rule.rule.split(' ').next() == Some(arn)
         };
-        if spec.production().iter().any(named) {
+        if spec.production().any(named) {
             "production"
-        } else if spec.test().iter().any(named) {
+        } else if spec.test().any(named) {
             "test"
         } else {
             "unlisted"

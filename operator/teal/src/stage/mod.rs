@@ -267,7 +267,7 @@ fn first_release(
             name: &name,
             task_definition: &task_definition,
             side: planner::Side::A,
-            group: Some(group),
+            groups: vec![group],
             count: application.template.desired_count,
             digest: &wanted.digest,
             version,

@@ -90,7 +90,7 @@ fn places(spec: &Application) -> [Vec<String>; 2] {
     let short = |arn: &str| arn.rsplit(':').next().unwrap_or(arn).to_owned();
     let mut all = [Vec::new(), Vec::new()];
     let [listeners, rules] = &mut all;
-    for target in spec.production().iter().chain(spec.test()) {
+    for target in spec.production().chain(spec.test()) {
         match target {
             RuleTarget::Listener(arn) => listeners.push(short(arn.as_str())),
             RuleTarget::Rule(arn) => rules.push(short(arn.as_str())),

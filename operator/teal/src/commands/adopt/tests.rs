@@ -342,6 +342,6 @@ fn whoever_made_it_is_told_how_to_let_go() {
         test: vec![RuleTarget::Rule(rule)],
     };
     let mut spec = crd_schema::spec::load(BLOG, "blog.yaml").unwrap();
-    spec.route = Some(route);
+    spec.routes = vec![route];
     insta::assert_snapshot!("moves", super::moves::out_of_code(&candidate, &spec));
 }

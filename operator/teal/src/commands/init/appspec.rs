@@ -446,7 +446,7 @@ mod tests {
         let page = block("yaml", "preset: CodeDeployDefault");
         let page = crd_schema::spec::load(&page, "page").unwrap();
         assert_eq!(done.strategy, page.strategy);
-        assert_eq!(done.route, page.route);
+        assert_eq!(done.routes, page.routes);
         assert_eq!(
             (done.bake_time, done.on_failure),
             (page.bake_time, page.on_failure)

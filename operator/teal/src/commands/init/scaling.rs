@@ -12,7 +12,7 @@ const COUNT: &str = "/spec/template/service/desiredCount";
 pub(super) fn moves(draft: &mut Draft, service: &str, group: &str, scaling: &Scaling) {
     let here = Place {
         service,
-        group: Some(group),
+        groups: vec![group],
     };
     let Scaling {
         min,
@@ -36,7 +36,7 @@ pub(super) fn moves(draft: &mut Draft, service: &str, group: &str, scaling: &Sca
         format!("Application Auto Scaling keeps it between {min} and {max}{named}: that moves with each release"),
     );
     // Whatever the time: what will never be due again is no reason to change anything.
-    if let Err(why) = copied(scaling, here, here, Timestamp::UNIX_EPOCH) {
+    if let Err(why) = copied(scaling, &here, &here, Timestamp::UNIX_EPOCH) {
         draft.todo(COUNT, why);
     }
 }

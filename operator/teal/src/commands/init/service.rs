@@ -19,7 +19,7 @@ use super::{alarms, images, scaling, strategy, worker};
 use crate::commands::second_group;
 use crate::failure::{Exit, Failure};
 
-/// Where the one route stands in an Application.
+/// Where the first route stands in an Application.
 const ROUTE: &str = "/spec/traffic/routes/0";
 
 /// Everything that is read.
@@ -176,7 +176,7 @@ pub(super) fn binding(service: Described<'_>, name: &str) -> Result<Binding, Fai
                 .map(resource)
                 .collect();
             return Err(wrong(format!(
-                "service {name} has {} target groups, and Teal serves one route an application: {}",
+                "service {name} has {} target groups, and an Application of one route alone is written from what runs: {}",
                 several.len(),
                 groups.join(", ")
             )));
