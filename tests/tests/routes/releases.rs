@@ -40,6 +40,7 @@ async fn a_canary_has_the_same_share_of_both_through_a_restart() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     scene.operator.take().unwrap().kill().await;
+    assert_eq!(scene.weights(), [Some(75), Some(25)]);
     scene.operator = Some(scene.stage.operator());
     scene.stage.settled_on("1.4.0").await;
     assert_eq!(scene.both(), [[Some(0), Some(100)]; 2]);
