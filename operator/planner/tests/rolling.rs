@@ -14,7 +14,7 @@ use std::time::Duration;
 use crd_schema::Application;
 use crd_schema::GateName;
 use crd_schema::analysis::{Alarms, AlreadyInAlarm};
-use crd_schema::application::{Drift, DuringBake, OnFailure};
+use crd_schema::application::{Drift, DuringBake, OnFailure, TargetGroups};
 use crd_schema::gate::{Check, Gate, OnError};
 use crd_schema::intent::{Abort, Approve};
 use crd_schema::record::{Outcome, Stage};
@@ -25,10 +25,10 @@ use planner::world::{Action, Rule, Side};
 use planner::{Hold, Mono, Plan, WaitingOn, Write, safety};
 use serde_json::json;
 
-/// The application of a test: a worker, and the same behind a load balancer.
+/// The application of a test: a worker, and the same behind one load balancer and behind two.
 type InPlace = fn() -> Application;
 
-macro_rules! in_both_places {
+macro_rules! everywhere {
     ($($test:ident),* $(,)?) => {
         mod a_worker {
             $(#[test] fn $test() { super::$test(planner::lab::rolling); })*
@@ -36,10 +36,13 @@ macro_rules! in_both_places {
         mod behind_a_load_balancer {
             $(#[test] fn $test() { super::$test(planner::lab::rolling_behind_a_load_balancer); })*
         }
+        mod on_two_routes {
+            $(#[test] fn $test() { super::$test(super::on_two_routes); })*
+        }
     };
 }
 
-in_both_places! {
+everywhere! {
     a_release_is_one_update_of_the_one_service,
     a_service_that_is_steady_with_something_else_is_no_success,
     what_never_becomes_healthy_is_rejected_at_the_deadline_and_goes_back,
@@ -61,6 +64,16 @@ in_both_places! {
     where_failures_are_held_nothing_goes_back,
     the_guard_knows_what_an_update_may_not_do,
     no_update_while_another_one_may_still_land,
+}
+
+fn on_two_routes() -> Application {
+    let mut application = planner::lab::two_routes();
+    application.strategy = rolling_behind_a_load_balancer().strategy;
+    for route in &mut application.routes {
+        let [first, _] = route.groups.for_life();
+        route.groups = TargetGroups::Single(first.unwrap().clone());
+    }
+    application
 }
 
 /// One service and its operator; and what was seen of it.
@@ -678,7 +691,7 @@ fn no_update_while_another_one_may_still_land(rolling: InPlace) {
 fn weights(lab: &Lab) -> Vec<[Option<u32>; 2]> {
     let forward = |rule: &Rule| match &rule.action {
         Action::Forward { weights, .. } => *weights,
-        action => panic!("{action:?}"),
+        action @ (Action::Other { .. } | Action::Missing) => panic!("{action:?}"),
     };
     lab.rules.iter().map(forward).collect()
 }
