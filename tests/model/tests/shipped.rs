@@ -115,7 +115,7 @@ fn bounds() -> (usize, usize) {
     if thorough() {
         (usize::MAX, 50_000)
     } else {
-        (70_000, 15_000)
+        (50_000, 10_000)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::search::{self, Dose};
 
 /// With every run of the tests, one in so many is carried out: coprime to how many kinds stand at one point, so that
 /// each kind comes up.
-const SLICE: usize = 13;
+const SLICE: usize = 17;
 
 fn all(scenario: Scenario) {
     for groups in Groups::ALL {
