@@ -26,7 +26,7 @@ pub struct Application {
     /// What a release is rendered from.
     pub template: Template,
     /// The container ports that take traffic, each with the rules that bring it there, in the spec's order; none: a
-    /// worker, a service without a load balancer. Where there are several, each has a pair of target groups.
+    /// worker, a service without a load balancer. Where there are several, each has a pair of target groups, or each a single one.
     pub routes: Vec<Route>,
     /// How traffic moves from blue to green.
     pub strategy: Strategy,

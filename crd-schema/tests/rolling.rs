@@ -147,7 +147,17 @@ fn what_a_rolling_update_cannot_have_is_refused_by_name() {
     let rebalancing = format!("{FARGATE}      availabilityZoneRebalancing: ENABLED\n");
     let blue = "  alarms:";
     let blue_service = "  analysis: {age: {prometheus: {address: 'http://prometheus:9090', query: 'age{service=\"{blueService}\"}'}, successWhen: result < 9}}\n  alarms:";
-    let cases: [(&str, &[(&str, &str)]); 17] = [
+    let route = |groups: &str, listener: char| {
+        let all = behind(groups);
+        let route = all.split_once("routes:\n").unwrap().1;
+        route.replace("0000000000000004", &format!("000000000000000{listener}"))
+    };
+    let another = |groups: &str| format!("{single}{}", route(groups, '5'));
+    let mixed = another("pair: [TARGET_GROUP/x/0000000000000001, TARGET_GROUP/y/0000000000000001]");
+    let same = another("single: TARGET_GROUP/ledger/0000000000000001");
+    let cases: [(&str, &[(&str, &str)]); 19] = [
+        ("one group beside a pair", &[(APART, &mixed)]),
+        ("one group on two routes", &[(APART, &same)]),
         ("a group for each release", &[(APART, &each)]),
         (
             "one group for two services",

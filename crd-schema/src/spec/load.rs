@@ -117,40 +117,38 @@ fn routes_that_meet(spec: &Spec, node: &Node) -> Vec<Finding> {
     for (index, route) in routes.enumerate() {
         let path = Path::default().key("spec").key("traffic");
         let path = path.key("routes").index(index);
+        let own = path.key("targetGroups");
+        let mut for_life = Vec::new();
         match &route.target_groups {
             TargetGroups::Pair([one, other]) if one == other => report(
-                path.key("targetGroups").key("pair").index(1),
+                own.key("pair").index(1),
                 "the same target group twice".into(),
                 "write two different target groups",
             ),
             TargetGroups::Pair(pair) => {
-                for (side, group) in pair.iter().enumerate() {
-                    let path = path.key("targetGroups").key("pair").index(side);
-                    if let Some(before) = groups.insert(group, path.clone()) {
-                        report(
-                            path,
-                            format!("the same target group as in {before}"),
-                            "give each route a pair of its own; listeners of one container port share a route",
-                        );
-                    }
-                }
+                let place = |side| own.key("pair").index(side);
+                for_life.extend(
+                    pair.iter()
+                        .enumerate()
+                        .map(|(side, group)| (group, place(side))),
+                );
             }
-            TargetGroups::Single(group) => {
-                let path = path.key("targetGroups").key("single");
-                if let Some(before) = groups.insert(group, path.clone()) {
-                    report(
-                        path,
-                        format!("the same target group as in {before}"),
-                        "give each route a group of its own; listeners of one container port share a route",
-                    );
-                }
-            }
+            TargetGroups::Single(group) => for_life.push((group, own.key("single"))),
             TargetGroups::PerRelease(_) if several => report(
-                path.key("targetGroups").key("perRelease"),
+                own.key("perRelease"),
                 "a group for each release in one of several routes".into(),
                 "write `pair` with two target groups in each route: a group for each release is there for a single route only",
             ),
             TargetGroups::PerRelease(_) => {}
+        }
+        for (group, path) in for_life {
+            if let Some(before) = groups.insert(group, path.clone()) {
+                report(
+                    path,
+                    format!("the same target group as in {before}"),
+                    "give each route target groups of its own; listeners of one container port share a route",
+                );
+            }
         }
         for (list, targets) in [("production", &route.production), ("test", &route.test)] {
             for (index, target) in targets.iter().enumerate() {

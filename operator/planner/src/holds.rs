@@ -34,20 +34,19 @@ pub(crate) fn structure(view: &View<'_>) -> Option<Hold> {
                 "{name} has group stickiness, whose cookie outlasts the weights: switch it off (TargetGroupStickinessConfig)"
             ),
             Action::Forward { weights: [None, None], .. } if rule.role == Role::Production => {
-                let several = view.application.routes.len() > 1;
-                let what = match view.application.target_groups() {
+                let routes = &view.application.routes;
+                let what = match routes.get(rule.route).map(|route| &route.groups) {
                     Some(TargetGroups::Pair(_)) | None => {
+                        let several = routes.len() > 1;
                         let pair = if several { "its route's pair" } else { "the pair" };
                         format!(
                             "production rule {name} forwards to neither group of {pair}: add one of them to its forward action (weight 0 is enough)"
                         )
                     }
-                    Some(TargetGroups::Single(only)) => {
-                        let only = if several { "its route's group" } else { resource(only.as_str()) };
-                        format!(
-                            "production rule {name} does not forward to the application's group: let it forward to {only}"
-                        )
-                    }
+                    Some(TargetGroups::Single(only)) => format!(
+                        "production rule {name} does not forward to the application's group: let it forward to {}",
+                        resource(only.as_str())
+                    ),
                     Some(TargetGroups::PerRelease { from }) => format!(
                         "production rule {name} forwards to no group of this application and not to its template: let it forward to {}",
                         resource(from.as_str())
