@@ -370,13 +370,15 @@ impl<'a> View<'a> {
         asked.rollout == wanted.generation && (asked.full || this)
     }
 
-    /// A person asked for the wish's rollout to end.
+    /// A person asked for the wish's rollout to end, and not too late: what has succeeded stays what it is, also when it
+    /// has to be made anew.
     pub(crate) fn aborted(&self) -> bool {
         let asked = self.memory.intents.as_ref().and_then(|asked| asked.abort);
         let (Some(asked), Some(wanted)) = (asked, &self.wanted) else {
             return false;
         };
-        asked.rollout == wanted.generation
+        let good = self.record().last_good.as_ref();
+        asked.rollout == wanted.generation && good.is_none_or(|good| good.digest != wanted.digest)
     }
 
     /// A person said yes to the gate that stands at `place` in the wish's rollout.

@@ -358,6 +358,35 @@ fn steps_wait_for_their_gates_and_one_gate_may_stand_at_several() {
     assert_eq!(release.lab.tests.places(), ["smoke@1", "smoke@3"]);
 }
 
+/// A person moves traffic before the first step runs, or the record is lost where the weights say more than it did.
+#[test]
+fn nobody_moves_traffic_past_a_gate_at_a_step() {
+    let to = |tenths| Step::SetWeight(Share::tenths(tenths).unwrap());
+    let gate = || Step::Gate(GateName::new("smoke"));
+    let steps = vec![to(100), gate(), to(500), Step::Pause(None)];
+    for (weights, lost) in [
+        ([50, 50], false),
+        ([0, 100], false),
+        ([50, 50], true),
+        ([0, 100], true),
+    ] {
+        let mut release = Release::with(&[("smoke", task(None))], steps.clone());
+        if lost {
+            release.runs_gate();
+            release.lab.record = None;
+            release.restart();
+        } else {
+            release.until(|_, plan| plan.report.stage == Stage::Validate);
+        }
+        release.lab.set_production(weights.map(Some));
+        let plan = release.runs_gate();
+        assert_eq!(plan.gate.unwrap().place, "smoke@1");
+        release.until(|release, _| release.share() == 100);
+        release.comes_to("smoke@1", failed());
+        assert_eq!(release.settles(), rolled_back(), "{weights:?}, {lost}");
+    }
+}
+
 #[test]
 fn a_gate_that_fails_at_a_step_takes_traffic_back() {
     let at = |tenths| Step::SetWeight(Share::tenths(tenths).unwrap());

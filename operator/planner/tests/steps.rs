@@ -463,6 +463,27 @@ fn the_same_version_wished_for_once_more_goes_on_where_it_is() {
     assert_eq!(rollout.seen(), [0, 100, 500, 1000]);
 }
 
+/// It stays in its parameter. Somebody deletes the service later: it comes again, as it would have without.
+#[test]
+fn an_abort_that_came_too_late_is_none_for_good() {
+    let mut rollout = Rollout::of([to(100), minutes(2)]);
+    rollout.until(|_, plan| plan.report.stage == Stage::CleanUp);
+    rollout.lab.intents.abort = Some(Abort {
+        rollout: rollout.rollout(),
+    });
+    assert_eq!(rollout.settles(), [succeeded("1.4.0")]);
+    let name = rollout.lab.services[0].shown.name.clone();
+    rollout.lab.delete(&name);
+    rollout.lab.advance(MINUTE);
+    let Rollout { operator, lab, .. } = &mut rollout;
+    assert_eq!(operator.run(lab, 400), Ending::Settled);
+    let [service] = rollout.lab.services.as_slice() else {
+        panic!("{:?}", rollout.lab.services);
+    };
+    assert_eq!(service.shown.tags.version.as_deref(), Some("1.4.0"));
+    assert_ne!(service.shown.name, name);
+}
+
 #[test]
 fn an_abort_means_what_was_taken_over_from_an_earlier_wish_too() {
     let mut rollout = Rollout::of([to(100), PROMOTED]);

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::slot::Slot;
 
 /// Whether this operator may write at all. One that only observes never has a writer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Mode<W> {
     /// Writes are sent.
     Apply {
@@ -51,7 +51,7 @@ pub(crate) enum Enacted {
 }
 
 /// Sends planned writes, guarded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Executor<W> {
     pub(crate) mode: Mode<W>,
     pub(crate) tuning: Tuning,

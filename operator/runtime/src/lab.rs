@@ -1,7 +1,8 @@
 //! One application's reconciles without the loop around them, for simulations of many rollouts.
 //!
-//! What runs is what ships: the bounded reconcile, the executor, the memory and the hand-over. Left out are the tasks,
-//! the status and the metrics around a reconcile; the caller is the loop, with a [`crate::queue::Queue`] of its own.
+//! What runs is what ships: the bounded reconcile, the executor, the memory, the hand-over, and the gates and alarms
+//! beside them. Left out are the tasks, the status and the metrics around a reconcile; the caller is the loop, with a
+//! [`crate::queue::Queue`] of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +27,8 @@ use crate::worker::Worker;
 /// One operator process that cares for one application.
 #[derive(Debug)]
 pub struct Operator<C, W> {
-    worker: Worker<C, W>,
-    slot: Slot,
+    worker: Arc<Worker<C, W>>,
+    slot: Arc<Slot>,
 }
 
 /// What came of one reconcile.
@@ -93,12 +94,16 @@ impl<C: Cloud, W: CloudWriter> Operator<C, W> {
             limit: settings.reconcile_limit,
             stop,
         };
-        Self { worker, slot }
+        Self {
+            worker: Arc::new(worker),
+            slot: Arc::new(slot),
+        }
     }
 
-    /// One reconcile, bounded in time.
+    /// One reconcile, bounded in time. What its plan wants tested and watched runs on beside it, as tasks.
     pub async fn reconcile(&self) -> Reconciled {
         let reconciled = self.worker.bounded(&self.slot).await;
+        self.worker.follow(&self.slot, reconciled.plan.as_ref());
         let next = self.worker.next(&reconciled);
         Reconciled {
             outcome: reconciled.outcome,
@@ -118,8 +123,12 @@ impl<C: Cloud, W: CloudWriter> Operator<C, W> {
         self.slot.with(|kept| kept.memory.clone())
     }
 
-    /// Somebody sets the machine's wall clock; the monotonic one goes on.
-    pub fn set_wall_clock(&mut self, by: Duration, back: bool) {
+    /// Somebody sets the machine's wall clock; the monotonic one goes on. Gates and alarms that run do not see it.
+    pub fn set_wall_clock(&mut self, by: Duration, back: bool)
+    where
+        C: Clone,
+        W: Clone,
+    {
         let now = self.worker.clock.now().wall;
         let wall = if back {
             now.saturating_sub(by)
@@ -127,7 +136,8 @@ impl<C: Cloud, W: CloudWriter> Operator<C, W> {
             now.saturating_add(by)
         };
         let clock = self.worker.clock.with_wall(wall.unwrap_or(now));
-        self.worker.clock = clock;
-        self.worker.executor.clock = clock;
+        let worker = Arc::make_mut(&mut self.worker);
+        worker.clock = clock;
+        worker.executor.clock = clock;
     }
 }

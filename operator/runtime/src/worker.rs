@@ -24,7 +24,7 @@ use crate::slot::Slot;
 use crate::snapshot::Board;
 
 /// What every reconcile needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Worker<C, W> {
     pub(crate) cloud: C,
     pub(crate) executor: Executor<W>,

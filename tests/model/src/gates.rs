@@ -1,8 +1,6 @@
 //! Gates, alarms and analyses of the model: what runs, what it comes to, and whether traffic waited for it.
 
-use crd_schema::gate;
-use crd_schema::record::{GateRun, Record, Stage};
-use crd_schema::strategy::{Share, Step};
+use crd_schema::record::{GateRun, Record};
 use planner::gate::{Run, Verdict};
 use planner::release;
 use planner::watch::Watch;
@@ -111,18 +109,4 @@ impl State {
 pub fn all(setup: &Setup) -> impl Iterator<Item = String> {
     let gates = setup.application.gates.keys();
     gates.map(|name| GateRun::place(name, None))
-}
-
-/// What must have passed before a release gets this share.
-pub fn required(setup: &Setup, share: Share) -> impl Iterator<Item = String> {
-    let application = &setup.application;
-    let before = gate::before(&application.gates, Stage::Shift);
-    let before = before.map(|(name, _)| GateRun::place(name, None));
-    let strategy = &application.strategy;
-    let steps = strategy.steps.iter().enumerate();
-    let steps = steps.filter_map(move |(n, step)| match step {
-        Step::Gate(name) => (share > strategy.share_at(n)).then(|| GateRun::place(name, Some(n))),
-        Step::SetWeight(_) | Step::SetScale(_) | Step::Pause(_) | Step::Analysis(_) => None,
-    });
-    before.chain(steps)
 }

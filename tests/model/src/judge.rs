@@ -7,6 +7,7 @@ use crd_schema::gate::Gate;
 use crd_schema::record::{GateRun, Generation, Record, Stage};
 use crd_schema::strategy::Share;
 use crd_schema::{GateName, TargetGroupArn};
+use planner::lab::required;
 use planner::world::{Origin, ServiceStatus};
 use planner::{Side, Write};
 
@@ -107,11 +108,19 @@ fn given(
         .collect()
 }
 
-/// Properties of a write at the moment of its effect; it was planned at tick `made`.
-pub fn landing(setup: &Setup, state: &State, write: &Write, made: u64) -> Option<&'static str> {
+/// Properties of a write at the moment of its effect; it was planned at tick `made`, and a person acted after it was sent
+/// when it is `overtaken`.
+pub fn landing(
+    setup: &Setup,
+    state: &State,
+    write: &Write,
+    made: u64,
+    overtaken: bool,
+) -> Option<&'static str> {
     // Between the last look and the effect of a write a person cannot be stopped, only repaired; the look covers what
     // a removal depends on.
-    let removes = write.is_destructive() && made + 1 >= state.account.now && !setup.stale.elb;
+    let looked = made + 1 >= state.account.now && !setup.stale.elb && !overtaken;
+    let removes = write.is_destructive() && looked;
     if state.past.person.is_some_and(|at| at + 1 >= made) && !removes {
         return None;
     }
@@ -351,7 +360,7 @@ fn untested(
         let begins = account.weight_of(setup, rule, group).0 == 0;
         let speaks = setup.application.alarms.is_some() || !begins;
         let well = !speaks || state.past.well >= made;
-        let allowed = gates::required(setup, share).all(passed) && well;
+        let allowed = required(&setup.application, share).all(passed) && well;
         // One that sleeps beside another on the group gets nothing.
         let answers = !service.tasks.is_empty();
         is_wish(account, service) && answers && !goes_back && !allowed

@@ -137,13 +137,18 @@ impl State {
         }
     }
 
-    /// A write has its effect, and is judged.
+    /// A write has its effect, and is judged; `overtaken`: a person acted after it was sent.
     ///
     /// # Errors
     /// When AWS refuses it.
-    pub fn land(&mut self, write: &Write, made: u64) -> Result<(), crate::account::Refused> {
+    pub fn land(
+        &mut self,
+        write: &Write,
+        made: u64,
+        overtaken: bool,
+    ) -> Result<(), crate::account::Refused> {
         let setup = Arc::clone(&self.setup);
-        let verdict = judge::landing(&setup, self, write, made);
+        let verdict = judge::landing(&setup, self, write, made, overtaken);
         let before = judge::direction(&setup, &self.account);
         let failed = judge::failed(&self.account, write);
         if let Some(generation) = failed.filter(|g| !self.past.rejected.contains(g)) {

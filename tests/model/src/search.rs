@@ -360,7 +360,8 @@ impl Model for Search {
             Event::Land(n) => {
                 let flight = state.flights.remove(n);
                 // A late write that AWS refuses has no effect.
-                let (Ok(()) | Err(Refused)) = state.land(&flight.write, flight.made);
+                let (Ok(()) | Err(Refused)) =
+                    state.land(&flight.write, flight.made, flight.overtaken);
             }
             Event::Kill(who) => state.restart(who),
             Event::HandOver(who, fate) => {
@@ -436,6 +437,9 @@ impl Model for Search {
             | Event::Update(_)
             | Event::LoseRecord => {
                 state.past.person = Some(state.account.now);
+                for flight in &mut state.flights {
+                    flight.overtaken = true;
+                }
             }
             _ => {}
         }

@@ -73,6 +73,8 @@ pub struct Flight {
     pub made: u64,
     /// At this tick it cannot land any more.
     pub until: u64,
+    /// A person acted after it was sent.
+    pub overtaken: bool,
 }
 
 /// Ticks for which a lease holds without renewal.
@@ -133,6 +135,7 @@ impl State {
             .hash(hasher);
         for flight in &self.flights {
             (flight.until.saturating_sub(now), (now - flight.made).min(8)).hash(hasher);
+            flight.overtaken.hash(hasher);
         }
     }
 }

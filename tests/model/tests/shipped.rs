@@ -264,6 +264,9 @@ fn gated() -> Vec<Planned> {
     let before = Setup::new(1).gate("smoke", Some(Stage::Shift));
     let step = || Step::Gate(GateName::new("smoke"));
     let at_step = Setup::new(1).steps([to(500), step()]).gate("smoke", None);
+    let early = Setup::new(1)
+        .steps([to(250), step(), to(500), Step::Pause(Some(ticks(1)))])
+        .gate("smoke", None);
     let prepared = Setup::new(1).gate("migrate", Some(Stage::ScaleUp));
     let leads = two_operators(1).gate("smoke", Some(Stage::Shift));
     let lease = |f: &mut Faults| (f.restart, f.pause) = (1, 1);
@@ -306,6 +309,11 @@ fn gated() -> Vec<Planned> {
         (
             "a gate, a person",
             before.clone().faults(one(|f| f.person = 1)),
+            some,
+        ),
+        (
+            "a gate at an early step, a person",
+            early.faults(one(|f| f.person = 1)),
             some,
         ),
         (

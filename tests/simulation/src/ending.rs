@@ -91,7 +91,13 @@ fn may_fail(state: &State, version: &str) -> bool {
         return true;
     }
     let broken = state.truth.lab.broken.contains(version);
-    let acts = [Act::Health, Act::Services, Act::Weights];
+    let acts = [
+        Act::Health,
+        Act::Services,
+        Act::Weights,
+        Act::Abort,
+        Act::Tests,
+    ];
     // Two hours are the deadline of every stage.
     let late = state.judge.acts(Act::Clock) > 1;
     broken || late || acts.iter().any(|act| state.judge.acts(*act) > 0)

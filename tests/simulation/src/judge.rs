@@ -7,11 +7,12 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crd_schema::record::Generation;
-use planner::lab::{Lab, TASK_START};
+use crd_schema::strategy::Share;
+use planner::lab::{Lab, TASK_START, required};
 use planner::memory::weight;
 use planner::release::{TAG_GENERATION, parse_generation};
 use planner::safety;
@@ -27,7 +28,7 @@ const SETTLE: u64 = 10_000;
 /// A property that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// `S1`–`S16` and `L1`–`L7` as on the safety page; `Loss`: a request may be lost.
+    /// `S1`–`S17` and `L1`–`L7` as on the safety page; `Loss`: a request may be lost.
     pub property: &'static str,
     /// What happened.
     pub message: String,
@@ -48,6 +49,14 @@ pub(crate) enum Act {
     Record,
     /// A wall clock, by an hour.
     Clock,
+    /// The steps of a rollout, by a person.
+    Promote,
+    /// A rollout, by a person.
+    Abort,
+    /// Whether it goes on, by a person.
+    Pause,
+    /// What gates and the alarm say.
+    Tests,
 }
 
 /// A write on its way: what it was decided on.
@@ -115,6 +124,8 @@ pub(crate) struct Judge {
     late_groups: Vec<u64>,
     /// Rejected generations, and when each rejection was written down.
     rejected: BTreeMap<Generation, u64>,
+    /// Gates that were passed: the version, and where they stand.
+    pub(crate) passed: BTreeSet<(String, String)>,
 }
 
 impl Judge {
@@ -142,6 +153,7 @@ impl Judge {
             landed: Vec::new(),
             late_groups: Vec::new(),
             rejected: BTreeMap::new(),
+            passed: BTreeSet::new(),
         };
         judge.look(lab, &lab.observe());
         judge
@@ -426,7 +438,8 @@ impl Judge {
                     // What lands after the operator's wait for it, or once more, is changed back, as a person's change
                     // would be.
                     if lab.now <= issue.sent + self.quiescence() && !self.has_landed(issue) {
-                        self.turn(wish, side)?;
+                        self.untested(lab, services, weights, side, issue)?;
+                        self.turn(wish, side, issue)?;
                         self.moves_back(lab, services, side, issue)?;
                     }
                 }
@@ -445,8 +458,69 @@ impl Judge {
         Ok(())
     }
 
+    /// S17: no more traffic goes to the release that is wished for than the gates that it has passed allow, while the
+    /// other service could carry it.
+    fn untested(
+        &self,
+        lab: &Lab,
+        services: &[Service],
+        weights: &Weights,
+        side: Side,
+        issue: &Issue,
+    ) -> Result<(), Violation> {
+        let wish = lab.desired.as_ref().map(|(_, desired)| &desired.version);
+        let live = |s: &&Service| s.status == ServiceStatus::Active;
+        let mut on = services
+            .iter()
+            .filter(live)
+            .filter(|s| s.side == Some(side));
+        let Some(green) = on.find(|s| s.tags.version.as_ref() == wish) else {
+            return Ok(());
+        };
+        // What completed, or is gone back to, has passed before.
+        let completed = self.completed.as_ref().map(|(_, digest)| digest);
+        let name = Some(&green.name);
+        let goes_back = services.iter().any(|s| s.tags.blue.as_ref() == name);
+        let mut others = services.iter().filter(live);
+        let carries = others.any(|s| s.side == Some(side.other())) && lab.healthy(side.other()) > 0;
+        let acted = [Act::Services, Act::Health, Act::Weights, Act::Wish];
+        let full = lab.intents.promote.is_some_and(|asked| asked.full);
+        if green.tags.release.as_ref() == completed
+            || goes_back
+            || !carries
+            || full
+            || self.acted_since(issue.unseen_since(), &acted)
+        {
+            return Ok(());
+        }
+        let version = green.tags.version.clone().unwrap_or_default();
+        let sum = weights.get().into_iter().flatten().sum();
+        let share = Share::of(weights.get()[side.index()].unwrap_or(0), sum);
+        let mut required = required(&lab.application, share);
+        let missing = required.find(|place| {
+            let passed = (version.clone(), place.clone());
+            !self.passed.contains(&passed)
+        });
+        match missing {
+            Some(place) => violation(
+                "S17",
+                format!("{version} gets more traffic and has not passed {place}"),
+            ),
+            None => Ok(()),
+        }
+    }
+
     /// S13: traffic changes its direction at most twice a generation by our writes, heals apart.
-    fn turn(&mut self, wish: Option<Generation>, side: Side) -> Result<(), Violation> {
+    fn turn(
+        &mut self,
+        wish: Option<Generation>,
+        side: Side,
+        issue: &Issue,
+    ) -> Result<(), Violation> {
+        // What was sent for the wish before this one is that one's.
+        if self.acted_since(issue.wish_seen, &[Act::Wish]) {
+            return Ok(());
+        }
         let (generation, direction, turns) = &mut self.direction;
         if *generation != wish {
             (*generation, *turns) = (wish, 0);

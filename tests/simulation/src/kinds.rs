@@ -1,6 +1,6 @@
 //! Which faults may stand where.
 
-use crate::plan::{Fault, Part, Which};
+use crate::plan::{Fault, Part, Test, Which, Word};
 use crate::scenario::{BLUE, NEXT};
 
 /// What may become of one write.
@@ -92,6 +92,25 @@ pub(crate) fn of_writes_in_pairs() -> Vec<Fault> {
         Fault::PastNext { writes: 2 },
         Fault::CrashLate { seconds: 39 },
         Fault::PauseAfter { seconds: 60 },
+    ]
+}
+
+/// What people may ask of a release in steps, and what its tests may say.
+pub(crate) fn of_verbs() -> Vec<Fault> {
+    let says = |test, word, seconds| Fault::Says {
+        test,
+        word,
+        seconds,
+    };
+    vec![
+        Fault::Promote { full: false },
+        Fault::Promote { full: true },
+        Fault::Abort,
+        Fault::Paused { seconds: 60 },
+        says(Test::Gates, Word::Fails, 60),
+        says(Test::Gates, Word::Silent, 60),
+        says(Test::Alarm, Word::Fails, 60),
+        says(Test::Alarm, Word::Silent, 120),
     ]
 }
 

@@ -103,24 +103,27 @@ pub enum Part {
     Desired,
     /// Task definition revisions.
     Revisions,
+    /// What people ask for.
+    Intents,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Services,
         Self::Rules,
         Self::Health,
         Self::Record,
         Self::Desired,
         Self::Revisions,
+        Self::Intents,
     ];
 
     /// How long reads of it may lag behind, in seconds: the operator's own bounds.
     pub fn staleness(self) -> u64 {
         match self {
             Self::Services | Self::Revisions => 30,
-            Self::Rules | Self::Health | Self::Record | Self::Desired => 10,
+            Self::Rules | Self::Health | Self::Record | Self::Desired | Self::Intents => 10,
         }
     }
 }
@@ -133,6 +136,26 @@ pub enum Which {
     Oldest,
     /// The last.
     Newest,
+}
+
+/// What speaks for or against a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Test {
+    /// Its gates.
+    Gates,
+    /// Its alarm.
+    Alarm,
+}
+
+/// What it says, when it is not that all is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Word {
+    /// The release fails.
+    Fails,
+    /// Nothing: it cannot be asked.
+    Silent,
 }
 
 /// What goes wrong. Those of the first three groups say where they can stand; the others may stand anywhere.
@@ -289,6 +312,27 @@ pub enum Fault {
     Wish(String),
     /// The record parameter is deleted.
     RecordLost,
+    /// A person ends the step that runs, or all of them.
+    Promote {
+        /// All of them.
+        full: bool,
+    },
+    /// A person aborts the rollout.
+    Abort,
+    /// A person pauses the application for a while.
+    Paused {
+        /// How long.
+        seconds: u64,
+    },
+    /// A gate that is tried, or the alarm, says so for a while.
+    Says {
+        /// What says it.
+        test: Test,
+        /// What.
+        word: Word,
+        /// How long.
+        seconds: u64,
+    },
 }
 
 impl Plan {

@@ -8,7 +8,7 @@ use crd_schema::{Application, ApplicationName};
 use jiff::Timestamp;
 use planner::gate::Run;
 use planner::memory::WriteOutcome;
-use planner::watch::{Measured, Watch};
+use planner::watch::{Alarm, Measured, Watch};
 use planner::{World, Write};
 use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError, Tried};
 use runtime::lease::Phase;
@@ -16,7 +16,8 @@ use runtime::lease::shelf::Shelf;
 use tokio::task::yield_now;
 
 use crate::look::look;
-use crate::plan::{At, Fault, Part};
+use crate::plan::{At, Fault, Part, Test, Word};
+use crate::scenario::{ALARM, START};
 use crate::sim::{SIGNATURE, Sim, State, ms};
 use crate::truth::{Answer, stamp};
 
@@ -24,6 +25,8 @@ use crate::truth::{Answer, stamp};
 const READ: u64 = 60;
 /// The look before a write, and each way of a write.
 const CALL: u64 = 20;
+/// One try of a gate.
+const GATE: u64 = 8_000;
 
 /// One operator's way to AWS.
 #[derive(Debug, Clone)]
@@ -47,6 +50,17 @@ impl Port {
             yield_now().await;
         }
         taken
+    }
+
+    /// Until the process goes on, where it stands still.
+    async fn stands_still(&self) {
+        loop {
+            let until = self.sim.lock().operators[self.operator].paused_until;
+            if until <= START + self.sim.clock.mono().0 {
+                return;
+            }
+            self.sim.until(until).await;
+        }
     }
 
     async fn read(&self, answers: &[Answer], by_name: &[String]) -> World {
@@ -94,7 +108,23 @@ impl Cloud for Port {
     }
 
     async fn measure(&self, _: &Application, _: &Watch, from: Timestamp) -> (Measured, Timestamp) {
-        (Measured::TooEarly, from)
+        ms(CALL).await;
+        self.stands_still().await;
+        let said = self.sim.with(|state| state.truth.said(Test::Alarm));
+        let alarm = |red, since: Option<u64>| Alarm {
+            name: ALARM.to_owned(),
+            red,
+            since: since.map(|since| self.sim.with(|state| state.truth.lab.wall(since))),
+            reason: "Threshold Crossed".to_owned(),
+        };
+        let measured = match said {
+            Some((Word::Silent, _)) => Measured::Error {
+                reason: "throttled: slow down".to_owned(),
+            },
+            Some((Word::Fails, since)) => Measured::Alarms(vec![alarm(true, Some(since))]),
+            None => Measured::Alarms(vec![alarm(false, None)]),
+        };
+        (measured, from)
     }
 
     async fn specs(&self) -> Result<Vec<FoundSpec>, ReadError> {
@@ -157,10 +187,24 @@ impl CloudWriter for Port {
         Ok(())
     }
 
-    async fn try_gate(&self, _: &Application, _: &Run, _: u32, _: Option<&str>) -> Tried {
-        Tried::Unclear {
-            reason: "there are no gates here".to_owned(),
-        }
+    async fn try_gate(&self, _: &Application, run: &Run, _: u32, _: Option<&str>) -> Tried {
+        ms(GATE).await;
+        self.stands_still().await;
+        self.sim.with(|state| match state.truth.said(Test::Gates) {
+            Some((Word::Silent, _)) => Tried::Unclear {
+                reason: "no answer".to_owned(),
+            },
+            Some((Word::Fails, _)) => Tried::Failed {
+                reason: "500, not 200".to_owned(),
+            },
+            None => {
+                state
+                    .say(|_| format!("op {}  {} passes {}", self.operator, run.version, run.place));
+                let passed = (run.version.clone(), run.place.clone());
+                state.judge.passed.insert(passed);
+                Tried::Passed
+            }
+        })
     }
 
     async fn put_status(&self, _: &ApplicationName, _: &str) -> Result<(), ReadError> {

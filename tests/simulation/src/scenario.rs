@@ -1,9 +1,14 @@
 //! The reference rollouts: what is there, and what is asked when.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crd_schema::GateName;
+use crd_schema::analysis::{Alarms, AlreadyInAlarm};
 use crd_schema::application::Application;
-use crd_schema::record::{Record, Release};
+use crd_schema::gate::{Check, Gate, Http, OnError};
+use crd_schema::record::{Record, Release, Stage};
+use crd_schema::strategy::{Share, Step};
 use planner::Side;
 use planner::lab::{Lab, application, desired, per_release};
 use planner::release::wanted;
@@ -36,11 +41,15 @@ pub enum Scenario {
     Cancel,
     /// Somebody moves the weights, first in peace, then in the middle of a release.
     Drift,
+    /// Traffic moves in steps, between gates and beside an alarm.
+    Steps,
+    /// A person aborts the same half-way.
+    Abort,
 }
 
 impl Scenario {
     /// Every reference rollout.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::FirstRelease,
         Self::Release,
         Self::BadRelease,
@@ -48,6 +57,8 @@ impl Scenario {
         Self::SupersedeInBake,
         Self::Cancel,
         Self::Drift,
+        Self::Steps,
+        Self::Abort,
     ];
 
     /// A short application: the same stages in less time. Only the bad release may run into its deadline.
@@ -65,12 +76,22 @@ impl Scenario {
             | Self::Supersede
             | Self::SupersedeInBake
             | Self::Cancel
-            | Self::Drift => long,
+            | Self::Drift
+            | Self::Steps
+            | Self::Abort => long,
         };
         application.deadlines.validate = long;
         application.deadlines.shift = long;
         application.deadlines.clean_up = long;
+        if self.is_in_steps() {
+            in_steps(&mut application);
+        }
         application
+    }
+
+    /// Traffic moves in steps, between gates and beside an alarm.
+    pub(crate) fn is_in_steps(self) -> bool {
+        matches!(self, Self::Steps | Self::Abort)
     }
 
     /// The account as it is when the operator starts, at virtual time 0.
@@ -88,7 +109,9 @@ impl Scenario {
             | Self::Supersede
             | Self::SupersedeInBake
             | Self::Cancel
-            | Self::Drift => {}
+            | Self::Drift
+            | Self::Steps
+            | Self::Abort => {}
         }
         lab.wish(BLUE);
         lab.place(BLUE, Side::A, 2, 0);
@@ -131,7 +154,8 @@ impl Scenario {
         };
         match self {
             Self::FirstRelease => vec![wish(1, BLUE)],
-            Self::Release | Self::BadRelease => vec![wish(12, GREEN)],
+            Self::Release | Self::BadRelease | Self::Steps => vec![wish(12, GREEN)],
+            Self::Abort => vec![wish(12, GREEN), Entry::new(At::Time(110_000), Fault::Abort)],
             Self::Supersede => vec![wish(12, GREEN), wish(52, NEXT)],
             Self::SupersedeInBake => vec![wish(12, GREEN), wish(93, NEXT)],
             Self::Cancel => vec![wish(12, GREEN), wish(75, BLUE)],
@@ -139,6 +163,48 @@ impl Scenario {
         }
     }
 }
+
+/// A tenth, a gate, half, a pause, everything; a gate before it, and an alarm.
+fn in_steps(application: &mut Application) {
+    let to = |tenths| Share::tenths(tenths).map(Step::SetWeight);
+    let smoke = || GateName::new("smoke");
+    let gate = |before| {
+        let url = "http://localhost/".to_owned();
+        let http = Http {
+            url,
+            method: "GET".to_owned(),
+            headers: BTreeMap::new(),
+            status: 200,
+            body: None,
+        };
+        Gate {
+            before,
+            check: Check::Http(http),
+            attempts: 1,
+            every: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+            on_error: OnError::Hold,
+        }
+    };
+    let steps = [
+        to(100),
+        Some(Step::Gate(smoke())),
+        to(500),
+        Some(Step::Pause(Some(Duration::from_secs(20)))),
+    ];
+    application.strategy.steps = steps.into_iter().flatten().collect();
+    application.gates = BTreeMap::from([
+        (GateName::new("ready"), gate(Some(Stage::Shift))),
+        (smoke(), gate(None)),
+    ]);
+    application.alarms = Some(Alarms {
+        names: vec![ALARM.to_owned()],
+        on_already: AlreadyInAlarm::Refuse,
+    });
+}
+
+/// The alarm.
+pub(crate) const ALARM: &str = "blog-5xx";
 
 /// The account's own clock at virtual time 0, in milliseconds: long enough after its beginning.
 pub(crate) const START: u64 = 100_000;

@@ -129,6 +129,7 @@ pub fn singles(setup: &Setup, base: &Plan) -> Vec<Plan> {
         Operators::One => Vec::new(),
         Operators::TwoWithLease => kinds::of_leases(),
     };
+    let of_verbs = verbs(base.scenario);
     for n in 0..quiet.writes {
         put(At::Write(n), kinds::of_writes());
         put(At::Write(n), kinds::of_processes());
@@ -138,6 +139,9 @@ pub fn singles(setup: &Setup, base: &Plan) -> Vec<Plan> {
         put(At::Look(n), kinds::of_others());
         put(At::After(n), kinds::anywhere());
         put(At::After(n), of_leases.clone());
+        put(At::Write(n), of_verbs.clone());
+        put(At::Look(n), of_verbs.clone());
+        put(At::After(n), of_verbs.clone());
     }
     for n in 0..quiet.reads {
         put(At::Read(n), kinds::of_reads());
@@ -145,6 +149,7 @@ pub fn singles(setup: &Setup, base: &Plan) -> Vec<Plan> {
     for time in (0..quiet.ended).step_by(5_000) {
         put(At::Time(time + 1), kinds::anywhere());
         put(At::Time(time + 1), of_leases.clone());
+        put(At::Time(time + 1), of_verbs.clone());
     }
     entries
         .into_iter()
@@ -212,11 +217,22 @@ fn slots(setup: &Setup, base: &Plan) -> Vec<Entry> {
         put(At::Write(n), kinds::of_writes_in_pairs());
         put(At::Write(n), kinds::of_others_in_pairs());
         put(At::After(n), kinds::anywhere_in_pairs());
+        put(At::After(n), verbs(base.scenario));
     }
     for time in (10_000..quiet.ended).step_by(20_000) {
         put(At::Time(time + 1), kinds::of_others_in_pairs());
+        put(At::Time(time + 1), verbs(base.scenario));
     }
     slots
+}
+
+/// What people may ask of a release in steps, and what its tests may say; of another none.
+fn verbs(scenario: Scenario) -> Vec<Fault> {
+    if scenario.is_in_steps() {
+        kinds::of_verbs()
+    } else {
+        Vec::new()
+    }
 }
 
 /// A random subset of kinds with random rates, for the first part of a run; then nothing goes wrong any more.
@@ -230,6 +246,7 @@ pub fn swarm(seed: u64) -> Plan {
     let of_writes = some(kinds::of_writes(), 0.4);
     let of_reads = some(kinds::of_reads(), 0.3);
     let mut anywhere = some(kinds::anywhere(), 0.15);
+    anywhere.extend(some(kinds::of_verbs(), 0.15));
     if operators == Operators::TwoWithLease {
         anywhere.extend(some(kinds::of_leases(), 0.5));
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crd_schema::application::Application;
+use crd_schema::intent::{Abort, Promote};
 use planner::memory::WriteOutcome;
 use planner::{Mono, Side, Write};
 use runtime::Clock;
@@ -536,6 +537,38 @@ impl State {
             Fault::RecordLost => {
                 self.truth.lab.record = None;
                 self.by_others(Act::Record);
+            }
+            Fault::Promote { full } => {
+                let seen = self.truth.rolled_out();
+                if let Some((rollout, Some(step))) = seen {
+                    let full = *full;
+                    self.truth.lab.intents.promote = Some(Promote {
+                        rollout,
+                        step,
+                        full,
+                    });
+                    self.by_others(Act::Promote);
+                }
+            }
+            Fault::Abort => {
+                if let Some((rollout, _)) = self.truth.rolled_out() {
+                    self.truth.lab.intents.abort = Some(Abort { rollout });
+                    self.by_others(Act::Abort);
+                }
+            }
+            Fault::Paused { seconds } => {
+                self.truth.pause(until(*seconds));
+                self.last_fault = self.last_fault.max(until(*seconds));
+                self.by_others(Act::Pause);
+            }
+            Fault::Says {
+                test,
+                word,
+                seconds,
+            } => {
+                self.truth.speak(*test, *word, until(*seconds));
+                self.last_fault = self.last_fault.max(until(*seconds));
+                self.by_others(Act::Tests);
             }
             Fault::Refused
             | Fault::NotSent

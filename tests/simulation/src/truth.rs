@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crd_schema::TargetGroupArn;
 use crd_schema::application::RuleTarget;
+use crd_schema::record::Generation;
 use planner::lab::{DRAIN, Lab, LabService, TASK_START};
 use planner::memory::weight;
 use planner::world::{Action, Origin, Role, Rule, Service, ServiceStatus};
 use planner::{Read, Side, World, Write};
 
-use crate::plan::{Part, Which};
+use crate::plan::{Part, Test, Which, Word};
 use crate::sides;
 
 /// From a task that runs to a target that is healthy, in milliseconds.
@@ -30,6 +31,10 @@ pub(crate) struct Truth {
     /// Parts that are read as they were.
     frozen: Vec<Frozen>,
     pub(crate) throttled_until: u64,
+    /// What gates and the alarm say when it is not that all is well, since when and until when.
+    says: Vec<(Test, Word, u64, u64)>,
+    /// Until when a person has paused the application.
+    paused_until: Option<u64>,
     /// The target group that each service was created with, when groups come and go.
     bound: BTreeMap<String, TargetGroupArn>,
     /// Services that are gone: ECS still describes them by name, as INACTIVE.
@@ -67,6 +72,8 @@ impl Truth {
             unreadable: Vec::new(),
             frozen: Vec::new(),
             throttled_until: 0,
+            says: Vec::new(),
+            paused_until: None,
             gone: Vec::new(),
             history,
         };
@@ -95,7 +102,33 @@ impl Truth {
 
     /// The next moment at which something changes by itself, besides what the account does.
     pub(crate) fn next_change(&self) -> Option<u64> {
-        self.sick.iter().map(|(_, until)| *until).min()
+        let sick = self.sick.iter().map(|(_, until)| *until);
+        sick.chain(self.paused_until).min()
+    }
+
+    /// A person pauses the application.
+    pub(crate) fn pause(&mut self, until: u64) {
+        self.lab.intents.paused = true;
+        self.paused_until = self.paused_until.max(Some(until));
+    }
+
+    /// A gate that is tried, or the alarm, says so from now on.
+    pub(crate) fn speak(&mut self, test: Test, word: Word, until: u64) {
+        self.says.push((test, word, self.lab.now, until));
+    }
+
+    /// The rollout that is under way, as its record tells, and the step that runs.
+    pub(crate) fn rolled_out(&self) -> Option<(Generation, Option<u32>)> {
+        let (_, record) = self.lab.record.as_ref()?;
+        let rollout = record.rollout.as_ref()?;
+        let step = rollout.step.as_ref().map(|step| step.index);
+        Some((rollout.release.generation, step))
+    }
+
+    /// What it says, and since when; none: that all is well.
+    pub(crate) fn said(&self, test: Test) -> Option<(Word, u64)> {
+        let mut says = self.says.iter().filter(|(of, ..)| *of == test);
+        says.next().map(|(_, word, since, _)| (*word, *since))
     }
 
     /// Time passes up to `now`.
@@ -115,6 +148,11 @@ impl Truth {
             }
             !over
         });
+        if self.paused_until.is_some_and(|until| until <= now) {
+            (self.paused_until, self.lab.intents.paused) = (None, false);
+            self.changed();
+        }
+        self.says.retain(|(.., until)| *until > now);
         self.unreadable.retain(|(_, until)| *until > now);
         self.frozen.retain(|frozen| frozen.until > now);
         self.adopting.retain(|(_, _, until)| *until > now);
@@ -123,6 +161,8 @@ impl Truth {
     /// Nothing is wrong with the services that are read, nor with tasks.
     pub(crate) fn is_calm(&self) -> bool {
         self.sick.is_empty()
+            && self.says.is_empty()
+            && self.paused_until.is_none()
             && self.unreadable.is_empty()
             && self.frozen.is_empty()
             && self.throttled_until <= self.lab.now
@@ -395,6 +435,7 @@ fn take(world: &mut World, old: &World, part: Part) {
         Part::Record => world.record = old.record.clone(),
         Part::Desired => world.desired = old.desired.clone(),
         Part::Revisions => world.revisions = old.revisions.clone(),
+        Part::Intents => world.intents = old.intents.clone(),
     }
 }
 
@@ -414,6 +455,7 @@ fn hide(world: &mut World, part: Part) {
         Part::Record => world.record = unread(),
         Part::Desired => world.desired = unread(),
         Part::Revisions => world.revisions = unread(),
+        Part::Intents => world.intents = unread(),
     }
 }
 
@@ -432,5 +474,6 @@ pub(crate) fn stamp(world: &mut World, begun: planner::Mono) {
     set(&mut world.own, begun);
     set(&mut world.base, begun);
     set(&mut world.revisions, begun);
+    set(&mut world.intents, begun);
     set(&mut world.scaling, begun);
 }

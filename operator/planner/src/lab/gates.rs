@@ -2,8 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use crd_schema::Application;
+use crd_schema::gate;
+use crd_schema::record::{GateRun, Stage};
+use crd_schema::strategy::{Share, Step};
+
 use crate::gate::{Run, Verdict};
 use crate::watch::Watch;
+
+/// The places of the gates that must have passed before a release gets this share of the traffic.
+pub fn required(application: &Application, share: Share) -> impl Iterator<Item = String> {
+    let before = gate::before(&application.gates, Stage::Shift);
+    let before = before.map(|(name, _)| GateRun::place(name, None));
+    let strategy = &application.strategy;
+    let steps = strategy.steps.iter().enumerate();
+    let steps = steps.filter_map(move |(n, step)| match step {
+        Step::Gate(name) => (share > strategy.share_at(n)).then(|| GateRun::place(name, Some(n))),
+        Step::SetWeight(_) | Step::SetScale(_) | Step::Pause(_) | Step::Analysis(_) => None,
+    });
+    before.chain(steps)
+}
 
 /// The tests that a release must pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -16,7 +16,7 @@ pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
 pub use example::{
     application, desired, per_release, rolling, rolling_behind_a_load_balancer, two_routes, worker,
 };
-pub use gates::Tests;
+pub use gates::{Tests, required};
 pub use groups::LabGroup;
 pub use operator::{Ending, Operator};
 pub use rolling::{Ecs, REPLACED, Update};

@@ -4,6 +4,7 @@
 use crd_schema::GateName;
 use crd_schema::gate::{self, Check, Gate};
 use crd_schema::record::{GateRun, Release, Stage};
+use crd_schema::strategy::Step;
 
 use crate::ablation;
 use crate::gate::{Run, Verdict};
@@ -85,6 +86,23 @@ pub(super) fn at_step(view: &View<'_>, name: &GateName, step: usize) -> Option<D
     let gate = view.application.gates.get(name)?;
     let place = GateRun::place(name, Some(step));
     closed(view, Stage::Shift, name, gate, (place, None))
+}
+
+/// The first step before `end` whose gate has not passed.
+pub(super) fn closed_before(view: &View<'_>, end: usize) -> Option<usize> {
+    if view.tuning.without(ablation::Rule::Gates) {
+        return None;
+    }
+    let steps = view.application.strategy.steps.iter().take(end);
+    let closed = |(step, what): (usize, &Step)| {
+        let Step::Gate(name) = what else {
+            return false;
+        };
+        let place = GateRun::place(name, Some(step));
+        let passed = view.gate_run(&place).is_some_and(|run| run.passed);
+        !passed && view.application.gates.contains_key(name)
+    };
+    steps.enumerate().position(closed)
 }
 
 /// What is to be done while the gate has not passed.

@@ -26,19 +26,20 @@ fn position(view: &View<'_>, side: Side) -> usize {
     }
     let live = view.production().map(|rule| share(rule, side)).min();
     let live = live.unwrap_or_default();
+    // Nobody moves traffic past a gate.
+    let reached = || {
+        let at = strategy.step_at(live);
+        gates::closed_before(view, at).unwrap_or(at)
+    };
     let Some((recorded, _)) = view.step() else {
-        return strategy.step_at(live);
+        return reached();
     };
     let recorded = recorded.min(end);
     // Somebody took traffic away from green: the way goes on from where it is, its pause in full.
     let before = recorded
         .checked_sub(1)
         .map_or(Share::default(), |before| strategy.share_at(before));
-    if live < before {
-        strategy.step_at(live)
-    } else {
-        recorded
-    }
+    if live < before { reached() } else { recorded }
 }
 
 /// No step is left.

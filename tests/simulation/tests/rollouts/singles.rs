@@ -60,3 +60,13 @@ fn of_a_release_that_is_cancelled() {
 fn of_drift() {
     all(Scenario::Drift);
 }
+
+#[test]
+fn of_a_release_in_steps_with_gates_and_an_alarm() {
+    all(Scenario::Steps);
+}
+
+#[test]
+fn of_a_release_in_steps_that_is_aborted() {
+    all(Scenario::Abort);
+}
