@@ -179,23 +179,23 @@ impl Memory {
             if let Read::Known { value, at } = &world.groups[side.index()] {
                 self.absorb_holder(side, value.as_ref().map(|group| &group.arn));
                 if let Some(group) = value {
-                    self.health[side.index()].absorb(group, *at, tuning);
+                    self.health[side.index()].absorb(group, *at, now.mono, tuning);
                 }
             }
         }
-        self.absorb_workers(world, tuning);
+        self.absorb_workers(world, tuning, now.mono);
         if let Read::Unread { .. } = &world.desired
             && tuning.without(ablation::Rule::KnownWish)
         {
             (self.desired, self.wish) = (None, None);
         }
-        if let Read::Known { value, at } = &world.services {
+        if let Read::Known { value, .. } = &world.services {
             self.sides = value
                 .iter()
                 .filter_map(|s| s.side.map(|side| (s.name.clone(), side)))
                 .collect();
             let gone = value.iter().filter(|service| service.group_gone);
-            let since = |name: &String| self.gone_since.get(name).copied().unwrap_or(*at);
+            let since = |name: &String| self.gone_since.get(name).copied().unwrap_or(now.mono);
             self.gone_since = gone
                 .map(|service| (service.name.clone(), since(&service.name)))
                 .collect();
@@ -205,18 +205,18 @@ impl Memory {
             Read::Known { value, at } => {
                 let [a, b] = world.groups.each_ref().map(Read::value);
                 let groups = [a, b].map(|group| group.and_then(Option::as_ref));
-                self.absorb_rules(value, groups, *at);
+                self.absorb_rules(value, groups, *at, now.mono);
                 self.absorb_naming(value, tuning);
                 // Who holds the sides was read in the same round, or it cannot be told whose weights these are.
                 if a.is_some() && b.is_some() {
                     self.absorb_changes(value, groups, *at, tuning);
                 }
                 if let Read::Known { value: own, .. } = &world.own {
-                    self.absorb_spares(&own.spares, value, *at);
+                    self.absorb_spares(&own.spares, value, *at, now.mono);
                 }
             }
             Read::Unread { .. } if tuning.without(ablation::Rule::UnreadRules) => {
-                self.absorb_rules(&[], [None, None], now.mono);
+                self.absorb_rules(&[], [None, None], now.mono, now.mono);
             }
             Read::Unread { .. } => {}
         }
@@ -483,7 +483,7 @@ impl Memory {
     }
 
     /// Where no group tells the health of a side's services, their tasks do.
-    fn absorb_workers(&mut self, world: &World, tuning: &Tuning) {
+    fn absorb_workers(&mut self, world: &World, tuning: &Tuning, until: Mono) {
         let Read::Known { value, at } = &world.services else {
             return;
         };
@@ -496,6 +496,7 @@ impl Memory {
                 let gap = tuning.task_settle;
                 let reading = Reading {
                     at: *at,
+                    until,
                     healthy: tasks.collect(),
                     answers: Vec::new(),
                 };

@@ -110,7 +110,7 @@ impl State {
         self.broken = judge::sending(&setup, self, who, &write);
         let clock = self.account.clock();
         let outcome = match fate {
-            Fate::Answered => match self.land(&write, made) {
+            Fate::Answered => match self.land(&write, made, false) {
                 Ok(()) => WriteOutcome::Applied,
                 Err(_) => WriteOutcome::Refused {
                     reason: String::new(),
@@ -121,6 +121,7 @@ impl State {
                     write: Arc::clone(&write),
                     made,
                     until: now + setup.late,
+                    overtaken: false,
                 });
                 WriteOutcome::Unknown {
                     reason: String::new(),

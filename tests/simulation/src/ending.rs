@@ -6,7 +6,7 @@ use planner::world::{Role, ServiceStatus};
 
 use crate::judge::{Act, Violation};
 use crate::run::Ending;
-use crate::scenario::{BLUE, GREEN, Scenario};
+use crate::scenario::{BLUE, GREEN};
 use crate::sim::State;
 
 /// Revisions that the operator keeps, and two more that may be in use.
@@ -35,7 +35,7 @@ pub(crate) fn settled(state: &State) -> Ending {
             return violated("L1", format!("settled with weights {:?}", rule.action));
         }
     }
-    if lab.healthy(side) == 0 {
+    if !state.truth.works(side) {
         return violated("L1", format!("settled on {} without health", shown.name));
     }
     if !lab.draining[side.other().index()].is_empty() {
@@ -86,7 +86,7 @@ pub(crate) fn settled(state: &State) -> Ending {
 
 /// The release that is wished for has a reason to fail.
 fn may_fail(state: &State, version: &str) -> bool {
-    if state.scenario == Scenario::BadRelease {
+    if state.scenario.is_bad() {
         // It has a short deadline, which any delay may use up.
         return true;
     }

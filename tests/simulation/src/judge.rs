@@ -192,7 +192,7 @@ impl Judge {
             lab.clock(),
         );
         if let Err(violation) = checked
-            && !self.excused(violation.property, issue)
+            && !self.excused(lab, violation.property, issue)
             && !(violation.property == "S2" && repairs(lab, &issue.write))
             && !self.restores(violation.property, issue)
             && !self.harmless(lab, violation.property, issue)
@@ -213,7 +213,8 @@ impl Judge {
     }
 
     /// Somebody else did, after the operator looked, what makes this write wrong.
-    pub(crate) fn excused(&self, property: &str, issue: &Issue) -> bool {
+    pub(crate) fn excused(&self, lab: &Lab, property: &str, issue: &Issue) -> bool {
+        let worker = lab.application.is_worker();
         let ms = |bound: Duration| u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
         match property {
             // What is read again before a write does not tell whether services that it counts on are still there.
@@ -229,6 +230,8 @@ impl Judge {
                     )
             }
             // Weights that come and go between two looks start the settle time again, and nobody can have seen it.
+            // Nor whether what takes a worker's place still works.
+            "S4" if worker => self.acted_since(issue.unseen_since(), &[Act::Services, Act::Health]),
             "S4" | "S5" => {
                 self.acted_since(issue.looked, &[Act::Services])
                     || self.acted_since(issue.looked.saturating_sub(SETTLE), &[Act::Weights])
@@ -373,7 +376,10 @@ impl Judge {
                 if self.names.contains_key(name) && !self.harmless(lab, "S10", issue) {
                     return violation("S10", format!("{name} was created before"));
                 }
-                let generation = generation(body);
+                let revision = body.get("taskDefinition").and_then(Value::as_str);
+                // What is updated in place is told by its task definition.
+                let told = || lab.told.get(revision?)?.generation;
+                let generation = generation(body).or_else(told);
                 let last_good = lab
                     .record
                     .as_ref()
@@ -386,13 +392,13 @@ impl Judge {
                         format!("{name} is older than what completed: {completed:?}"),
                     );
                 }
-                let revision = body.get("taskDefinition").and_then(Value::as_str);
                 let release = tag(body, planner::release::TAG_RELEASE);
                 let known = lab
                     .revisions
                     .iter()
                     .find(|known| Some(known.arn.as_str()) == revision);
                 if let Some(known) = known
+                    && release.is_some()
                     && known.digest != release
                 {
                     return violation(
@@ -439,7 +445,10 @@ impl Judge {
                     // would be.
                     if lab.now <= issue.sent + self.quiescence() && !self.has_landed(issue) {
                         self.untested(lab, services, weights, side, issue)?;
-                        self.turn(wish, side, issue)?;
+                        // What was sent for the wish before this one is that one's.
+                        if !self.acted_since(issue.wish_seen, &[Act::Wish]) {
+                            self.turn(wish, side)?;
+                        }
                         self.moves_back(lab, services, side, issue)?;
                     }
                 }
@@ -511,16 +520,7 @@ impl Judge {
     }
 
     /// S13: traffic changes its direction at most twice a generation by our writes, heals apart.
-    fn turn(
-        &mut self,
-        wish: Option<Generation>,
-        side: Side,
-        issue: &Issue,
-    ) -> Result<(), Violation> {
-        // What was sent for the wish before this one is that one's.
-        if self.acted_since(issue.wish_seen, &[Act::Wish]) {
-            return Ok(());
-        }
+    fn turn(&mut self, wish: Option<Generation>, side: Side) -> Result<(), Violation> {
         let (generation, direction, turns) = &mut self.direction;
         if *generation != wish {
             (*generation, *turns) = (wish, 0);

@@ -371,10 +371,14 @@ impl Plan {
         Self { operators, ..self }
     }
 
-    /// The same, with these target groups.
+    /// The same, with these target groups, where the scenario knows them.
     #[must_use]
     pub fn on(self, groups: Groups) -> Self {
-        Self { groups, ..self }
+        if self.scenario.groups().contains(&groups) {
+            Self { groups, ..self }
+        } else {
+            self
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::sim::{SIGNATURE, Sim, State, ms};
 use crate::truth::{Answer, stamp};
 
 /// A round of reads takes this long, in milliseconds.
-const READ: u64 = 60;
+pub(crate) const READ: u64 = 60;
 /// The look before a write, and each way of a write.
 const CALL: u64 = 20;
 /// One try of a gate.

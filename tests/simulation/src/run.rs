@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use planner::WaitingOn;
 use runtime::Settings;
@@ -14,6 +15,7 @@ use tokio::runtime::Runtime;
 use crate::ending;
 use crate::judge::{Violation, violation};
 use crate::plan::{At, Plan};
+use crate::port::READ;
 use crate::process::{Pausable, life};
 use crate::scenario::START;
 use crate::sim::Sim;
@@ -32,9 +34,11 @@ pub struct Setup {
 
 impl Default for Setup {
     /// As shipped, but that what moves is looked at every five seconds instead of two: fewer reconciles that do nothing.
+    /// Two looks in a row lie far enough apart, the time that a round of reads takes left out.
     fn default() -> Self {
         let mut settings = Settings::default();
         settings.tuning.poll_moving = settings.tuning.health_gap;
+        settings.tuning.health_gap -= Duration::from_millis(2 * READ);
         Self { settings }
     }
 }

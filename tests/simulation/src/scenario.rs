@@ -10,7 +10,9 @@ use crd_schema::gate::{Check, Gate, Http, OnError};
 use crd_schema::record::{Record, Release, Stage};
 use crd_schema::strategy::{Share, Step};
 use planner::Side;
-use planner::lab::{Lab, application, desired, per_release};
+use planner::lab::{
+    Lab, application, desired, per_release, rolling_behind_a_load_balancer, worker,
+};
 use planner::release::wanted;
 use serde::{Deserialize, Serialize};
 
@@ -45,11 +47,19 @@ pub enum Scenario {
     Steps,
     /// A person aborts the same half-way.
     Abort,
+    /// A release of a service without a load balancer.
+    Worker,
+    /// The same, whose tasks never work.
+    BadWorker,
+    /// ECS updates the one service behind a load balancer in place.
+    InPlace,
+    /// The same, to a release whose tasks never pass a health check.
+    BadInPlace,
 }
 
 impl Scenario {
     /// Every reference rollout.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::FirstRelease,
         Self::Release,
         Self::BadRelease,
@@ -59,26 +69,43 @@ impl Scenario {
         Self::Drift,
         Self::Steps,
         Self::Abort,
+        Self::Worker,
+        Self::BadWorker,
+        Self::InPlace,
+        Self::BadInPlace,
     ];
 
-    /// A short application: the same stages in less time. Only the bad release may run into its deadline.
-    fn application(self, groups: Groups) -> Application {
-        let mut application = match groups {
-            Groups::Pair => application(),
-            Groups::PerRelease => per_release(),
-        };
-        application.bake_time = Duration::from_secs(20);
-        let long = Duration::from_secs(7_200);
-        application.deadlines.scale_up = match self {
-            Self::BadRelease => Duration::from_secs(90),
+    /// Where its releases may have their targets.
+    pub fn groups(self) -> &'static [Groups] {
+        match self {
+            // None, or one for life.
+            Self::Worker | Self::BadWorker | Self::InPlace | Self::BadInPlace => &[Groups::Pair],
             Self::FirstRelease
             | Self::Release
+            | Self::BadRelease
             | Self::Supersede
             | Self::SupersedeInBake
             | Self::Cancel
             | Self::Drift
             | Self::Steps
-            | Self::Abort => long,
+            | Self::Abort => &Groups::ALL,
+        }
+    }
+
+    /// A short application: the same stages in less time. Only the bad release may run into its deadline.
+    fn application(self, groups: Groups) -> Application {
+        let mut application = match (self, groups) {
+            (Self::Worker | Self::BadWorker, _) => worker(),
+            (Self::InPlace | Self::BadInPlace, _) => rolling_behind_a_load_balancer(),
+            (_, Groups::Pair) => application(),
+            (_, Groups::PerRelease) => per_release(),
+        };
+        application.bake_time = Duration::from_secs(20);
+        let long = Duration::from_secs(7_200);
+        application.deadlines.scale_up = if self.is_bad() {
+            Duration::from_secs(90)
+        } else {
+            long
         };
         application.deadlines.validate = long;
         application.deadlines.shift = long;
@@ -89,6 +116,11 @@ impl Scenario {
         application
     }
 
+    /// What is released never works.
+    pub(crate) fn is_bad(self) -> bool {
+        matches!(self, Self::BadRelease | Self::BadWorker | Self::BadInPlace)
+    }
+
     /// Traffic moves in steps, between gates and beside an alarm.
     pub(crate) fn is_in_steps(self) -> bool {
         matches!(self, Self::Steps | Self::Abort)
@@ -97,21 +129,12 @@ impl Scenario {
     /// The account as it is when the operator starts, at virtual time 0.
     pub(crate) fn account(self, groups: Groups) -> Lab {
         let mut lab = Lab::new(self.application(groups));
-        match self {
-            Self::FirstRelease => {
-                lab.advance(START);
-                return lab;
-            }
-            Self::BadRelease => {
-                lab.broken.insert(GREEN.to_owned());
-            }
-            Self::Release
-            | Self::Supersede
-            | Self::SupersedeInBake
-            | Self::Cancel
-            | Self::Drift
-            | Self::Steps
-            | Self::Abort => {}
+        if self == Self::FirstRelease {
+            lab.advance(START);
+            return lab;
+        }
+        if self.is_bad() {
+            lab.broken.insert(GREEN.to_owned());
         }
         lab.wish(BLUE);
         lab.place(BLUE, Side::A, 2, 0);
@@ -154,7 +177,13 @@ impl Scenario {
         };
         match self {
             Self::FirstRelease => vec![wish(1, BLUE)],
-            Self::Release | Self::BadRelease | Self::Steps => vec![wish(12, GREEN)],
+            Self::Release
+            | Self::BadRelease
+            | Self::Steps
+            | Self::Worker
+            | Self::BadWorker
+            | Self::InPlace
+            | Self::BadInPlace => vec![wish(12, GREEN)],
             Self::Abort => vec![wish(12, GREEN), Entry::new(At::Time(110_000), Fault::Abort)],
             Self::Supersede => vec![wish(12, GREEN), wish(52, NEXT)],
             Self::SupersedeInBake => vec![wish(12, GREEN), wish(93, NEXT)],

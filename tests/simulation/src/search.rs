@@ -169,13 +169,14 @@ pub struct Pairs {
 impl Pairs {
     /// Of all scenarios.
     pub fn new(setup: &Setup, groups: Groups) -> Self {
-        let slots = Scenario::ALL.map(|scenario| {
+        let on = |scenario: &Scenario| scenario.groups().contains(&groups);
+        let slots = Scenario::ALL.into_iter().filter(on).map(|scenario| {
             let base = Plan::quiet(scenario).on(groups);
             (scenario, slots(setup, &base))
         });
         Self {
             groups,
-            slots: slots.into(),
+            slots: slots.collect(),
         }
     }
 

@@ -228,7 +228,8 @@ impl State {
             .judge
             .losing_since()
             .map(|since| since.max(self.last_fault));
-        if since.is_some_and(|since| now > since + REPAIR) && self.truth.is_calm() {
+        let moves = self.truth.moves_traffic() && self.truth.is_calm();
+        if moves && since.is_some_and(|since| now > since + REPAIR) {
             let message = "requests go to a group without a healthy target, and nobody moves them";
             self.found(violation("L2", message));
         }
@@ -425,7 +426,7 @@ impl State {
             | Write::DeregisterTaskDefinition { .. } => return Ok(()),
         };
         let lags = side.is_some_and(|side| self.truth.lags_behind(side));
-        if lags && !self.judge.excused("S4", issue) {
+        if lags && !self.judge.excused(lab, "S4", issue) {
             return violation("S4", format!("{name}: some nodes still send to its group"));
         }
         Ok(())

@@ -193,8 +193,28 @@ impl Truth {
         }
     }
 
-    /// Some request may be sent to a group of a production rule that has no healthy target while the other has one.
+    /// Some task on this side does what it is there for.
+    pub(crate) fn works(&self, side: Side) -> bool {
+        if !self.lab.application.is_worker() {
+            return self.lab.healthy(side) > 0;
+        }
+        let mut services = self.lab.services.iter().map(|service| &service.shown);
+        services
+            .any(|service| service.side == Some(side) && self.lab.working(&service.name) != (0, 0))
+    }
+
+    /// Traffic can be moved from one service to another.
+    pub(crate) fn moves_traffic(&self) -> bool {
+        !self.lab.application.is_worker() && !self.lab.application.is_rolling()
+    }
+
+    /// Some request may be sent to a group of a production rule that has no healthy target while the other has one; where
+    /// no traffic can be moved: nothing works.
     pub(crate) fn loses_requests(&self) -> bool {
+        if !self.moves_traffic() {
+            let mut services = self.lab.services.iter().map(|service| &service.shown);
+            return !services.any(|service| self.lab.working(&service.name) != (0, 0));
+        }
         let dead: Vec<Side> = Side::BOTH
             .into_iter()
             .filter(|side| !self.lives(*side) && self.lives(side.other()))

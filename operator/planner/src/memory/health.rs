@@ -16,11 +16,13 @@ pub struct Health {
     counts: bool,
 }
 
-/// One health reading of a group.
+/// One health reading of a group. What it shows was so at some moment from its beginning to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// When the read began.
+    /// When the read began: what is asked for evidence that is new.
     pub at: Mono,
+    /// When it had ended: what is asked for since when it is so. A process may stand still in between.
+    pub until: Mono,
     /// `address:port` of healthy targets.
     pub healthy: BTreeSet<String>,
     /// Of several routes: in whose group anything was healthy at all, by route. Empty with one route.
@@ -36,8 +38,8 @@ impl Reading {
 }
 
 impl Health {
-    /// One more look at the group.
-    pub(super) fn absorb(&mut self, group: &Group, at: Mono, tuning: &Tuning) {
+    /// One more look at the group, begun at `at` and ended by `until`.
+    pub(super) fn absorb(&mut self, group: &Group, at: Mono, until: Mono, tuning: &Tuning) {
         let healthy = group
             .targets
             .iter()
@@ -46,6 +48,7 @@ impl Health {
         let gap = tuning.health_gap.min(group.interval);
         let reading = Reading {
             at,
+            until,
             healthy: healthy.collect(),
             answers: group.members.iter().map(|member| member.answers).collect(),
         };
@@ -65,7 +68,7 @@ impl Health {
         while self
             .window
             .get(1)
-            .is_some_and(|next| at.since(next.at) >= gap)
+            .is_some_and(|next| at.since(next.until) >= gap)
         {
             self.window.pop_front();
         }
@@ -73,7 +76,7 @@ impl Health {
             && self
                 .window
                 .front()
-                .is_some_and(|first| at.since(first.at) >= gap);
+                .is_some_and(|first| at.since(first.until) >= gap);
         self.counts = two || tuning.without(ablation::Rule::TwoReadings);
     }
 

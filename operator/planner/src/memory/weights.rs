@@ -14,7 +14,14 @@ use crate::world::{Action, Group, Role, Rule, Side};
 use crate::write::Write;
 
 impl Memory {
-    pub(super) fn absorb_spares(&mut self, spares: &[Group], rules: &[Rule], at: Mono) {
+    /// Since when no rule gives a spare group weight: from the end of the round of reads that was begun at `at`.
+    pub(super) fn absorb_spares(
+        &mut self,
+        spares: &[Group],
+        rules: &[Rule],
+        at: Mono,
+        until: Mono,
+    ) {
         let unseen = rules.iter().any(|rule| self.lacks_own_weights(rule, at));
         let idle = spares.iter().map(|group| &group.arn).filter(|arn| {
             let weights = |rule: &Rule| other_weight(rule, arn).unwrap_or(0);
@@ -23,13 +30,20 @@ impl Memory {
         self.spare_since = idle
             .filter_map(|arn| {
                 let since = self.spare_since.get(arn).copied();
-                Some((arn.clone(), since.or((!unseen).then_some(at))?))
+                Some((arn.clone(), since.or((!unseen).then_some(until))?))
             })
             .collect();
     }
 
-    /// Since when no rule gives a side weight. A read that lacks an own write of weights is a stale one: it starts no wait.
-    pub(super) fn absorb_rules(&mut self, rules: &[Rule], groups: [Option<&Group>; 2], at: Mono) {
+    /// Since when no rule gives a side weight: from the end of the read that was begun at `at`. A read that lacks an own
+    /// write of weights is a stale one: it starts no wait.
+    pub(super) fn absorb_rules(
+        &mut self,
+        rules: &[Rule],
+        groups: [Option<&Group>; 2],
+        at: Mono,
+        until: Mono,
+    ) {
         let stale = rules.iter().any(|rule| self.lacks_own_weights(rule, at));
         for side in Side::BOTH {
             let group = groups[side.index()];
@@ -38,7 +52,7 @@ impl Memory {
             *since = match *since {
                 _ if any => None,
                 None if stale => None,
-                known => Some(known.unwrap_or(at)),
+                known => Some(known.unwrap_or(until)),
             };
         }
     }

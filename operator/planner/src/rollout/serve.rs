@@ -204,6 +204,11 @@ fn settled(view: &View<'_>, service: &Service, side: Side) -> Decision {
     if view.group_vital(side) == Vital::Dead {
         return Decision::hold(stage, Hold::NothingAlive);
     }
+    // Somebody put it to sleep, and it has just been woken.
+    if service.running == 0 {
+        let (running, need) = (0, service.desired);
+        return Decision::wait(stage, WaitingOn::Tasks { running, need });
+    }
     retire(view, stage)
 }
 

@@ -230,3 +230,32 @@ fn the_readings_of_workers_are_the_tasks_of_those_that_are_active_on_their_side(
     lab.advance(5_000);
     assert_eq!(look(&mut memory, &lab), [(100_000, 2), (105_000, 3)]);
 }
+
+/// A process may stand still while it reads, and a throttled call be sent again: what a round of reads shows may be as new
+/// as its end, whenever it began.
+#[test]
+fn since_when_something_is_so_is_told_by_the_end_of_the_read_that_shows_it() {
+    let long_ago = |world: &mut World| {
+        let begun = Mono(1_000);
+        let Read::Known { at, .. } = &mut world.rules else {
+            panic!("read");
+        };
+        *at = begun;
+        for group in &mut world.groups {
+            let Read::Known { at, .. } = group else {
+                panic!("read");
+            };
+            *at = begun;
+        }
+    };
+    let mut scene = scene();
+    scene.memory = Memory::new(Mono(0));
+    scene.look_at(long_ago);
+    assert_eq!(scene.memory.zero_since[1], Some(Mono(scene.lab.now)));
+    scene.lab.advance(4_000);
+    scene.look();
+    assert!(!counts(&scene, Side::B), "4 s, not 103");
+    scene.lab.advance(1_000);
+    scene.look();
+    assert!(counts(&scene, Side::B));
+}

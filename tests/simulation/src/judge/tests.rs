@@ -1,7 +1,9 @@
 //! Controls of the excuses: each covers what it says, and where that is not so the judge reports.
 
-use crd_schema::record::{Record, Rejection};
-use planner::lab::{application, per_release};
+use crd_schema::GateName;
+use crd_schema::gate::{Check, Gate, OnError};
+use crd_schema::record::{Record, Rejection, Stage};
+use planner::lab::{application, per_release, worker};
 use serde_json::json;
 
 use super::*;
@@ -15,13 +17,17 @@ const SEEN: u64 = NOW - 8_000;
 /// The wish could be read last a while before.
 const WISH_SEEN: u64 = NOW - 30_000;
 
-const ACTS: [Act; 6] = [
+const ACTS: [Act; 10] = [
     Act::Weights,
     Act::Services,
     Act::Health,
     Act::Wish,
     Act::Record,
     Act::Clock,
+    Act::Promote,
+    Act::Abort,
+    Act::Pause,
+    Act::Tests,
 ];
 
 /// A true account, and the judge who watched it.
@@ -181,6 +187,56 @@ fn s4_and_s5_by_services_since_the_last_look_and_by_weights_a_settle_time_before
         (scene, Write::DeleteService { name })
     };
     excused("S5", deleted, &by);
+}
+
+#[test]
+fn s4_of_a_worker_by_services_and_health_since_the_round_of_reads() {
+    let of = || {
+        let scene = Scene::of(worker(), |lab| {
+            lab.broken.insert("1.4.0".to_owned());
+        });
+        let name = scene.name(0);
+        let write = Write::ScaleService {
+            name,
+            from: 2,
+            to: 0,
+        };
+        (scene, write)
+    };
+    excused("S4", of, &[(Act::Services, SEEN), (Act::Health, SEEN)]);
+}
+
+#[test]
+fn s17_by_everything_that_moves_traffic_since_the_round_of_reads() {
+    let gated = || {
+        let mut application = application();
+        let gate = Gate {
+            before: Some(Stage::Shift),
+            check: Check::Approval,
+            attempts: 1,
+            every: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            on_error: OnError::Hold,
+        };
+        application.gates.insert(GateName::new("smoke"), gate);
+        application
+    };
+    let of = || {
+        let scene = Scene::of(gated(), |_| {});
+        let write = scene.shift();
+        (scene, write)
+    };
+    let by = [
+        (Act::Services, SEEN),
+        (Act::Health, SEEN),
+        (Act::Weights, SEEN),
+        (Act::Wish, SEEN),
+    ];
+    excused("S17", of, &by);
+    let (mut scene, write) = of();
+    let passed = ("1.4.0".to_owned(), "smoke".to_owned());
+    scene.judge.passed.insert(passed);
+    assert_eq!(scene.reports(&issue(write)), None);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Every single fault at every call and time of every reference rollout, by one operator and by two with a lease, with a
 //! pair of target groups and with one for each release.
 
-use simulation::plan::{Groups, Operators};
+use simulation::plan::Operators;
 use simulation::search::singles;
 use simulation::{Plan, Scenario, Setup};
 
@@ -9,12 +9,12 @@ use crate::search::{self, Dose};
 
 /// With every run of the tests, one in so many is carried out: coprime to how many kinds stand at one point, so that
 /// each kind comes up.
-const SLICE: usize = 17;
+const SLICE: usize = 29;
 
 fn all(scenario: Scenario) {
-    for groups in Groups::ALL {
+    for groups in scenario.groups() {
         for operators in [Operators::One, Operators::TwoWithLease] {
-            let base = Plan::quiet(scenario).by(operators).on(groups);
+            let base = Plan::quiet(scenario).by(operators).on(*groups);
             let plans = singles(&Setup::default(), &base);
             let step = Dose::of(SLICE, 1, 1);
             let name =
@@ -69,4 +69,24 @@ fn of_a_release_in_steps_with_gates_and_an_alarm() {
 #[test]
 fn of_a_release_in_steps_that_is_aborted() {
     all(Scenario::Abort);
+}
+
+#[test]
+fn of_a_release_of_a_worker() {
+    all(Scenario::Worker);
+}
+
+#[test]
+fn of_a_bad_release_of_a_worker() {
+    all(Scenario::BadWorker);
+}
+
+#[test]
+fn of_an_update_in_place() {
+    all(Scenario::InPlace);
+}
+
+#[test]
+fn of_a_bad_update_in_place() {
+    all(Scenario::BadInPlace);
 }
