@@ -21,6 +21,7 @@ use super::removal::{clean_up, leftovers, remove, retire};
 use super::repair::revive;
 use super::steps;
 use super::weighing::{test_follows, to_zero};
+use super::worker::health;
 
 /// A live service comes to serve alone.
 pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decision {
@@ -204,10 +205,9 @@ fn settled(view: &View<'_>, service: &Service, side: Side) -> Decision {
     if view.group_vital(side) == Vital::Dead {
         return Decision::hold(stage, Hold::NothingAlive);
     }
-    // Somebody put it to sleep, and it has just been woken.
-    if service.running == 0 {
-        let (running, need) = (0, service.desired);
-        return Decision::wait(stage, WaitingOn::Tasks { running, need });
+    // It was put to sleep and has just been woken, or nothing of it was healthy at the last look.
+    if view.healthy_now(service) == 0 {
+        return Decision::wait(stage, health(view, service, service.desired));
     }
     retire(view, stage)
 }
