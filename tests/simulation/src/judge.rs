@@ -247,7 +247,7 @@ impl Judge {
     fn harmless(&self, lab: &Lab, property: &str, issue: &Issue) -> bool {
         match (&issue.write, property) {
             // Weights that were sent while nothing lived, and AWS carries out minutes later: repair waits for nobody.
-            (Write::SetWeights { .. }, "S1" | "Loss") => {
+            (Write::SetWeights { .. }, "S1" | "S2" | "Loss") => {
                 issue.dead == [true; 2] && lab.now > issue.sent + self.quiescence()
             }
             // A removal, minutes late, of what was given traffic meanwhile since nothing else lived: repair waits for nobody.

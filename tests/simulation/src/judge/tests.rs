@@ -377,10 +377,15 @@ fn s1_of_weight_that_was_left_as_it_was_seen() {
 }
 
 #[test]
-fn s1_and_loss_of_weights_that_were_sent_while_nothing_lived_and_land_late() {
+fn s1_s2_and_loss_of_weights_that_were_sent_while_nothing_lived_and_land_late() {
+    sent_while_nothing_lived("S1", Scene::without_green);
+    sent_while_nothing_lived("S2", || Scene::ill("1.4.0"));
+}
+
+fn sent_while_nothing_lived(property: &str, scene: fn() -> Scene) {
     let late = NOW - 40_001;
     let reports = |sent: u64, dead: [bool; 2]| {
-        let mut scene = Scene::without_green();
+        let mut scene = scene();
         let issue = Issue {
             sent,
             dead,
@@ -392,9 +397,9 @@ fn s1_and_loss_of_weights_that_were_sent_while_nothing_lived_and_land_late() {
         property
     };
     assert_eq!(reports(late, [true; 2]), None);
-    assert_eq!(reports(late + 1, [true; 2]), Some("S1"));
-    assert_eq!(reports(late, [true, false]), Some("S1"));
-    assert_eq!(reports(late, [false, true]), Some("S1"));
+    assert_eq!(reports(late + 1, [true; 2]), Some(property));
+    assert_eq!(reports(late, [true, false]), Some(property));
+    assert_eq!(reports(late, [false, true]), Some(property));
 }
 
 /// A group for side B, which a group holds already.
