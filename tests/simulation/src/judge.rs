@@ -25,6 +25,9 @@ use serde_json::{Map, Value};
 /// The settle time of the application, in milliseconds.
 const SETTLE: u64 = 10_000;
 
+/// An illness lasts so long, and is seen in two readings, in milliseconds: what recovers since is no person's act.
+const ILLNESS: u64 = 40_000;
+
 /// A property that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -284,9 +287,24 @@ impl Judge {
                     || self.late_groups.iter().any(|at| *at >= since)
             }
             // It was sent before the rejection, and AWS carries it out minutes later: nothing is tried again. It never gets
-            // weight, and the operator takes it away (L5).
-            (Write::CreateService { body, .. } | Write::CreateTargetGroup { body, .. }, "S8") => {
-                let rejected = generation(body).and_then(|of| self.rejected.get(&of));
+            // weight, and the operator takes it away (L5), or goes back from it.
+            (
+                Write::CreateService { .. }
+                | Write::CreateTargetGroup { .. }
+                | Write::RegisterTaskDefinition { .. }
+                | Write::UpdateService { .. },
+                "S8",
+            ) => {
+                let of = match &issue.write {
+                    Write::UpdateService { to, .. } => {
+                        lab.told.get(to).and_then(|told| told.generation)
+                    }
+                    Write::CreateService { body, .. }
+                    | Write::CreateTargetGroup { body, .. }
+                    | Write::RegisterTaskDefinition { body, .. } => generation(body),
+                    _ => None,
+                };
+                let rejected = of.and_then(|of| self.rejected.get(&of));
                 lab.now > issue.sent + self.quiescence()
                     && rejected.is_some_and(|at| *at > issue.sent)
             }
@@ -491,14 +509,18 @@ impl Judge {
         let name = Some(&green.name);
         let goes_back = services.iter().any(|s| s.tags.blue.as_ref() == name);
         let mut others = services.iter().filter(live);
-        let carries = others.any(|s| s.side == Some(side.other())) && lab.healthy(side.other()) > 0;
-        let acted = [Act::Services, Act::Health, Act::Weights, Act::Wish];
+        // And it did when the write was sent: repair waits for nobody.
+        let lived = !issue.dead[side.other().index()] && lab.healthy(side.other()) > 0;
+        let carries = others.any(|s| s.side == Some(side.other())) && lived;
+        let acted = [Act::Services, Act::Weights, Act::Wish];
+        let was_ill = issue.unseen_since().saturating_sub(ILLNESS);
         let full = lab.intents.promote.is_some_and(|asked| asked.full);
         if green.tags.release.as_ref() == completed
             || goes_back
             || !carries
             || full
             || self.acted_since(issue.unseen_since(), &acted)
+            || self.acted_since(was_ill, &[Act::Health])
         {
             return Ok(());
         }
@@ -571,6 +593,7 @@ impl Judge {
             // It lived no more when the write was sent.
             && !issue.dead[to.other().index()]
             && !self.acted_since(issue.unseen_since(), &others)
+            && !self.acted_since(issue.looked, &[Act::Weights])
             && !self.acted_since(issue.wish_seen, &[Act::Wish])
         {
             return violation(

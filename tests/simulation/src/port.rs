@@ -17,7 +17,7 @@ use tokio::task::yield_now;
 
 use crate::look::look;
 use crate::plan::{At, Fault, Part, Test, Word};
-use crate::scenario::{ALARM, START};
+use crate::scenario::ALARM;
 use crate::sim::{SIGNATURE, Sim, State, ms};
 use crate::truth::{Answer, stamp};
 
@@ -50,17 +50,6 @@ impl Port {
             yield_now().await;
         }
         taken
-    }
-
-    /// Until the process goes on, where it stands still.
-    async fn stands_still(&self) {
-        loop {
-            let until = self.sim.lock().operators[self.operator].paused_until;
-            if until <= START + self.sim.clock.mono().0 {
-                return;
-            }
-            self.sim.until(until).await;
-        }
     }
 
     async fn read(&self, answers: &[Answer], by_name: &[String]) -> World {
@@ -109,7 +98,6 @@ impl Cloud for Port {
 
     async fn measure(&self, _: &Application, _: &Watch, from: Timestamp) -> (Measured, Timestamp) {
         ms(CALL).await;
-        self.stands_still().await;
         let said = self.sim.with(|state| state.truth.said(Test::Alarm));
         let alarm = |red, since: Option<u64>| Alarm {
             name: ALARM.to_owned(),
@@ -188,8 +176,8 @@ impl CloudWriter for Port {
     }
 
     async fn try_gate(&self, _: &Application, run: &Run, _: u32, _: Option<&str>) -> Tried {
+        // What comes while the process stands still is in its socket when it goes on.
         ms(GATE).await;
-        self.stands_still().await;
         self.sim.with(|state| match state.truth.said(Test::Gates) {
             Some((Word::Silent, _)) => Tried::Unclear {
                 reason: "no answer".to_owned(),

@@ -12,7 +12,7 @@ use crate::release::{self, Wanted};
 use crate::report::WaitingOn;
 use crate::view::{View, runs};
 
-use super::deadline::{deadline, late};
+use super::deadline::{deadline, entered, late};
 use super::decision::{AtGate, Decision};
 
 /// The first gate before `boundary` that has not passed. The wait for it belongs to `stage`.
@@ -124,7 +124,14 @@ fn closed(
     }
     // The load balancer's nodes follow the last weights first: a test that goes to blue says nothing.
     let settle = view.application.clean_up.settle;
-    let left = settle.saturating_sub(view.now.elapsed_since(begun.began));
+    // Where the clock was set back since, what the gate belongs to says since when; its start was set back with it.
+    let step = view.step().map(|(_, since)| since);
+    let known = step
+        .filter(|_| before.is_none())
+        .or_else(|| entered(view, stage));
+    let ahead = begun.began > view.now.wall;
+    let began = known.filter(|_| ahead).unwrap_or(begun.began);
+    let left = settle.saturating_sub(view.now.elapsed_since(began));
     if stage >= Stage::Validate && !left.is_zero() {
         let until = Some(view.now.mono + left);
         return Some(Decision::wait_until(stage, WaitingOn::Settle, until));

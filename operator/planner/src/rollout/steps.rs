@@ -26,10 +26,11 @@ fn position(view: &View<'_>, side: Side) -> usize {
     }
     let live = view.production().map(|rule| share(rule, side)).min();
     let live = live.unwrap_or_default();
-    // Nobody moves traffic past a gate.
+    // Nobody moves traffic past a gate, as long as it can go back to what green came from.
     let reached = || {
         let at = strategy.step_at(live);
-        gates::closed_before(view, at).unwrap_or(at)
+        let closed = gates::closed_before(view, at).filter(|_| leaves_blue(view, side));
+        closed.unwrap_or(at)
     };
     let Some((recorded, _)) = view.step() else {
         return reached();
@@ -40,6 +41,20 @@ fn position(view: &View<'_>, side: Side) -> usize {
         .checked_sub(1)
         .map_or(Share::default(), |before| strategy.share_at(before));
     if live < before { reached() } else { recorded }
+}
+
+/// What is on `side` takes the place of the service beside it: no release that was good before, and beside none that failed.
+fn leaves_blue(view: &View<'_>, side: Side) -> bool {
+    let good = view.record().last_good.as_ref().map(|good| &good.digest);
+    let again = view.wanted.as_ref().map(|wanted| &wanted.digest) == good;
+    let green = view.live_on(side);
+    let failed = |generation| view.rejection(generation).is_some();
+    let is_blue = |other: &&Service| {
+        let name = Some(&other.name);
+        green.iter().any(|green| green.tags.blue.as_ref() == name)
+            && !other.tags.generation.is_some_and(failed)
+    };
+    !again && view.live_on(side.other()).iter().any(is_blue)
 }
 
 /// No step is left.

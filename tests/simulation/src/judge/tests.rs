@@ -3,7 +3,8 @@
 use crd_schema::GateName;
 use crd_schema::gate::{Check, Gate, OnError};
 use crd_schema::record::{Record, Rejection, Stage};
-use planner::lab::{application, per_release, worker};
+use planner::lab::{application, per_release, rolling_behind_a_load_balancer, worker};
+use planner::world::{Revision, Tags};
 use serde_json::json;
 
 use super::*;
@@ -97,6 +98,25 @@ impl Scene {
     fn reports(&mut self, issue: &Issue) -> Option<&'static str> {
         let judged = self.judge.judge(&self.lab, issue);
         judged.err().map(|violation| violation.property)
+    }
+
+    /// The wish of 1.4.0 was rejected then.
+    fn rejects(&mut self, generation: Generation, at: u64) {
+        let record = Record {
+            rejected: vec![Rejection {
+                generation,
+                version: "1.4.0".to_owned(),
+                reason: String::new(),
+                aborted: false,
+            }],
+            ..Record::default()
+        };
+        let written = self.lab.generation();
+        self.lab.record = Some((written, record.clone()));
+        self.lab.now = at;
+        let rejection = issue(Write::PutRecord(Box::new(record)));
+        self.judge.took_effect(&self.lab, &rejection);
+        self.lab.now = NOW;
     }
 
     fn after(mut self, at: u64, act: Act) -> Self {
@@ -228,7 +248,7 @@ fn s17_by_everything_that_moves_traffic_since_the_round_of_reads() {
     };
     let by = [
         (Act::Services, SEEN),
-        (Act::Health, SEEN),
+        (Act::Health, SEEN - ILLNESS),
         (Act::Weights, SEEN),
         (Act::Wish, SEEN),
     ];
@@ -237,6 +257,16 @@ fn s17_by_everything_that_moves_traffic_since_the_round_of_reads() {
     let passed = ("1.4.0".to_owned(), "smoke".to_owned());
     scene.judge.passed.insert(passed);
     assert_eq!(scene.reports(&issue(write)), None);
+    let dead = |dead| {
+        let (mut scene, write) = of();
+        let issue = Issue {
+            dead,
+            ..issue(write)
+        };
+        scene.reports(&issue)
+    };
+    assert_eq!(dead([true, false]), None, "nothing else lived");
+    assert_eq!(dead([false, true]), Some("S17"));
 }
 
 #[test]
@@ -270,7 +300,8 @@ fn s11_by_services_since_the_round_of_reads() {
 }
 
 #[test]
-fn s6_by_services_and_health_since_the_round_of_reads_and_by_the_wish_since_it_was_read() {
+fn s6_by_services_and_health_since_the_round_of_reads_by_weights_since_the_last_look_and_by_the_wish_since_it_was_read()
+ {
     let scene = || Scene::of(application(), |lab| lab.wish("1.3.0"));
     let of = || {
         let scene = scene();
@@ -280,6 +311,7 @@ fn s6_by_services_and_health_since_the_round_of_reads_and_by_the_wish_since_it_w
     let by = [
         (Act::Services, SEEN),
         (Act::Health, SEEN),
+        (Act::Weights, LOOKED),
         (Act::Wish, WISH_SEEN),
     ];
     excused("S6", of, &by);
@@ -443,25 +475,52 @@ fn s11_of_a_group_that_is_created_late_or_beside_one_that_was() {
 }
 
 #[test]
+fn s8_of_an_update_in_place_that_was_sent_before_the_rejection() {
+    let reports = |sent: u64, rejected: u64| {
+        let mut lab = Lab::new(rolling_behind_a_load_balancer());
+        lab.advance(100_000);
+        let name = lab.place("1.3.0", Side::A, 2, 0);
+        lab.wish("1.4.0");
+        let (generation, wish) = lab.desired.clone().unwrap();
+        let wanted = planner::release::wanted(&lab.application, generation, &wish).unwrap();
+        let revision = Revision {
+            arn: "td-late".to_owned(),
+            digest: Some(wanted.digest.clone()),
+            generation: Some(generation),
+        };
+        lab.revisions.insert(0, revision);
+        let from = lab.services[0].shown.task_definition.clone();
+        let told = Tags {
+            generation: Some(generation),
+            release: Some(wanted.digest),
+            ..lab.told[&from].clone()
+        };
+        lab.told.insert("td-late".to_owned(), told);
+        let mut scene = Scene::watch(lab);
+        scene.rejects(generation, rejected);
+        let body = json!({"service": name.as_str(), "taskDefinition": "td-late"});
+        scene.reports(&Issue {
+            sent,
+            ..issue(Write::UpdateService {
+                name,
+                from,
+                to: "td-late".to_owned(),
+                body: body.as_object().unwrap().clone(),
+            })
+        })
+    };
+    let late = NOW - 40_001;
+    assert_eq!(reports(late, late + 1), None);
+    assert_eq!(reports(late, late), Some("S8"), "it was known");
+    assert_eq!(reports(late + 1, NOW), Some("S8"), "not late");
+}
+
+#[test]
 fn s8_of_what_was_created_late_and_sent_before_the_rejection() {
     let reports = |sent: u64, rejected: u64| {
         let mut scene = Scene::of(per_release(), |lab| lab.empty_side(Side::B));
         let (generation, _) = scene.lab.desired.clone().unwrap();
-        let record = Record {
-            rejected: vec![Rejection {
-                generation,
-                version: "1.4.0".to_owned(),
-                reason: String::new(),
-                aborted: false,
-            }],
-            ..Record::default()
-        };
-        let written = scene.lab.generation();
-        scene.lab.record = Some((written, record.clone()));
-        scene.lab.now = rejected;
-        let rejection = issue(Write::PutRecord(Box::new(record)));
-        scene.judge.took_effect(&scene.lab, &rejection);
-        scene.lab.now = NOW;
+        scene.rejects(generation, rejected);
         let create = second_group(&planner::release::show(generation));
         scene.reports(&Issue {
             sent,
