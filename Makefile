@@ -43,18 +43,21 @@ demo: build ## a release on this machine under load (SPEED=… ARGS=…)
 demo-bad: build ## a release that fails a tenth of all requests is found and taken back
 	@$(TARGET)/debug/teal $(DEMO) --bad-release
 
+# One test more than there are processors: those of whole processes mostly wait.
+TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 .PHONY: test
 test: check-manifests doc-test ## all tests; says what it leaves out for want of a tool
 	@tools/require aws "the emulator driven by an unmodified AWS CLI"
 	@tools/require $(CURDIR)/.tools/conformance/bin/python "the emulator judged by botocore and moto"
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
-	then $(CARGO) nextest run --locked --workspace --no-fail-fast; \
+	then $(CARGO) nextest run --locked --workspace --no-fail-fast --test-threads $(TEST_THREADS); \
 	else $(CARGO) test --locked --workspace --lib --bins --tests --no-fail-fast; fi
 
 # Some minutes: a thousand seeded rollouts and single faults at every call that says something new.
 .PHONY: sdk-simulation
 sdk-simulation: ## the operator with its SDK clients under faults, in virtual time
-	TEAL_DOSE=full $(CARGO) test --locked --workspace --test sdk_simulation
+	TEAL_DOSE=full $(CARGO) test --locked --workspace --test sdk_simulation --test faults
 
 # Some minutes: more than a hundred thousand rollouts, among them every single fault of every reference rollout.
 .PHONY: simulation

@@ -104,6 +104,12 @@ fn full_capacity() {
 }
 
 #[test]
+fn gates() {
+    let steps = |_| Plan::quiet(Scenario::Steps);
+    breaks("S17", &without(&[Rule::Gates]), steps);
+}
+
+#[test]
 fn late_landing() {
     let plan = include_str!("../../plans/late-create-of-a-superseded-release.json");
     kept(Rule::LateLanding, "S11", plan);
