@@ -486,13 +486,13 @@ impl Lab {
         targets
     }
 
-    /// Some rule forwards to the group of `side`, with whatever weight.
     /// Some rule of each route names its group.
     fn is_named(&self, side: Side) -> bool {
         let routes = self.application.routes.len();
         routes > 0 && (0..routes).all(|route| self.is_named_on(side, route))
     }
 
+    /// Some rule of the route forwards to its group of `side`, with whatever weight.
     fn is_named_on(&self, side: Side, route: usize) -> bool {
         let mut rules = self.rules.iter().filter(|rule| rule.route == route);
         rules.any(|rule| matches!(&rule.action, Action::Forward { weights, .. } if weights[side.index()].is_some()))
