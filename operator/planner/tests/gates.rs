@@ -386,37 +386,6 @@ fn a_gate_that_began_in_the_future_is_run_all_the_same() {
     }
 }
 
-/// What is wished for again once was good and has all the traffic: it does not go back to what failed beside it.
-#[test]
-fn what_was_good_before_gives_no_traffic_to_what_failed() {
-    let to = |tenths| Step::SetWeight(Share::tenths(tenths).unwrap());
-    let steps = vec![to(100), Step::Gate(GateName::new("smoke")), to(500)];
-    let mut release = Release::with(&[("smoke", task(None))], steps);
-    release.comes_to("smoke@1", failed());
-    release.until(|_, plan| plan.report.stage == Stage::RollBack && plan.step.is_none());
-    let blue = release.lab.services[0].shown.name.clone();
-    release.lab.delete(&blue);
-    release.lab.advance(MINUTE);
-    release.lab.wish("1.3.0");
-    let share = |lab: &Lab, version: &str| {
-        let service = lab.services.iter().find(|s| {
-            let live = s.shown.status == planner::world::ServiceStatus::Active;
-            live && s.shown.tags.version.as_deref() == Some(version)
-        });
-        let side = service.and_then(|service| service.shown.side);
-        let rule = lab.rules.iter().find(|rule| rule.role == Role::Production);
-        side.map_or(0, |side| weight(rule.unwrap(), side))
-    };
-    let mut had_all = false;
-    for _ in 0..400 {
-        let Release { operator, lab } = &mut release;
-        operator.reconcile(lab).expect("allowed");
-        had_all |= share(lab, "1.4.0") == 0 && share(lab, "1.3.0") > 0;
-        assert!(!had_all || share(lab, "1.4.0") == 0, "{:#?}", lab.writes);
-    }
-    assert!(had_all);
-}
-
 /// A person moves traffic before the first step runs, or the record is lost where the weights say more than it did.
 #[test]
 fn nobody_moves_traffic_past_a_gate_at_a_step() {
