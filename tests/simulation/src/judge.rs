@@ -125,7 +125,10 @@ pub(crate) struct Judge {
     landed: Vec<(u64, String)>,
     /// When groups came into being by creates that nobody waited for any more.
     late_groups: Vec<u64>,
-    /// Rejected generations, and when each rejection was written down.
+    /// Groups that were taken out of a rule by writes that nobody waited for any more, and when.
+    unnamed_late: Vec<(u64, Side)>,
+    /// Generations that the record says are rejected, and since when it has said so: an old record that lands late takes
+    /// a rejection with it, and the release may be tried again.
     rejected: BTreeMap<Generation, u64>,
     /// Gates that were passed: the version, and where they stand.
     pub(crate) passed: BTreeSet<(String, String)>,
@@ -155,6 +158,7 @@ impl Judge {
             repaired: Vec::new(),
             landed: Vec::new(),
             late_groups: Vec::new(),
+            unnamed_late: Vec::new(),
             rejected: BTreeMap::new(),
             passed: BTreeSet::new(),
         };
@@ -250,8 +254,14 @@ impl Judge {
     fn harmless(&self, lab: &Lab, property: &str, issue: &Issue) -> bool {
         match (&issue.write, property) {
             // Weights that were sent while nothing lived, and AWS carries out minutes later: repair waits for nobody.
-            (Write::SetWeights { .. }, "S1" | "S2" | "Loss") => {
-                issue.dead == [true; 2] && lab.now > issue.sent + self.quiescence()
+            // Or after another one, as late, that took the group out of the rule: nobody has checked its tasks since.
+            (Write::SetWeights { weights, .. }, "S1" | "S2" | "Loss") => {
+                let mut unnamed = self.unnamed_late.iter();
+                let unchecked = property != "S1"
+                    && unnamed.any(|(at, side)| {
+                        *at >= issue.sent && raised(*weights).any(|raised| raised == *side)
+                    });
+                lab.now > issue.sent + self.quiescence() && (issue.dead == [true; 2] || unchecked)
             }
             // A removal, minutes late, of what was given traffic meanwhile since nothing else lived: repair waits for nobody.
             // Or a growth, of what has grown further since: it leaves what traffic needs, or there is none but tests'.
@@ -613,13 +623,26 @@ impl Judge {
             matches!(issue.write, Write::PutRecord(_)) && (late || self.has_landed(issue)),
         );
         self.landed.push((lab.now, issue.write.describe()));
-        if matches!(issue.write, Write::CreateTargetGroup { .. }) && late {
-            self.late_groups.push(lab.now);
+        match &issue.write {
+            Write::CreateTargetGroup { .. } if late => self.late_groups.push(lab.now),
+            Write::SetWeights { seen, weights, .. } if late => {
+                let left = |side: &Side| {
+                    let at = side.index();
+                    seen[at].is_some() && weights.get()[at].is_none()
+                };
+                let unnamed = Side::BOTH.into_iter().filter(left);
+                self.unnamed_late
+                    .extend(unnamed.map(|side| (lab.now, side)));
+            }
+            _ => {}
         }
         let record = lab.record.iter().flat_map(|(_, record)| &record.rejected);
-        for rejection in record {
-            self.rejected.entry(rejection.generation).or_insert(lab.now);
-        }
+        self.rejected = record
+            .map(|rejection| {
+                let known = self.rejected.get(&rejection.generation);
+                (rejection.generation, known.copied().unwrap_or(lab.now))
+            })
+            .collect();
         if let Write::CreateService { name, .. } = &issue.write {
             self.names.insert(name.clone(), lab.now);
         }

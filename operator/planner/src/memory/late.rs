@@ -122,15 +122,10 @@ impl Memory {
             // Soon after another write of the same thing, a read may show what was so before that one.
             let rewritten = self.barriers.contains_key(&effect::subject(&sent.write))
                 || matches!(sent.write, Write::PutRecord(_)) && self.record_is_fresh(tuning, now);
-            if read_after && !rewritten && effect::shows(world, &sent.write) {
+            if read_after && !rewritten && self.landed(world, &sent.write) {
                 let write = sent.write.clone();
                 self.outstanding = None;
-                // One of those that would have this effect landed; it may have been an earlier one.
-                let subject = effect::subject(&write);
-                let landed = self.unsettled.iter().position(|late| {
-                    effect::subject(&late.write) == subject && effect::shows(world, &late.write)
-                });
-                landed.map(|landed| self.unsettled.remove(landed));
+                self.unsettled.pop();
                 self.applied(&write, tuning, now);
             } else if now.mono.since(sent.since) >= tuning.quiescence {
                 self.outstanding = None;
@@ -138,6 +133,16 @@ impl Memory {
         }
         self.seen_late(world, tuning, now);
         self.unsettled.retain(|late| now.mono < late.until);
+    }
+
+    /// The last write shows, and nothing else that was sent could have made it so: an earlier one without an answer, of
+    /// the same effect, may be what shows, while the last one is still to come.
+    fn landed(&self, world: &World, sent: &Write) -> bool {
+        let subject = effect::subject(sent);
+        let alike = |late: &&Unsettled| {
+            effect::subject(&late.write) == subject && effect::shows(world, &late.write)
+        };
+        effect::shows(world, sent) && self.unsettled.iter().filter(alike).count() == 1
     }
 
     /// What a create without an answer made is there: a read that does not show it any more is an older one.

@@ -260,6 +260,30 @@ fn what_has_landed_is_waited_for_no_more_and_the_rest_is() {
     assert_eq!(left.collect::<Vec<_>>(), [&gone, &three]);
 }
 
+/// Given up, and seen to be so once it was sent again: the first one may have landed at last, and the second may come.
+#[test]
+fn what_is_sent_twice_without_an_answer_is_not_known_by_its_effect() {
+    let mut scene = scene();
+    let write = scene.shift([Some(100), Some(1)]);
+    scene.unanswered(&write);
+    scene.lab.advance(40_000);
+    scene.look();
+    assert_eq!(scene.memory.outstanding, None, "given up");
+    scene.unanswered(&write);
+    let _ = scene.lab.apply(&write);
+    scene.lab.advance(39_999);
+    scene.look();
+    assert!(scene.memory.outstanding.is_some());
+    scene.lab.advance(1);
+    scene.look();
+    assert_eq!(scene.memory.outstanding, None, "neither comes now");
+    assert_eq!(
+        scene.memory.unsettled.len(),
+        2,
+        "before anything is taken away"
+    );
+}
+
 #[test]
 fn a_barrier_stands_until_reads_cannot_lag_that_far() {
     for (write, ms) in [

@@ -111,11 +111,15 @@ impl Scene {
             }],
             ..Record::default()
         };
+        self.writes_down(record, at);
+    }
+
+    fn writes_down(&mut self, record: Record, at: u64) {
         let written = self.lab.generation();
         self.lab.record = Some((written, record.clone()));
         self.lab.now = at;
-        let rejection = issue(Write::PutRecord(Box::new(record)));
-        self.judge.took_effect(&self.lab, &rejection);
+        let written = issue(Write::PutRecord(Box::new(record)));
+        self.judge.took_effect(&self.lab, &written);
         self.lab.now = NOW;
     }
 
@@ -434,6 +438,48 @@ fn sent_while_nothing_lived(property: &str, scene: fn() -> Scene) {
     assert_eq!(reports(late, [false, true]), Some(property));
 }
 
+#[test]
+fn s2_and_loss_of_late_weights_of_a_group_that_another_late_write_took_out_of_the_rule() {
+    let late = NOW - 40_001;
+    let reports = |removal: Option<(u64, u64)>, sent: u64| {
+        let mut scene = Scene::of(per_release(), |_| {});
+        scene.lab.set_production([Some(100), None]);
+        if let Some((sent, landed)) = removal {
+            scene.lab.now = landed;
+            let leaves = scene.set_weights([Some(100), Some(0)], [Some(100), None]);
+            let removal = Issue {
+                sent,
+                ..issue(leaves)
+            };
+            scene.judge.took_effect(&scene.lab, &removal);
+            scene.lab.now = NOW;
+        }
+        let raises = scene.set_weights([Some(100), None], [Some(0), Some(100)]);
+        scene.reports(&Issue {
+            sent,
+            ..issue(raises)
+        })
+    };
+    let since = |sent: u64| Some((sent, NOW - 1_000));
+    assert_eq!(reports(since(late - 1_000), late), None);
+    assert_eq!(reports(None, late), Some("S2"));
+    assert_eq!(
+        reports(since(late - 1_000), late + 1),
+        Some("S2"),
+        "not late"
+    );
+    assert_eq!(
+        reports(since(late + 1_000), late),
+        Some("S2"),
+        "removed in time"
+    );
+    assert_eq!(
+        reports(Some((0, late - 1)), late),
+        Some("S2"),
+        "known when it was sent"
+    );
+}
+
 /// A group for side B, which a group holds already.
 fn second_group(generation: &str) -> Write {
     let body = json!({"Name": "blog-late", "Tags": [
@@ -513,6 +559,27 @@ fn s8_of_an_update_in_place_that_was_sent_before_the_rejection() {
     assert_eq!(reports(late, late + 1), None);
     assert_eq!(reports(late, late), Some("S8"), "it was known");
     assert_eq!(reports(late + 1, NOW), Some("S8"), "not late");
+}
+
+#[test]
+fn s8_of_what_was_sent_while_a_late_record_had_taken_the_rejection_away() {
+    let reports = |lost: bool| {
+        let mut scene = Scene::of(per_release(), |lab| lab.empty_side(Side::B));
+        let (generation, _) = scene.lab.desired.clone().unwrap();
+        let sent = NOW - 40_001;
+        scene.rejects(generation, sent - 2);
+        if lost {
+            scene.writes_down(Record::default(), sent - 1);
+        }
+        scene.rejects(generation, sent + 1);
+        let create = second_group(&planner::release::show(generation));
+        scene.reports(&Issue {
+            sent,
+            ..issue(create)
+        })
+    };
+    assert_eq!(reports(true), None);
+    assert_eq!(reports(false), Some("S8"), "it was known");
 }
 
 #[test]
