@@ -4,6 +4,7 @@
 //! properties that need the whole run. What people and the world did between the operator's look and the effect is
 //! excused, and nothing else.
 
+mod released;
 #[cfg(test)]
 mod tests;
 
@@ -11,10 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crd_schema::record::Generation;
-use crd_schema::strategy::Share;
-use planner::lab::{Lab, TASK_START, required};
+use planner::lab::{Lab, TASK_START};
 use planner::memory::weight;
-use planner::release::{TAG_GENERATION, parse_generation};
+use planner::release::{TAG_GENERATION, TAG_RELEASE, parse_generation};
 use planner::safety;
 use planner::time::Mono;
 use planner::world::{Role, Service, ServiceStatus};
@@ -31,7 +31,7 @@ const ILLNESS: u64 = 40_000;
 /// A property that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// `S1`–`S17` and `L1`–`L7` as on the safety page; `Loss`: a request may be lost.
+    /// `S1`–`S17` and `L1`–`L7` as on the safety page; `Loss`: a request may be lost; `Freeze`: a release begins in one.
     pub property: &'static str,
     /// What happened.
     pub message: String,
@@ -58,7 +58,7 @@ pub(crate) enum Act {
     Abort,
     /// Whether it goes on, by a person.
     Pause,
-    /// What gates and the alarm say.
+    /// What gates, the alarm and the analysis say.
     Tests,
 }
 
@@ -132,6 +132,8 @@ pub(crate) struct Judge {
     rejected: BTreeMap<Generation, u64>,
     /// Gates that were passed: the version, and where they stand.
     pub(crate) passed: BTreeSet<(String, String)>,
+    /// Since when and until when the alarm or the analysis spoke against the release.
+    pub(crate) against: Vec<(u64, u64)>,
 }
 
 impl Judge {
@@ -161,6 +163,7 @@ impl Judge {
             unnamed_late: Vec::new(),
             rejected: BTreeMap::new(),
             passed: BTreeSet::new(),
+            against: Vec::new(),
         };
         judge.look(lab, &lab.observe());
         judge
@@ -420,7 +423,7 @@ impl Judge {
                         format!("{name} is older than what completed: {completed:?}"),
                     );
                 }
-                let release = tag(body, planner::release::TAG_RELEASE);
+                let release = tag(body, TAG_RELEASE);
                 let known = lab
                     .revisions
                     .iter()
@@ -493,62 +496,6 @@ impl Judge {
             | Write::DeregisterTaskDefinition { .. } => {}
         }
         Ok(())
-    }
-
-    /// S17: no more traffic goes to the release that is wished for than the gates that it has passed allow, while the
-    /// other service could carry it.
-    fn untested(
-        &self,
-        lab: &Lab,
-        services: &[Service],
-        weights: &Weights,
-        side: Side,
-        issue: &Issue,
-    ) -> Result<(), Violation> {
-        let wish = lab.desired.as_ref().map(|(_, desired)| &desired.version);
-        let live = |s: &&Service| s.status == ServiceStatus::Active;
-        let mut on = services
-            .iter()
-            .filter(live)
-            .filter(|s| s.side == Some(side));
-        let Some(green) = on.find(|s| s.tags.version.as_ref() == wish) else {
-            return Ok(());
-        };
-        // What completed, or is gone back to, has passed before.
-        let completed = self.completed.as_ref().map(|(_, digest)| digest);
-        let name = Some(&green.name);
-        let goes_back = services.iter().any(|s| s.tags.blue.as_ref() == name);
-        let mut others = services.iter().filter(live);
-        // And it did when the write was sent: repair waits for nobody.
-        let lived = !issue.dead[side.other().index()] && lab.healthy(side.other()) > 0;
-        let carries = others.any(|s| s.side == Some(side.other())) && lived;
-        let acted = [Act::Services, Act::Weights, Act::Wish];
-        let was_ill = issue.unseen_since().saturating_sub(ILLNESS);
-        let full = lab.intents.promote.is_some_and(|asked| asked.full);
-        if green.tags.release.as_ref() == completed
-            || goes_back
-            || !carries
-            || full
-            || self.acted_since(issue.unseen_since(), &acted)
-            || self.acted_since(was_ill, &[Act::Health])
-        {
-            return Ok(());
-        }
-        let version = green.tags.version.clone().unwrap_or_default();
-        let sum = weights.get().into_iter().flatten().sum();
-        let share = Share::of(weights.get()[side.index()].unwrap_or(0), sum);
-        let mut required = required(&lab.application, share);
-        let missing = required.find(|place| {
-            let passed = (version.clone(), place.clone());
-            !self.passed.contains(&passed)
-        });
-        match missing {
-            Some(place) => violation(
-                "S17",
-                format!("{version} gets more traffic and has not passed {place}"),
-            ),
-            None => Ok(()),
-        }
     }
 
     /// S13: traffic changes its direction at most twice a generation by our writes, heals apart.

@@ -95,23 +95,32 @@ pub(crate) fn of_writes_in_pairs() -> Vec<Fault> {
     ]
 }
 
-/// What people may ask of a release in steps, and what its tests may say.
+/// What people may ask of a release in steps.
 pub(crate) fn of_verbs() -> Vec<Fault> {
-    let says = |test, word, seconds| Fault::Says {
-        test,
-        word,
-        seconds,
-    };
     vec![
         Fault::Promote { full: false },
         Fault::Promote { full: true },
         Fault::Abort,
-        Fault::Paused { seconds: 60 },
-        says(Test::Gates, Word::Fails, 60),
-        says(Test::Gates, Word::Silent, 60),
-        says(Test::Alarm, Word::Fails, 60),
-        says(Test::Alarm, Word::Silent, 120),
+        Fault::Paused {
+            seconds: 60,
+            all: false,
+        },
+        Fault::Paused {
+            seconds: 60,
+            all: true,
+        },
     ]
+}
+
+/// What the tests of a release may say.
+pub(crate) fn of_tests(tests: &[Test]) -> Vec<Fault> {
+    let says = |test: &Test, word, seconds| Fault::Says {
+        test: *test,
+        word,
+        seconds,
+    };
+    let each = |test| [says(test, Word::Fails, 60), says(test, Word::Silent, 120)];
+    tests.iter().flat_map(each).collect()
 }
 
 /// What people and the world may do, the kinds that differ most: for pairs.

@@ -146,6 +146,8 @@ pub enum Test {
     Gates,
     /// Its alarm.
     Alarm,
+    /// Its analysis.
+    Analysis,
 }
 
 /// What it says, when it is not that all is well.
@@ -323,8 +325,11 @@ pub enum Fault {
     Paused {
         /// How long.
         seconds: u64,
+        /// And every other one of the prefix.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        all: bool,
     },
-    /// A gate that is tried, or the alarm, says so for a while.
+    /// A gate that is tried, the alarm or the analysis says so for a while.
     Says {
         /// What says it.
         test: Test,

@@ -8,7 +8,7 @@ use crd_schema::{Application, ApplicationName};
 use jiff::Timestamp;
 use planner::gate::Run;
 use planner::memory::WriteOutcome;
-use planner::watch::{Alarm, Measured, Watch};
+use planner::watch::{Alarm, Counts, Measured, Watch, What};
 use planner::{World, Write};
 use runtime::cloud::{Changed, Cloud, CloudWriter, Focus, FoundSpec, ReadError, Tried};
 use runtime::lease::Phase;
@@ -96,8 +96,32 @@ impl Cloud for Port {
         }
     }
 
-    async fn measure(&self, _: &Application, _: &Watch, from: Timestamp) -> (Measured, Timestamp) {
+    async fn measure(
+        &self,
+        _: &Application,
+        watch: &Watch,
+        from: Timestamp,
+    ) -> (Measured, Timestamp) {
         ms(CALL).await;
+        if let What::Analysis(_) = &watch.what {
+            let said = self.sim.with(|state| state.truth.said(Test::Analysis));
+            let counts = |failed| Counts {
+                requests: 100,
+                failed,
+            };
+            let requests = |failed| Measured::Requests {
+                green: counts(failed),
+                blue: counts(0),
+            };
+            let measured = match said {
+                Some((Word::Silent, _)) => Measured::Error {
+                    reason: "throttled: slow down".to_owned(),
+                },
+                Some((Word::Fails, _)) => requests(50),
+                None => requests(0),
+            };
+            return (measured, from);
+        }
         let said = self.sim.with(|state| state.truth.said(Test::Alarm));
         let alarm = |red, since: Option<u64>| Alarm {
             name: ALARM.to_owned(),

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crd_schema::GateName;
-use crd_schema::analysis::{Alarms, AlreadyInAlarm};
+use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric, Otherwise};
 use crd_schema::application::Application;
 use crd_schema::gate::{Check, Gate, Http, OnError};
 use crd_schema::record::{Record, Release, Stage};
+use crd_schema::schedule::{Schedule, Window};
 use crd_schema::strategy::{Share, Step};
+use crd_schema::{AnalysisName, GateName};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use planner::Side;
 use planner::lab::{
     Lab, application, desired, per_release, rolling_behind_a_load_balancer, worker,
@@ -16,7 +19,7 @@ use planner::lab::{
 use planner::release::wanted;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{At, Entry, Fault, Groups};
+use crate::plan::{At, Entry, Fault, Groups, Test};
 
 /// What serves before a scenario begins.
 pub const BLUE: &str = "1.0.0";
@@ -47,6 +50,10 @@ pub enum Scenario {
     Steps,
     /// A person aborts the same half-way.
     Abort,
+    /// Traffic moves in steps to a green that is smaller at first, beside an analysis; one step is another one.
+    SmallGreen,
+    /// A release that is wished for in a freeze.
+    Freeze,
     /// A release of a service without a load balancer.
     Worker,
     /// The same, whose tasks never work.
@@ -59,7 +66,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// Every reference rollout.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::FirstRelease,
         Self::Release,
         Self::BadRelease,
@@ -69,6 +76,8 @@ impl Scenario {
         Self::Drift,
         Self::Steps,
         Self::Abort,
+        Self::SmallGreen,
+        Self::Freeze,
         Self::Worker,
         Self::BadWorker,
         Self::InPlace,
@@ -88,7 +97,9 @@ impl Scenario {
             | Self::Cancel
             | Self::Drift
             | Self::Steps
-            | Self::Abort => &Groups::ALL,
+            | Self::Abort
+            | Self::SmallGreen
+            | Self::Freeze => &Groups::ALL,
         }
     }
 
@@ -110,8 +121,10 @@ impl Scenario {
         application.deadlines.validate = long;
         application.deadlines.shift = long;
         application.deadlines.clean_up = long;
-        if self.is_in_steps() {
-            in_steps(&mut application);
+        match self {
+            Self::Steps | Self::Abort => in_steps(&mut application),
+            Self::SmallGreen => with_a_small_green(&mut application),
+            _ => {}
         }
         application
     }
@@ -121,14 +134,21 @@ impl Scenario {
         matches!(self, Self::BadRelease | Self::BadWorker | Self::BadInPlace)
     }
 
-    /// Traffic moves in steps, between gates and beside an alarm.
-    pub(crate) fn is_in_steps(self) -> bool {
-        matches!(self, Self::Steps | Self::Abort)
+    /// What speaks for or against its release, where traffic moves in steps.
+    pub(crate) fn tests(self) -> &'static [Test] {
+        match self {
+            Self::Steps | Self::Abort => &[Test::Gates, Test::Alarm],
+            Self::SmallGreen => &[Test::Analysis],
+            _ => &[],
+        }
     }
 
     /// The account as it is when the operator starts, at virtual time 0.
     pub(crate) fn account(self, groups: Groups) -> Lab {
         let mut lab = Lab::new(self.application(groups));
+        if self == Self::Freeze {
+            lab.application.schedule = Some(frozen_until(lab.wall(START + THAW)));
+        }
         if self == Self::FirstRelease {
             lab.advance(START);
             return lab;
@@ -180,6 +200,8 @@ impl Scenario {
             Self::Release
             | Self::BadRelease
             | Self::Steps
+            | Self::SmallGreen
+            | Self::Freeze
             | Self::Worker
             | Self::BadWorker
             | Self::InPlace
@@ -231,6 +253,54 @@ fn in_steps(application: &mut Application) {
         on_already: AlreadyInAlarm::Refuse,
     });
 }
+
+/// Half of the tasks, a tenth, an analysis of its own, half, a pause, everything; and an analysis beside them.
+fn with_a_small_green(application: &mut Application) {
+    let share = Share::tenths;
+    let probe = || AnalysisName::new("probe");
+    let steps = [
+        share(500).map(Step::SetScale),
+        share(100).map(Step::SetWeight),
+        Some(Step::Analysis(probe())),
+        share(500).map(Step::SetWeight),
+        Some(Step::Pause(Some(Duration::from_secs(20)))),
+    ];
+    application.strategy.steps = steps.into_iter().flatten().collect();
+    let analysis = |in_a_step| Analysis {
+        metric: Metric::SuccessRate { at_least: 0.99 },
+        in_a_step,
+        initial_delay: Duration::ZERO,
+        interval: Duration::from_secs(10),
+        count: 1,
+        failure_limit: 0,
+        error_limit: 1,
+        min_requests: 1,
+        on_error: Otherwise::Hold,
+        on_no_data: Otherwise::Hold,
+        dry_run: false,
+    };
+    application.analyses = BTreeMap::from([
+        (AnalysisName::new("errors"), analysis(false)),
+        (probe(), analysis(true)),
+    ]);
+}
+
+/// A freeze that has been for long, and ends then.
+fn frozen_until(end: Timestamp) -> Schedule {
+    let local = |time: Timestamp| TimeZone::UTC.to_datetime(time);
+    let window = Window::Once {
+        from: local(Timestamp::UNIX_EPOCH),
+        to: local(end),
+    };
+    Schedule {
+        zone: TimeZone::UTC,
+        freeze: vec![window],
+        allow: Vec::new(),
+    }
+}
+
+/// When the freeze ends, in virtual milliseconds: after the wish, also where two operators agree on a leader before.
+const THAW: u64 = 90_000;
 
 /// The alarm.
 pub(crate) const ALARM: &str = "blog-5xx";

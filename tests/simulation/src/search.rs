@@ -229,11 +229,13 @@ fn slots(setup: &Setup, base: &Plan) -> Vec<Entry> {
 
 /// What people may ask of a release in steps, and what its tests may say; of another none.
 fn verbs(scenario: Scenario) -> Vec<Fault> {
-    if scenario.is_in_steps() {
-        kinds::of_verbs()
-    } else {
-        Vec::new()
+    let tests = scenario.tests();
+    if tests.is_empty() {
+        return Vec::new();
     }
+    let mut faults = kinds::of_verbs();
+    faults.extend(kinds::of_tests(tests));
+    faults
 }
 
 /// A random subset of kinds with random rates, for the first part of a run; then nothing goes wrong any more.
@@ -248,6 +250,7 @@ pub fn swarm(seed: u64) -> Plan {
     let of_reads = some(kinds::of_reads(), 0.3);
     let mut anywhere = some(kinds::anywhere(), 0.15);
     anywhere.extend(some(kinds::of_verbs(), 0.15));
+    anywhere.extend(some(kinds::of_tests(scenario.tests()), 0.15));
     if operators == Operators::TwoWithLease {
         anywhere.extend(some(kinds::of_leases(), 0.5));
     }

@@ -13,7 +13,7 @@ use runtime::lease::shelf::{Shelf, Trouble};
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::{Act, Issue, Judge, Violation, violation};
-use crate::plan::{At, Entry, Fault, Operators, Plan};
+use crate::plan::{At, Entry, Fault, Operators, Plan, Test, Word};
 use crate::scenario::{START, Scenario};
 use crate::sides::retold;
 use crate::truth::Truth;
@@ -308,6 +308,8 @@ impl State {
             handed_over: self.truth.lab.record.as_ref().is_some_and(|(_, r)| r.clean),
         };
         self.sent.push(now);
+        let begins = self.judge.begins(&self.truth.lab, write);
+        self.found(begins);
         self.say(|_| format!("op {operator}  write {n}: {}", write.describe()));
         let blind = |part| self.operators[operator].unread.contains(&part);
         let unread = blind(crate::plan::Part::Services)
@@ -557,8 +559,8 @@ impl State {
                     self.by_others(Act::Abort);
                 }
             }
-            Fault::Paused { seconds } => {
-                self.truth.pause(until(*seconds));
+            Fault::Paused { seconds, all } => {
+                self.truth.pause(until(*seconds), *all);
                 self.last_fault = self.last_fault.max(until(*seconds));
                 self.by_others(Act::Pause);
             }
@@ -568,6 +570,15 @@ impl State {
                 seconds,
             } => {
                 self.truth.speak(*test, *word, until(*seconds));
+                let watched = match test {
+                    Test::Gates => false,
+                    Test::Alarm => self.truth.lab.application.alarms.is_some(),
+                    Test::Analysis => !self.truth.lab.application.analyses.is_empty(),
+                };
+                if watched && *word == Word::Fails {
+                    let against = (self.now(), until(*seconds));
+                    self.judge.against.push(against);
+                }
                 self.last_fault = self.last_fault.max(until(*seconds));
                 self.by_others(Act::Tests);
             }

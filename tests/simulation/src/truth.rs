@@ -31,7 +31,7 @@ pub(crate) struct Truth {
     /// Parts that are read as they were.
     frozen: Vec<Frozen>,
     pub(crate) throttled_until: u64,
-    /// What gates and the alarm say when it is not that all is well, since when and until when.
+    /// What gates, the alarm and the analysis say when it is not that all is well, since when and until when.
     says: Vec<(Test, Word, u64, u64)>,
     /// Until when a person has paused the application.
     paused_until: Option<u64>,
@@ -106,13 +106,14 @@ impl Truth {
         sick.chain(self.paused_until).min()
     }
 
-    /// A person pauses the application.
-    pub(crate) fn pause(&mut self, until: u64) {
-        self.lab.intents.paused = true;
+    /// A person pauses the application, or all of them.
+    pub(crate) fn pause(&mut self, until: u64, all: bool) {
+        self.lab.intents.paused |= !all;
+        self.lab.intents.all_paused |= all;
         self.paused_until = self.paused_until.max(Some(until));
     }
 
-    /// A gate that is tried, or the alarm, says so from now on.
+    /// A gate that is tried, the alarm or the analysis says so from now on.
     pub(crate) fn speak(&mut self, test: Test, word: Word, until: u64) {
         self.says.push((test, word, self.lab.now, until));
     }
@@ -149,7 +150,8 @@ impl Truth {
             !over
         });
         if self.paused_until.is_some_and(|until| until <= now) {
-            (self.paused_until, self.lab.intents.paused) = (None, false);
+            self.paused_until = None;
+            (self.lab.intents.paused, self.lab.intents.all_paused) = (false, false);
             self.changed();
         }
         self.says.retain(|(.., until)| *until > now);

@@ -110,6 +110,12 @@ fn gates() {
 }
 
 #[test]
+fn freezes() {
+    let frozen = |_| Plan::quiet(Scenario::Freeze);
+    breaks("Freeze", &without(&[Rule::Freeze]), frozen);
+}
+
+#[test]
 fn late_landing() {
     let plan = include_str!("../../plans/late-create-of-a-superseded-release.json");
     kept(Rule::LateLanding, "S11", plan);

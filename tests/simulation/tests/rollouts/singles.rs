@@ -72,6 +72,16 @@ fn of_a_release_in_steps_that_is_aborted() {
 }
 
 #[test]
+fn of_a_release_in_steps_to_a_small_green_beside_an_analysis() {
+    all(Scenario::SmallGreen);
+}
+
+#[test]
+fn of_a_release_that_waits_for_the_end_of_a_freeze() {
+    all(Scenario::Freeze);
+}
+
+#[test]
 fn of_a_release_of_a_worker() {
     all(Scenario::Worker);
 }
