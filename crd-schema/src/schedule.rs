@@ -123,12 +123,14 @@ impl Window {
             }
             Self::Once { from, to } => vec![(*from, *to)],
         };
+        // Who writes 9999-12-31 means for ever, and no instant is that late everywhere.
         let instants = |(from, to)| {
-            let from = zone.to_ambiguous_timestamp(from).earlier().ok()?;
-            let to = zone.to_ambiguous_timestamp(to).later().ok()?;
-            Some((from, to))
+            let from = zone.to_ambiguous_timestamp(from).earlier();
+            let to = zone.to_ambiguous_timestamp(to).later();
+            let from = from.unwrap_or(Timestamp::MIN);
+            (from, to.unwrap_or(Timestamp::MAX))
         };
-        let all: Vec<_> = local.into_iter().filter_map(instants).collect();
+        let all: Vec<_> = local.into_iter().map(instants).collect();
         all.into_iter()
     }
 }

@@ -223,3 +223,20 @@ fn the_end_is_the_first_instant_that_is_open() {
         }
     }
 }
+
+/// No instant is as late, or as early, in every zone: such an end is none, and the freeze is one all the same.
+#[test]
+fn a_freeze_for_ever_is_one() {
+    for name in ["America/New_York", "Pacific/Kiritimati"] {
+        for window in [
+            once("2026-10-18T00:00", "9999-12-31T23:59"),
+            once("-009999-01-01T00:00", "9999-12-31T23:59"),
+        ] {
+            let schedule = schedule(name, &[window], &[]);
+            assert!(
+                at(&schedule, "2026-10-20T00:00:00Z").contains("9999-12-3"),
+                "{name}"
+            );
+        }
+    }
+}

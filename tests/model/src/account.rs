@@ -246,6 +246,19 @@ impl Account {
             generation,
             0,
         );
+        let (arn, tags) = self.register(setup, n);
+        let group = self.place_group(setup, tags.release.as_deref(), generation, side);
+        self.add(setup, &name, group, count, arn, tags);
+        if setup.autoscaled {
+            self.set_scaled(setup, &name, Some(false));
+        }
+        name
+    }
+
+    /// The task definition of release `n` is there, and this is what its tags tell.
+    pub fn register(&mut self, setup: &Setup, n: usize) -> (String, Tags) {
+        let generation = Setup::generation(i64::try_from(n).unwrap_or(0) + 1);
+        let wanted = setup.wanted(n, generation);
         let mut ecs = self.ecs.truth().clone();
         let arn = format!("td-{}-0", wanted.digest);
         ecs.revisions.insert(
@@ -266,12 +279,7 @@ impl Account {
         };
         ecs.told.push((arn.clone(), tags.clone()));
         self.ecs = Seen::new(ecs);
-        let group = self.place_group(setup, tags.release.as_deref(), generation, side);
-        self.add(setup, &name, group, count, arn, tags);
-        if setup.autoscaled {
-            self.set_scaled(setup, &name, Some(false));
-        }
-        name
+        (arn, tags)
     }
 
     /// The pair's group of this side, or one made for the release.

@@ -129,6 +129,10 @@ impl Known {
                         if let Some(wrong) = judge_rest(&state, &waiting) {
                             return Some(wrong);
                         }
+                        if let WaitingOn::Frozen(_) = waiting {
+                            state.frozen = None;
+                            continue;
+                        }
                         if let Some(verb) = ends_the_wait(&state, &waiting) {
                             unharmed |= waits_in_time(&state);
                             state.ask(verb);
@@ -276,6 +280,7 @@ fn judge_rest(state: &State, waiting: &WaitingOn) -> Option<Wrong> {
         WaitingOn::Nothing => {}
         WaitingOn::Hold(hold) if may_hold(state, hold) => return None,
         WaitingOn::Promotion if may_wait(state) => return None,
+        WaitingOn::Frozen(_) if state.frozen.is_some() => return None,
         _ => return wrong("L1", describe()),
     }
     let services: Vec<_> = account.present().collect();
@@ -385,7 +390,7 @@ fn may_wait(state: &State) -> bool {
 /// In a fair world people do not let a rollout wait for ever.
 fn ends_the_wait(state: &State, waiting: &WaitingOn) -> Option<Verb> {
     match waiting {
-        WaitingOn::Hold(Hold::Paused) => Some(Verb::Pause(false)),
+        WaitingOn::Hold(Hold::Paused | Hold::AllPaused) => Some(Verb::Pause(false)),
         WaitingOn::Promotion => {
             let record = state.account.ssm.truth().record.as_ref()?;
             let step = record.1.rollout.as_ref()?.step?;

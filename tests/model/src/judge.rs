@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crd_schema::application::RuleTarget;
 use crd_schema::gate::Gate;
-use crd_schema::record::{GateRun, Generation, Record, Stage};
+use crd_schema::record::{GateRun, Generation, Record, Release, Stage};
 use crd_schema::strategy::Share;
 use crd_schema::{GateName, TargetGroupArn};
 use planner::lab::required;
@@ -434,6 +434,26 @@ pub fn failed(account: &Account, write: &Write) -> Option<i64> {
 pub fn is_wish(account: &Account, service: &Deployed) -> bool {
     let (n, _) = account.ssm.truth().desired;
     service.shown.tags.version.as_deref() == Some(VERSIONS[n])
+}
+
+/// The release that is wished for begins with this write: nothing runs it, it is not on its way, and it is not the last
+/// one that was good.
+pub fn begins(account: &Account, write: &Write) -> bool {
+    let (n, _) = account.ssm.truth().desired;
+    let is_wish = |release: &Release| release.version == VERSIONS[n];
+    let rolls_out = |record: &Record| record.rollout.as_ref().is_some_and(|r| is_wish(&r.release));
+    let begins = match write {
+        Write::PutRecord(next) => rolls_out(next),
+        write => creates_wish(account, write),
+    };
+    let was_good = |record: &Record| record.last_good.as_ref().is_some_and(is_wish);
+    let record = account.ssm.truth().record.as_ref();
+    let known = record.is_some_and(|(_, record)| rolls_out(record) || was_good(record));
+    begins
+        && !known
+        && !account
+            .present()
+            .any(|service| self::is_wish(account, service))
 }
 
 fn creates_wish(account: &Account, write: &Write) -> bool {

@@ -53,6 +53,7 @@ impl State {
             account,
             operators,
             says,
+            frozen,
             ..
         } = self;
         let Some(operator) = &mut operators[who] else {
@@ -67,11 +68,15 @@ impl State {
             .extend(watched.map(|key| (key, says.verdict())));
         let memory = Arc::make_mut(&mut operator.memory);
         memory.absorb(&world, &setup.tuning, now);
-        let plan = plan(&setup.application, &world, memory, &setup.tuning, now);
+        let application = frozen.as_ref().unwrap_or(&setup.application);
+        let plan = plan(application, &world, memory, &setup.tuning, now);
         if let Some(write) = plan.step {
             // What was not read may be anything.
             if let Some(Part::Services | Part::Rules | Part::Groups) = reads.unread {
                 self.broken = Some("S14");
+            }
+            if frozen.is_some() && judge::begins(account, &write) {
+                self.broken = Some("Freeze");
             }
             safety::check(
                 &setup.application,

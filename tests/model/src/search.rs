@@ -65,6 +65,8 @@ pub enum Event {
     Says(Says),
     /// A person asks for something of the rollout that is wished for.
     Ask(Verb),
+    /// A freeze begins, or ends.
+    Freeze(bool),
 }
 
 /// What a person may ask for.
@@ -309,8 +311,14 @@ impl Model for Search {
             if !steps.is_empty() {
                 events.push(Event::Ask(Verb::PromoteFull));
             }
-            let paused = account.ssm.truth().intents.paused;
-            events.extend([Verb::Abort, Verb::Pause(!paused)].map(Event::Ask));
+            let Intents {
+                paused, all_paused, ..
+            } = account.ssm.truth().intents;
+            let pause = Verb::Pause(!(paused || all_paused));
+            events.extend([Verb::Abort, pause].map(Event::Ask));
+        }
+        if left.freeze > 0 {
+            events.push(Event::Freeze(state.frozen.is_none()));
         }
     }
 
@@ -336,6 +344,7 @@ impl Model for Search {
             Event::GiveUp(..) => Some(&mut left.breaker),
             Event::Ask(_) => Some(&mut left.verb),
             Event::Says(_) => Some(&mut left.says),
+            Event::Freeze(_) => Some(&mut left.freeze),
             Event::Tick
             | Event::Look(_, _)
             | Event::Send(_, Fate::Answered, _)
@@ -428,6 +437,9 @@ impl Model for Search {
             Event::Gate(who, passes) => state.end_gate(who, passes),
             Event::Ask(verb) => state.ask(verb),
             Event::Says(says) => state.says(says),
+            Event::Freeze(begins) => {
+                state.frozen = begins.then(|| Arc::new(setup.in_freeze()));
+            }
         }
         match event {
             Event::Weights(..)
@@ -457,12 +469,12 @@ impl Model for Search {
         macro_rules! always {
             ($($name:literal)*) => { vec![$(Property::always($name, |search, state| holds(search, state, $name))),*] }
         }
-        always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S9" "S10" "S11" "S12" "S13" "S14" "S16" "S17" "S18" "L1" "L2" "L3" "L4" "L5")
+        always!("guard" "S1" "S2" "S4" "S5" "S6" "S7" "S8" "S9" "S10" "S11" "S12" "S13" "S14" "S16" "S17" "S18" "Freeze" "L1" "L2" "L3" "L4" "L5")
     }
 }
 
 impl Verb {
-    fn asks(self, rollout: Generation, intents: &mut Intents) {
+    fn asks(self, rollout: Generation, all: bool, intents: &mut Intents) {
         let promote = |step, full| Promote {
             rollout,
             step,
@@ -472,6 +484,7 @@ impl Verb {
             Self::Promote(step) => intents.promote = Some(promote(step, false)),
             Self::PromoteFull => intents.promote = Some(promote(0, true)),
             Self::Abort => intents.abort = Some(Abort { rollout }),
+            Self::Pause(paused) if all => intents.all_paused = paused,
             Self::Pause(paused) => intents.paused = paused,
         }
     }
@@ -502,6 +515,7 @@ impl State {
             left: setup.faults,
             wishes: setup.wishes,
             says: Says::default(),
+            frozen: None,
             past: Past {
                 well: began,
                 ..Past::default()
@@ -515,7 +529,9 @@ impl State {
     pub fn ask(&mut self, verb: Verb) {
         let rollout = self.account.ssm.truth().desired.1;
         let (setup, account) = (&self.setup, &mut self.account);
-        account.ask(setup, |intents| verb.asks(rollout, intents));
+        account.ask(setup, |intents| {
+            verb.asks(rollout, setup.pause_all, intents);
+        });
     }
 
     /// Alarms and analyses say something else from now on.

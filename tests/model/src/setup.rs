@@ -8,8 +8,11 @@ use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
 use crd_schema::gate::{Check, EcsTask, Gate, OnAbort, OnError};
 use crd_schema::record::{Generation, Stage};
+use crd_schema::schedule::{Schedule, Window};
 use crd_schema::strategy::{Step, Strategy};
 use crd_schema::{AnalysisName, Application, GateName, TargetGroupArn};
+use jiff::civil::date;
+use jiff::tz::TimeZone;
 use planner::ablation::{Rule, Without};
 use planner::release::{self, Wanted};
 use planner::{Tuning, lab};
@@ -50,6 +53,8 @@ pub struct Faults {
     pub person: u8,
     /// A person promotes, aborts, pauses or resumes.
     pub verb: u8,
+    /// A freeze begins or ends.
+    pub freeze: u8,
     /// A part of the world cannot be read.
     pub unread: u8,
     /// Alarms and analyses change what they say.
@@ -123,6 +128,8 @@ pub struct Setup {
     pub lag: u64,
     /// Services that run at the start are known to Application Auto Scaling.
     pub autoscaled: bool,
+    /// People who pause pause every application.
+    pub pause_all: bool,
     /// What may happen.
     pub faults: Faults,
 }
@@ -167,7 +174,24 @@ impl Setup {
             unlisted: Vec::new(),
             lag: 1,
             autoscaled: false,
+            pause_all: false,
             faults: Faults::default(),
+        }
+    }
+
+    /// The application while a freeze goes on, whose end nobody lives to see.
+    pub fn in_freeze(&self) -> Application {
+        let freeze = Window::Once {
+            from: date(1970, 1, 1).at(0, 0, 0, 0),
+            to: date(9000, 1, 1).at(0, 0, 0, 0),
+        };
+        Application {
+            schedule: Some(Schedule {
+                zone: TimeZone::UTC,
+                freeze: vec![freeze],
+                allow: Vec::new(),
+            }),
+            ..(*self.application).clone()
         }
     }
 

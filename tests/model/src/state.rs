@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
+use crd_schema::Application;
 use planner::{Memory, Write};
 
 use crate::account::Account;
@@ -30,6 +31,8 @@ pub struct State {
     pub wishes: u8,
     /// What alarms and analyses say.
     pub says: Says,
+    /// The application as it is while a freeze goes on, which one does.
+    pub frozen: Option<Arc<Application>>,
     /// What the history showed.
     pub past: Past,
     /// The first property that an own write broke.
@@ -94,6 +97,7 @@ impl State {
             .as_ref()
             .map_or(0, |(v, _)| *v);
         self.says.hash(hasher);
+        self.frozen.is_some().hash(hasher);
         // What is planned later is planned on what they say then.
         let planned = self.operators.iter().flatten();
         let planned = planned.filter_map(|o| o.planned.as_ref().map(|(_, made)| *made));

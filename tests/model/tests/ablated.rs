@@ -127,6 +127,12 @@ fn gates() {
 }
 
 #[test]
+fn freezes() {
+    let frozen = Setup::new(1).faults(faults(|f| f.freeze = 1));
+    breaks(frozen.without(&[Rule::Freeze]), "Freeze");
+}
+
+#[test]
 fn alarms_and_analyses() {
     let says = |setup: Setup| setup.faults(faults(|f| f.says = 1));
     let alarm = says(Setup::new(1).alarm());

@@ -119,6 +119,70 @@ fn bounds() -> (usize, usize) {
     }
 }
 
+/// Freezes that begin and end at any moment, and people who pause every application.
+fn held_up() -> Vec<Planned> {
+    let (all, some) = bounds();
+    let bad = Setup {
+        broken: vec![1],
+        ..Setup::new(1)
+    };
+    let paused = Setup {
+        pause_all: true,
+        ..Setup::new(1)
+    };
+    let freezes = |setup: Setup, more: fn(&mut Faults)| {
+        setup.faults(faults(3, |f| {
+            f.freeze = 2;
+            more(f);
+        }))
+    };
+    vec![
+        ("a freeze", freezes(Setup::new(1), |_| {}), all),
+        ("a freeze, two wishes", freezes(Setup::new(2), |_| {}), some),
+        ("a freeze, a bad release", freezes(bad, |_| {}), all),
+        (
+            "a freeze, a restart",
+            freezes(Setup::new(1), |f| f.restart = 1),
+            some,
+        ),
+        (
+            "a freeze, an unanswered write",
+            freezes(Setup::new(1), |f| f.unanswered = 1),
+            some,
+        ),
+        (
+            "a freeze, health",
+            freezes(Setup::new(1), |f| (f.flip, f.crash) = (1, 1)),
+            some,
+        ),
+        (
+            "a freeze, a group for each release",
+            freezes(Setup::new(1).per_release(), |_| {}),
+            some,
+        ),
+        (
+            "a freeze, without a load balancer",
+            freezes(Setup::new(1).worker(), |_| {}),
+            some,
+        ),
+        (
+            "a freeze, in place",
+            freezes(Setup::new(1).rolling_behind_a_load_balancer(), |_| {}),
+            some,
+        ),
+        (
+            "all paused, two verbs",
+            paused.clone().faults(faults(2, |f| f.verb = 2)),
+            all,
+        ),
+        (
+            "all paused, a verb and a restart",
+            paused.faults(faults(2, |f| (f.verb, f.restart) = (1, 1))),
+            some,
+        ),
+    ]
+}
+
 /// Traffic in steps, and people who change its course.
 fn stepped() -> Vec<Planned> {
     let (all, some) = bounds();
@@ -586,6 +650,11 @@ fn no_property_is_ever_violated() {
 fn no_property_is_ever_violated_while_traffic_moves_in_steps() {
     let states = all_hold(stepped());
     assert!(states >= 100_000, "{states} distinct states");
+}
+
+#[test]
+fn no_property_is_ever_violated_by_freezes_and_where_all_are_paused() {
+    all_hold(held_up());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crd_schema::record::{Record, Rejection, Release, Rollout, Stage, StepProgress};
-use crd_schema::strategy::{Share, Step};
+use crd_schema::strategy::{Share, Step, Strategy};
 use model::account::{Account, wall};
 use model::fair::{Known, most_writes};
 use model::gates::Says;
@@ -21,6 +21,7 @@ use model::report::thorough;
 use model::setup::{Setup, Start, VERSIONS};
 use model::state::State;
 use planner::Side;
+use planner::world::ServiceStatus;
 
 const WEIGHTS: [Option<u32>; 4] = [None, Some(0), Some(50), Some(100)];
 
@@ -86,6 +87,8 @@ struct World {
     scale_in: Option<bool>,
     /// What alarms and analyses say.
     says: Says,
+    /// Which release the service is being updated to, or has just been, if there is but one.
+    updated: Option<(usize, bool)>,
 }
 
 /// Half of the traffic until a person promotes, and everything.
@@ -119,6 +122,16 @@ impl World {
             scaled: [None; 3],
             scale_in: None,
             says: Says::Well,
+            updated: None,
+        }
+    }
+
+    /// The n-th of those that are updated in place.
+    fn updated(self, n: usize) -> Self {
+        let to = [None, Some(0), Some(1), Some(2)][n % 4];
+        Self {
+            updated: to.map(|to| (to, n / 4 % 2 == 0)),
+            ..self
         }
     }
 
@@ -174,6 +187,16 @@ impl World {
         for name in deleted {
             account.delete(setup, &name);
         }
+        if let Some((to, steady)) = self.updated
+            && let Some(name) = alone(&account)
+        {
+            let (to, _) = account.register(setup, to);
+            account.update(setup, &name, &to);
+            if steady {
+                account.tick(setup);
+                account.tick(setup);
+            }
+        }
         account.desire(self.desired, record(setup, self, account.now));
         account.ask(setup, |intents| intents.paused = self.paused[1]);
         account.forget();
@@ -182,6 +205,16 @@ impl World {
             ..State::new(setup, account)
         }
     }
+}
+
+/// The one service that is there and not being deleted.
+fn alone(account: &Account) -> Option<String> {
+    let mut live = account
+        .present()
+        .map(|service| &service.shown)
+        .filter(|shown| shown.status == ServiceStatus::Active);
+    let one = live.next()?;
+    live.next().is_none().then(|| one.name.clone())
 }
 
 /// What the record says in this world.
@@ -350,13 +383,35 @@ fn worlds_in_which_alarms_and_an_analysis_speak_do_too() {
 }
 
 /// Without a load balancer there are no weights: one world in sixteen is left.
+fn without_weights(n: usize) -> World {
+    let (n, rest) = (n / (RECORDS.len() * 3), n % (RECORDS.len() * 3));
+    World::number(n * 16 * RECORDS.len() * 3 + rest)
+}
+
 #[test]
 fn worlds_of_workers_do_too() {
     let worker = |broken| setup(broken, &[]).worker();
-    let number = |n: usize| {
-        let (n, rest) = (n / (RECORDS.len() * 3), n % (RECORDS.len() * 3));
-        World::number(n * 16 * RECORDS.len() * 3 + rest)
-    };
-    let unneeded = all_converge(worker, WORLDS / 16, number);
+    let unneeded = all_converge(worker, WORLDS / 16, without_weights);
     assert!(unneeded > 0, "as many writes as where traffic moves");
+}
+
+/// Whatever runs where ECS is to update one service in place: nothing, one, or what two services a release have left.
+#[test]
+fn worlds_of_updates_in_place_do_too() {
+    let in_place = |broken| {
+        setup(broken, &[]).application(|application| application.strategy = Strategy::ROLLING)
+    };
+    all_converge(in_place, WORLDS / SLICE, |n| {
+        World::number(n * SLICE).updated(n)
+    });
+}
+
+/// The same without a load balancer.
+#[test]
+fn worlds_of_workers_that_are_updated_in_place_do_too() {
+    all_converge(
+        |broken| setup(broken, &[]).rolling(),
+        WORLDS / 16,
+        |n| without_weights(n).updated(n),
+    );
 }

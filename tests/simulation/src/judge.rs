@@ -203,7 +203,7 @@ impl Judge {
         );
         if let Err(violation) = checked
             && !self.excused(lab, violation.property, issue)
-            && !(violation.property == "S2" && repairs(lab, &issue.write))
+            && !(violation.property == "S2" && repairs(lab, issue))
             && !self.restores(violation.property, issue)
             && !self.harmless(lab, violation.property, issue)
         {
@@ -212,7 +212,7 @@ impl Judge {
                 message: format!("{}: {}", issue.write.describe(), violation.message),
             });
         }
-        if repairs(lab, &issue.write)
+        if repairs(lab, issue)
             && let Write::SetWeights { weights, .. } = &issue.write
         {
             self.repaired
@@ -672,17 +672,19 @@ fn moves_nothing(lab: &Lab, write: &Write) -> bool {
         || seen.map(Option::unwrap_or_default) == weights.get().map(Option::unwrap_or_default)
 }
 
-/// No group that has weight lives, and each that gets more does: whatever was seen before, that is no worse.
-fn repairs(lab: &Lab, write: &Write) -> bool {
-    let Write::SetWeights { rule, weights, .. } = write else {
+/// No group that has weight lives, or did when this was sent, and each that gets more does: whatever was seen before, that
+/// is no worse.
+fn repairs(lab: &Lab, issue: &Issue) -> bool {
+    let Write::SetWeights { rule, weights, .. } = &issue.write else {
         return false;
     };
     let dead = |side: &Side| lab.healthy(*side) == 0;
+    let died = |side: &Side| dead(side) || issue.dead[side.index()];
     let rule = lab.rules.iter().find(|known| known.target == *rule);
     rule.is_some_and(|rule| {
         Side::BOTH
             .iter()
-            .all(|side| weight(rule, *side) == 0 || dead(side))
+            .all(|side| weight(rule, *side) == 0 || died(side))
     }) && raised(*weights).all(|side| !dead(&side))
 }
 

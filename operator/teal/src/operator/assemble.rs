@@ -7,15 +7,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws::error::Kind;
 use aws::names::Names;
 use aws::{AwsCloud, AwsWriter, CallMetrics, Connection, DynamoDbLease};
 use prometheus::Registry;
 use runtime::clock::Clock;
 use runtime::cloud::Cloud;
 use runtime::executor::Mode;
-use runtime::lease::{self, Authority, Keeper, LeaseStore};
+use runtime::lease::{self, Authority, Keeper, LeaseItem, LeaseStore, Terms};
 use runtime::{Controller, Metrics};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::bug;
@@ -88,7 +90,7 @@ impl Operator {
                 })?;
                 let name = lease_name(&options.prefixes);
                 let store = DynamoDbLease::new(connection, &lease.table, &name, terms.renew_every);
-                let item = store.read().await?;
+                let item = first_look(&store, &terms, &stop).await?;
                 let holder = holder();
                 tracing::info!(
                     table = lease.table,
@@ -166,6 +168,34 @@ impl Operator {
     }
 }
 
+/// The lease as it is now. What passes by itself is borne for as long as a lease lasts: whoever leads may be gone just now,
+/// and this process is the one to take its place. What AWS refuses is told at once.
+async fn first_look<S: LeaseStore<Error = aws::Error>>(
+    store: &S,
+    terms: &Terms,
+    stop: &CancellationToken,
+) -> Result<Option<LeaseItem>, aws::Error> {
+    let until = Instant::now() + terms.term;
+    loop {
+        let error = match store.read().await {
+            Ok(item) => return Ok(item),
+            Err(error) => error,
+        };
+        let passes = matches!(
+            error.kind,
+            Kind::Timeout | Kind::Throttled | Kind::Unavailable | Kind::Network
+        );
+        if !passes || stop.is_cancelled() || Instant::now() >= until {
+            return Err(error);
+        }
+        tracing::warn!(%error, "the lease's table does not answer: it is asked again");
+        tokio::select! {
+            () = tokio::time::sleep(terms.renew_every) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
 /// What the lease is of: the operators that serve the same prefixes are one another's standbys.
 fn lease_name(prefixes: &[String]) -> String {
     let prefixes: BTreeSet<&str> = prefixes
@@ -189,4 +219,65 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
             .because(error)
             .next("Is another operator running here? Choose another address with --listen.")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use aws::error::Effect;
+
+    use super::*;
+
+    /// Answers from this call on, and before that in this way.
+    struct Store {
+        kind: Kind,
+        answers_from: u32,
+        calls: AtomicU32,
+    }
+
+    impl LeaseStore for Store {
+        type Error = aws::Error;
+
+        async fn read(&self) -> Result<Option<LeaseItem>, aws::Error> {
+            let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+            if call >= self.answers_from {
+                return Ok(None);
+            }
+            Err(aws::Error {
+                kind: self.kind,
+                effect: Effect::Unknown,
+                operation: "GetItem",
+                resource: "table teal-leases".to_owned(),
+                code: None,
+                message: String::new(),
+            })
+        }
+
+        async fn replace(&self, _: Option<&LeaseItem>, _: &LeaseItem) -> Result<bool, aws::Error> {
+            unreachable!("nobody writes at the first look")
+        }
+    }
+
+    async fn looked(kind: Kind, answers_from: u32, stop: &CancellationToken) -> (bool, u32) {
+        let store = Store {
+            kind,
+            answers_from,
+            calls: AtomicU32::new(0),
+        };
+        let found = first_look(&store, &Terms::default(), stop).await;
+        (found.is_ok(), store.calls.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_table_that_does_not_answer_at_once_is_asked_again_for_as_long_as_a_lease_lasts() {
+        let stop = CancellationToken::new();
+        assert_eq!(looked(Kind::Timeout, 3, &stop).await, (true, 3));
+        assert_eq!(looked(Kind::Throttled, 9, &stop).await, (true, 9));
+        assert_eq!(looked(Kind::Timeout, 99, &stop).await, (false, 9));
+        assert_eq!(looked(Kind::Denied, 99, &stop).await, (false, 1));
+        assert_eq!(looked(Kind::NotFound, 99, &stop).await, (false, 1));
+        stop.cancel();
+        assert_eq!(looked(Kind::Timeout, 99, &stop).await, (false, 1));
+    }
 }

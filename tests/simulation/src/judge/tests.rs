@@ -382,17 +382,27 @@ fn nothing_is_seen_of_a_plan_longer_ago_than_it_may_be_old() {
 /// Only one look: nothing was seen to be healthy twice.
 #[test]
 fn s2_of_a_repair_to_what_truly_lives() {
-    let reports = |ill: &[&str]| {
+    let reports = |ill: &[&str], dead: [bool; 2]| {
         let mut scene = Scene::of(application(), |lab| {
             lab.broken.extend(ill.iter().map(|v| (*v).to_owned()));
         });
         scene.judge = Judge::new(&scene.lab);
         let write = scene.shift();
-        scene.reports(&issue(write))
+        scene.reports(&Issue {
+            dead,
+            ..issue(write)
+        })
     };
-    assert_eq!(reports(&["1.3.0"]), None);
-    assert_eq!(reports(&[]), Some("S2"), "blue lives");
-    assert_eq!(reports(&["1.3.0", "1.4.0"]), Some("S2"), "green is dead");
+    assert_eq!(reports(&["1.3.0"], [false; 2]), None);
+    assert_eq!(
+        reports(&[], [true, false]),
+        None,
+        "blue has come back since"
+    );
+    assert_eq!(reports(&[], [false; 2]), Some("S2"), "blue lives");
+    let both = &["1.3.0", "1.4.0"];
+    assert_eq!(reports(both, [false; 2]), Some("S2"), "green is dead");
+    assert_eq!(reports(both, [true; 2]), Some("S2"), "green is dead");
 }
 
 #[test]
