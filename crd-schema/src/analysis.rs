@@ -97,10 +97,12 @@ pub enum Metric {
         /// As ELB measures it: from the request's leaving to the first byte of the answer.
         at_most: Duration,
     },
-    /// Green's share of failed requests is not above blue's in the same minutes.
+    /// Green's share of bad requests is not above blue's in the same minutes.
     Comparison {
         /// How likely it may be, 0 to 1, that a release that is as good as blue ever fails by this.
         false_alarms: f64,
+        /// Bad is a request that took longer than this, as ELB measures it; none: one that failed.
+        slower_than: Option<Duration>,
     },
 }
 

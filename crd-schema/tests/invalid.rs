@@ -656,6 +656,16 @@ fn alarms_and_analyses() {
             &spec("  analysis: {one: {comparison: {}}}"),
         ),
         (
+            "a comparison of latencies with what is gone at once",
+            &spec("  analysis: {one: {comparison: {slowerThan: 300ms}}}"),
+        ),
+        (
+            "how slow is slow",
+            &spec(
+                "  analysis: {one: {comparison: {slowerThan: 0ms}}, two: {comparison: {slowerThan: 60001ms}}, three: {comparison: {slowerThan: 1500us}}, four: {comparison: {slowerThan: 0.3}}, five: {comparison: {slowerThan: quick}}}",
+            ),
+        ),
+        (
             "a step that names nobody",
             &step("{canary: {steps: [{setWeight: 10}, {analysis: errors}]}}"),
         ),

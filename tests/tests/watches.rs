@@ -151,6 +151,7 @@ fn all_that_needs_no_query() -> Value {
         "errors": {"successRate": {"atLeast": 99}},
         "slow": {"latency": {"percentile": 99, "atMost": "1s"}},
         "worse": {"comparison": {}},
+        "slower": {"comparison": {"slowerThan": "300ms"}},
         "count": {
             "cloudWatch": {"queries": [{"id": "n", "metricStat": {
                 "metric": {
@@ -233,6 +234,30 @@ async fn a_slow_release_is_found_by_its_latency() {
         reason.starts_with("analysis slow: green took 0.7"),
         "{reason}"
     );
+    scene.nobody_lost_a_request();
+}
+
+/// Blue takes as long as the bound, and is not slow; green takes half as long again.
+#[tokio::test(start_paused = true)]
+async fn a_slower_release_is_found_by_a_comparison_of_latencies() {
+    let comparison = json!({"slower": {"comparison": {"slowerThan": "250ms"}}});
+    let scene = Scene::with(json!({"analysis": comparison})).await;
+    let took = |latency_ms| Behaviour {
+        latency_ms,
+        ..Behaviour::default()
+    };
+    scene.stage.behave("1.3.0", took(250));
+    scene.stage.behave("1.4.0", took(250));
+    scene.stage.wish("1.4.0");
+    scene.stage.settled_on("1.4.0").await;
+    scene.stage.behave("1.5.0", took(375));
+    scene.stage.wish("1.5.0");
+    scene.stage.rejected_back_to("1.4.0").await;
+    let reason = scene.rejection();
+    let begins = "analysis slower: green took longer than 250ms for ";
+    assert!(reason.starts_with(begins), "{reason}");
+    assert!(reason.contains("(100 %), blue for 0 of "), "{reason}");
+    assert!(reason.ends_with(": green is slower"), "{reason}");
     scene.nobody_lost_a_request();
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Analysis {
     /// How long green takes to answer.
     #[serde(default)]
     latency: Option<Latency>,
-    /// Green's share of failed requests against blue's in the same minutes, by a test that may be looked at as often as one likes.
+    /// Green's share of failed or slow requests against blue's in the same minutes, by a test that may be looked at as often as one likes.
     #[serde(default)]
     comparison: Option<Comparison>,
     /// When a queried number is good, such as `result < 0.01`.
@@ -170,7 +170,18 @@ struct Comparison {
     #[serde(default = "Comparison::false_alarms")]
     #[schemars(range(min = 0.001, max = 20), extend("errorMessage" = "write a percentage from 0.001 to 20"))]
     false_alarms: f64,
+    /// Slow requests are compared instead of failed ones: those that took longer than this, `1ms` to `60s` in whole milliseconds.
+    #[serde(default)]
+    slower_than: Option<ResponseTime>,
 }
+
+/// A length of time such as `300ms` or `1s`, from `1ms` to `60s`, in whole milliseconds.
+// CloudWatch is asked in seconds with as many decimals; a load balancer gives up after 60 seconds of silence:
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("format" = "response-time"))]
+struct ResponseTime(Period);
 
 impl Comparison {
     fn false_alarms() -> f64 {
@@ -239,11 +250,15 @@ pub(super) fn contradictions(spec: &Spec, node: &Node) -> Vec<Finding> {
             }
         }
         let alone = spec.strategy.mean().steps.is_empty();
-        if analysis.comparison.is_some() && alone {
+        if let Some(comparison) = analysis.comparison.as_ref().filter(|_| alone) {
             report(
                 path.key("comparison"),
                 "a comparison with blue, which never shares the traffic with green here".to_owned(),
-                "choose a strategy with steps (`canary`, `linear`), or write `successRate`",
+                if comparison.slower_than.is_some() {
+                    "choose a strategy with steps (`canary`, `linear`), or write `latency`"
+                } else {
+                    "choose a strategy with steps (`canary`, `linear`), or write `successRate`"
+                },
             );
         }
         let queries = analysis.cloud_watch.iter().flat_map(|watch| &watch.queries);
@@ -322,6 +337,7 @@ pub(super) fn mean(analyses: BTreeMap<AnalysisName, Analysis>, strategy: &Strate
         });
         let comparison = analysis.comparison.map(|comparison| Metric::Comparison {
             false_alarms: comparison.false_alarms / 100.0,
+            slower_than: comparison.slower_than.map(|time| time.0.0),
         });
         let metric = prometheus
             .or(cloud_watch)

@@ -38,6 +38,7 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
         "image-template" => image::Template::parse(text).map(|_| ()),
         "period" => period(text).map(|_| ()),
         "deadline" if period(text)? < Duration::from_secs(1) => Err("write at least `1s`".into()),
+        "response-time" => response_time(text),
         "tag-key" if text.starts_with("aws:") || text.starts_with("teal:") => {
             Err("keys that start with `aws:` or `teal:` are taken; choose another".into())
         }
@@ -55,6 +56,18 @@ pub(super) fn period(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|_| starts_with_digit);
     parsed.filter(|period| *period <= LONGEST).ok_or_else(right)
+}
+
+/// Whole milliseconds within the longest time that a load balancer usually waits.
+fn response_time(text: &str) -> Result<(), String> {
+    let right =
+        "write a length of time from `1ms` to `60s`, in whole milliseconds, such as `300ms`";
+    let time = period(text).map_err(|_| right)?;
+    let within = (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&time);
+    let whole = time.subsec_nanos().is_multiple_of(1_000_000);
+    (within && whole)
+        .then_some(())
+        .ok_or_else(|| right.to_owned())
 }
 
 fn time_zone(text: &str) -> Result<(), String> {

@@ -63,7 +63,13 @@ impl Watches {
                 (self.metrics.ask(queries, fill).await, from)
             }
             Metric::SuccessRate { .. } => self.metrics.requests(about, false, from).await,
-            Metric::Comparison { .. } => self.metrics.requests(about, true, from).await,
+            Metric::Comparison {
+                slower_than: None, ..
+            } => self.metrics.requests(about, true, from).await,
+            Metric::Comparison {
+                slower_than: Some(time),
+                ..
+            } => self.metrics.slow_requests(about, *time, from).await,
             Metric::Latency { percentile, .. } => {
                 self.metrics.latency(about, *percentile, from).await
             }

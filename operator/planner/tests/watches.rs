@@ -312,7 +312,10 @@ fn an_analysis_that_is_the_first_step_is_measured_before_the_second_one() {
 
 #[test]
 fn a_comparison_is_made_while_both_have_traffic() {
-    let comparison = analysis(Metric::Comparison { false_alarms: 0.01 });
+    let comparison = analysis(Metric::Comparison {
+        false_alarms: 0.01,
+        slower_than: None,
+    });
     let mut release = Release::with(None, &[("worse", comparison)], half());
     release.until(|_, plan| !plan.watches.is_empty());
     let plan = release.until(|_, plan| plan.report.stage == Stage::Bake);

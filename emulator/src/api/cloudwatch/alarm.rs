@@ -265,7 +265,7 @@ fn described(world: &World, name: &str, alarm: &Alarm) -> Value {
         "ComparisonOperator": rule.comparison,
     });
     let statistic = match rule.statistic {
-        Statistic::Percentile(_) => "ExtendedStatistic",
+        Statistic::Percentile(_) | Statistic::TrimmedCount { .. } => "ExtendedStatistic",
         Statistic::SampleCount
         | Statistic::Average
         | Statistic::Sum

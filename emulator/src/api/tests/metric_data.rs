@@ -71,6 +71,10 @@ fn values_are_read_as_they_were_put() {
             json!({"Stat": "Minimum"}),
             vec![(0.0, 1.0), (240.0, 20.0), (300.0, 1.0), (600.0, 7.0)],
         ),
+        (
+            json!({"Stat": "TC(2:10)"}),
+            vec![(0.0, 9.0), (240.0, 0.0), (600.0, 1.0)],
+        ),
         // Of a set of several values no percentile is known.
         (
             json!({"Stat": "p50"}),

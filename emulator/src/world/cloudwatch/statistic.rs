@@ -94,6 +94,16 @@ pub enum Statistic {
     Maximum,
     /// The least value that so many per cent of all do not exceed.
     Percentile(f64),
+    /// How many values are within bounds, `TC(0.1:0.3)`: "between 0.1 (exclusive) and 0.3 (inclusive)", of which one may
+    /// be left out (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>). AWS's
+    /// is interpolated, so that it need not be whole; this one counts the values as they are held, to three digits:
+    /// 1.004 counts as 1. Not emulated: bounds in per cent, `TC(10%:90%)` and `tc90`.
+    TrimmedCount {
+        /// Values above this; none: from the least on.
+        above: Option<f64>,
+        /// Values up to this; none: up to the greatest.
+        up_to: Option<f64>,
+    },
 }
 
 /// A text that names no statistic, or one that is not emulated.
@@ -111,18 +121,36 @@ impl FromStr for Statistic {
             "Sum" => Self::Sum,
             "Minimum" => Self::Minimum,
             "Maximum" => Self::Maximum,
-            _ => text
-                .strip_prefix('p')
-                .filter(|rank| {
-                    rank.chars()
-                        .all(|letter| letter.is_ascii_digit() || letter == '.')
-                })
-                .and_then(|rank| rank.parse().ok())
-                .filter(|rank| (0.0..=100.0).contains(rank))
-                .map(Self::Percentile)
+            _ => percentile(text)
+                .or_else(|| trimmed_count(text))
                 .ok_or_else(|| NoStatistic(text.to_owned()))?,
         })
     }
+}
+
+fn percentile(text: &str) -> Option<Statistic> {
+    let rank = number(text.strip_prefix('p')?)?;
+    (rank <= 100.0).then_some(Statistic::Percentile(rank))
+}
+
+fn trimmed_count(text: &str) -> Option<Statistic> {
+    let bounds = text.strip_prefix("TC(")?.strip_suffix(')')?;
+    let (above, up_to) = match bounds.split_once(':')? {
+        ("", "") => return None,
+        ("", up_to) => (None, Some(number(up_to)?)),
+        (above, "") => (Some(number(above)?), None),
+        (above, up_to) => (Some(number(above)?), Some(number(up_to)?)),
+    };
+    let empty = above
+        .zip(up_to)
+        .is_some_and(|(above, up_to)| above >= up_to);
+    (!empty).then_some(Statistic::TrimmedCount { above, up_to })
+}
+
+/// Digits with a point among them or not.
+fn number(text: &str) -> Option<f64> {
+    let of_a_number = |letter: char| letter.is_ascii_digit() || letter == '.';
+    text.parse().ok().filter(|_| text.chars().all(of_a_number))
 }
 
 impl TryFrom<String> for Statistic {
@@ -148,6 +176,11 @@ impl fmt::Display for Statistic {
             Self::Minimum => f.write_str("Minimum"),
             Self::Maximum => f.write_str("Maximum"),
             Self::Percentile(rank) => write!(f, "p{rank}"),
+            Self::TrimmedCount { above, up_to } => {
+                let bound =
+                    |bound: &Option<f64>| bound.map_or_else(String::new, |at| at.to_string());
+                write!(f, "TC({}:{})", bound(above), bound(up_to))
+            }
         }
     }
 }
@@ -163,7 +196,7 @@ impl Statistic {
             Self::Minimum => Some(datum.minimum),
             Self::Maximum => Some(datum.maximum),
             // "Percentile statistics are not available for metrics when any of the metric values are negative numbers."
-            Self::Percentile(_) if datum.minimum < 0.0 => None,
+            Self::Percentile(_) | Self::TrimmedCount { .. } if datum.minimum < 0.0 => None,
             Self::Percentile(rank) => {
                 let wanted = (rank / 100.0 * datum.samples).ceil().max(1.0);
                 let mut seen = 0.0;
@@ -173,6 +206,16 @@ impl Statistic {
                     seen >= wanted
                 });
                 found.map(|(value, _)| value.clamp(datum.minimum, datum.maximum))
+            }
+            Self::TrimmedCount { above, up_to } => {
+                let within = |value: f64| {
+                    above.is_none_or(|above| value > above)
+                        && up_to.is_none_or(|up_to| value <= up_to)
+                };
+                let values = datum.values.as_ref()?.iter();
+                let values =
+                    values.filter(|(value, _)| within(value.clamp(datum.minimum, datum.maximum)));
+                Some(values.map(|(_, count)| count).sum())
             }
         }
     }
@@ -213,6 +256,30 @@ mod tests {
     }
 
     #[test]
+    fn a_trimmed_count_is_above_one_bound_and_up_to_the_other() {
+        let hundred = datum((1..=100).map(|n| f64::from(n) / 100.0));
+        for (statistic, expected) in [
+            ("TC(:0.3)", 30.0),
+            ("TC(0.3:)", 70.0),
+            ("TC(0.1:0.30)", 20.0),
+            ("TC(:0.295)", 29.0),
+            ("TC(:0.001)", 0.0),
+            ("TC(1:)", 0.0),
+            ("TC(:60)", 100.0),
+        ] {
+            assert_eq!(value(statistic, &hundred), Some(expected), "{statistic}");
+        }
+    }
+
+    #[test]
+    fn a_trimmed_count_is_of_three_digits_but_knows_the_least_and_the_greatest() {
+        let close = datum([0.9, 1.004, 1.1]);
+        assert_eq!(value("TC(:1)", &close), Some(2.0), "1.004 counts as 1");
+        assert_eq!(value("TC(:1)", &datum([1.004])), Some(0.0));
+        assert_eq!(value("TC(:0.3)", &datum([0.301, 0.3, 0.299])), Some(2.0));
+    }
+
+    #[test]
     fn percentiles_are_within_a_hundredth_however_many_values() {
         let many = datum((0..100_000).map(|n| 0.001 + f64::from(n) * 1e-5));
         assert!(many.values.as_ref().unwrap().len() < 3_000);
@@ -226,18 +293,46 @@ mod tests {
         assert_eq!(value("p90", &set), Some(2.0));
         set.merge(&Datum::of_set(2.0, 5.0, 1.0, 4.0));
         assert_eq!(value("p90", &set), None);
+        assert_eq!(value("TC(:2)", &set), None);
         assert_eq!(value("Sum", &set), Some(25.0));
         assert_eq!(value("Maximum", &set), Some(4.0));
         assert_eq!(value("p90", &datum([-1.0, 1.0, 1.0])), None);
+        assert_eq!(value("TC(:2)", &datum([-1.0, 1.0, 1.0])), None);
     }
 
     #[test]
     fn other_statistics_are_refused() {
         for text in [
-            "sum", "", "p", "p-1", "p101", "pNaN", "p+5", "p1e1", "tm90", "IQM", "PR(:300)",
+            "sum",
+            "",
+            "p",
+            "p-1",
+            "p101",
+            "pNaN",
+            "p+5",
+            "p1e1",
+            "tm90",
+            "IQM",
+            "PR(:300)",
+            "tc90",
+            "TC(10%:90%)",
+            "TC(:90%)",
+            "TC(:)",
+            "TC()",
+            "TC(0.3)",
+            "TC(:0.3",
+            "TC(0.3:0.3)",
+            "TC(2:1)",
+            "TC(:-1)",
+            "TC(:1e1)",
+            "TC(:inf)",
+            "TC(1:2:3)",
+            "tc(:0.3)",
         ] {
             assert!(text.parse::<Statistic>().is_err(), "{text}");
         }
-        assert_eq!("p99.9".parse::<Statistic>().unwrap().to_string(), "p99.9");
+        for text in ["p99.9", "TC(:0.3)", "TC(0.3:)", "TC(0.1:0.3)"] {
+            assert_eq!(text.parse::<Statistic>().unwrap().to_string(), text);
+        }
     }
 }

@@ -56,17 +56,52 @@ impl Metrics {
     }
 
     /// Requests to green, and to blue where it is asked for, in the whole minutes since `from` that are complete: on all
-    /// routes together.
+    /// routes together. Bad are those that failed.
     pub(super) async fn requests(
         &self,
         about: &About,
         both: bool,
         from: Timestamp,
     ) -> (Measured, Timestamp) {
+        let sides = if both { &SIDES[..] } else { &SIDES[..1] };
+        // A target that does not answer at all counts as one that fails.
+        let asked = [
+            ("requests", "RequestCount", "Sum"),
+            ("failed", "HTTPCode_Target_5XX_Count", "Sum"),
+            ("unreached", "TargetConnectionErrorCount", "Sum"),
+        ];
+        self.counts(about, sides, asked, failures, from).await
+    }
+
+    /// The same of green and of blue, but bad are those that took longer than this; requests are those that a target
+    /// answered, as ELB times no others.
+    pub(super) async fn slow_requests(
+        &self,
+        about: &About,
+        slower_than: Duration,
+        from: Timestamp,
+    ) -> (Measured, Timestamp) {
+        let up_to = count_up_to(slower_than);
+        let asked = [
+            ("requests", "TargetResponseTime", "SampleCount"),
+            ("in_time", "TargetResponseTime", up_to.as_str()),
+        ];
+        let (measured, until) = self.counts(about, &SIDES, asked, slow, from).await;
+        (unless_all_were_slow(measured), until)
+    }
+
+    /// What these metrics (by the name in their ids, each with its statistic) count of the sides, on all routes together.
+    async fn counts<const ASKED: usize>(
+        &self,
+        about: &About,
+        sides: &[&'static str],
+        asked: [(&str, &str, &str); ASKED],
+        counted: impl Fn([u64; ASKED]) -> Counts,
+        from: Timestamp,
+    ) -> (Measured, Timestamp) {
         let Some((from, until)) = self.window(from) else {
             return (Measured::TooEarly, from);
         };
-        let sides = if both { &SIDES[..] } else { &SIDES[..1] };
         let routes = about.routes.iter().enumerate();
         let queries = routes.flat_map(|(route, fronts)| {
             let of_side = move |side: &'static str| {
@@ -75,15 +110,9 @@ impl Metrics {
                 } else {
                     &fronts.blue
                 };
-                // A target that does not answer at all counts as one that fails.
-                [
-                    ("requests", "RequestCount"),
-                    ("failed", "HTTPCode_Target_5XX_Count"),
-                    ("unreached", "TargetConnectionErrorCount"),
-                ]
-                .map(|(what, metric)| {
+                asked.map(|(what, metric, stat)| {
                     let id = on_route(&format!("{side}_{what}"), route);
-                    of_group(&id, metric, "Sum", fronts, group)
+                    of_group(&id, metric, stat, fronts, group)
                 })
             };
             sides.iter().copied().flat_map(of_side)
@@ -92,23 +121,10 @@ impl Metrics {
             Ok(answers) => answers,
             Err(error) => return (failed(&error), from),
         };
-        let counts = |side: &str| {
-            let all = Counts {
-                requests: 0,
-                failed: 0,
-            };
-            (0..about.routes.len()).fold(all, |all, route| {
-                let sum = |what: &str| total(&answers, &on_route(&format!("{side}_{what}"), route));
-                let requests = sum("requests");
-                let failed = (sum("failed") + sum("unreached")).min(requests);
-                Counts {
-                    requests: all.requests + requests,
-                    failed: all.failed + failed,
-                }
-            })
-        };
-        let (green, blue) = (counts(GREEN), counts(BLUE));
-        let silent = green.requests == 0 || (both && blue.requests == 0);
+        let names = asked.map(|(what, ..)| what);
+        let of_side = |side| on_all_routes(&answers, side, about.routes.len(), names, &counted);
+        let (green, blue) = (of_side(GREEN), of_side(BLUE));
+        let silent = green.requests == 0 || (sides.contains(&BLUE) && blue.requests == 0);
         let measured = if silent {
             Measured::NoData {
                 reason: format!(
@@ -288,6 +304,58 @@ fn total(answers: &Answers, id: &str) -> u64 {
         .round() as u64
 }
 
+/// One side's counts, of which each route has its own.
+fn on_all_routes<const ASKED: usize>(
+    answers: &Answers,
+    side: &str,
+    routes: usize,
+    names: [&str; ASKED],
+    counted: impl Fn([u64; ASKED]) -> Counts,
+) -> Counts {
+    (0..routes).fold(Counts::default(), |all, route| {
+        let sum = |name| total(answers, &on_route(&format!("{side}_{name}"), route));
+        let one = counted(names.map(sum));
+        Counts {
+            requests: all.requests + one.requests,
+            bad: all.bad + one.bad,
+        }
+    })
+}
+
+fn failures([requests, failed, unreached]: [u64; 3]) -> Counts {
+    Counts {
+        requests,
+        bad: (failed + unreached).min(requests),
+    }
+}
+
+fn slow([requests, in_time]: [u64; 2]) -> Counts {
+    Counts {
+        requests,
+        bad: requests.saturating_sub(in_time),
+    }
+}
+
+/// Where nobody was in time, the bound does not tell one side from the other, or CloudWatch has no trimmed count.
+fn unless_all_were_slow(measured: Measured) -> Measured {
+    let all = |side: &Counts| side.bad == side.requests;
+    if matches!(&measured, Measured::Requests { green, blue } if all(green) && all(blue)) {
+        let reason = "every request of both took longer than `slowerThan`: choose a longer time";
+        return Measured::NoData {
+            reason: reason.to_owned(),
+        };
+    }
+    measured
+}
+
+/// CloudWatch's trimmed count, `TC(:0.3)`: how many values were at most 0.3. A lower bound is exclusive, an upper one
+/// inclusive, and either may be left out. It is interpolated, so that it need not be whole
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>).
+fn count_up_to(time: Duration) -> String {
+    // Whole milliseconds, as the spec has them: a number with three decimals at most.
+    format!("TC(:{})", time.as_millis() as f64 / 1_000.0)
+}
+
 fn failed(error: &Error) -> Measured {
     Measured::Error {
         reason: error.to_string(),
@@ -362,4 +430,72 @@ fn own(query: &MetricQuery, fill: impl Fn(&str) -> String) -> MetricDataQuery {
         .set_metric_stat(stat)
         .set_return_data(query.return_data)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(of: &[(&str, &[f64])]) -> Answers {
+        let minutes = |values: &[f64]| (0..).zip(values.iter().copied()).collect();
+        of.iter()
+            .map(|(id, values)| ((*id).to_owned(), minutes(values)))
+            .collect()
+    }
+
+    #[test]
+    fn a_bound_is_written_in_seconds() {
+        for (millis, expected) in [
+            (1, "TC(:0.001)"),
+            (300, "TC(:0.3)"),
+            (1_000, "TC(:1)"),
+            (59_999, "TC(:59.999)"),
+        ] {
+            assert_eq!(count_up_to(Duration::from_millis(millis)), expected);
+        }
+    }
+
+    #[test]
+    fn slow_is_what_was_not_in_time_on_any_route() {
+        let answers = answers(&[
+            ("green_requests", &[100.0, 50.0]),
+            ("green_in_time", &[98.3, 49.5]),
+            ("green_requests_1", &[10.0]),
+            ("blue_requests", &[900.0]),
+            ("blue_in_time", &[900.4]),
+        ]);
+        let of = |side| on_all_routes(&answers, side, 2, ["requests", "in_time"], slow);
+        let green = Counts {
+            requests: 160,
+            bad: 12,
+        };
+        assert_eq!(of(GREEN), green, "of the second route none was in time");
+        let blue = Counts {
+            requests: 900,
+            bad: 0,
+        };
+        assert_eq!(of(BLUE), blue);
+    }
+
+    #[test]
+    fn a_bound_that_nobody_keeps_tells_nothing() {
+        let measured = |green, blue| {
+            let counts = |bad| Counts { requests: 9, bad };
+            unless_all_were_slow(Measured::Requests {
+                green: counts(green),
+                blue: counts(blue),
+            })
+        };
+        assert!(matches!(measured(9, 9), Measured::NoData { .. }));
+        for (green, blue) in [(9, 8), (8, 9), (0, 0)] {
+            let told = measured(green, blue);
+            assert!(matches!(told, Measured::Requests { .. }), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_fail_than_there_are() {
+        let bad = |failed, unreached| failures([10, failed, unreached]).bad;
+        assert_eq!([bad(0, 0), bad(2, 3), bad(8, 8)], [0, 5, 10]);
+    }
 }

@@ -1,23 +1,24 @@
-//! Does green fail more of its requests than blue? A test that may be looked at as often as one likes.
+//! Does green fail more of its requests than blue, or take too long for more of them? A test that may be looked at as
+//! often as one likes. A request is bad that failed, or that took longer than so long: the test only counts.
 //!
-//! Of the failed requests of a window, each side has its part. Given how many requests each side had, and how many failed
-//! in all, green's part has the hypergeometric distribution when both sides fail alike, and Fisher's noncentral one when
-//! the odds of failing on green are `θ` times those on blue. The ratio of the two likelihoods is a bet against "alike"
+//! Of the bad requests of a window, each side has its part. Given how many requests each side had, and how many were bad
+//! in all, green's part has the hypergeometric distribution when both sides are alike, and Fisher's noncentral one when
+//! the odds of a bad one on green are `θ` times those on blue. The ratio of the two likelihoods is a bet against "alike"
 //! whose expectation is at most 1 while green is no worse; windows are independent given their totals, so that the product
 //! over windows is a martingale at most, and by Ville's inequality it ever reaches `1/α` with a probability of at most
-//! `α`: however often one looks, and whenever one stops. Nothing is assumed of how often requests fail at all, nor that
+//! `α`: however often one looks, and whenever one stops. Nothing is assumed of how often requests are bad at all, nor that
 //! this stays the same from window to window. The bets on several `θ` are mixed.
 //!
-//! What it assumes is that requests fail one by one. Where they fail in bursts that hit one side alone, there are more
-//! false alarms than `α`.
+//! What it assumes is that requests are bad one by one. Where they are bad in bursts that hit one side alone, there are
+//! more false alarms than `α`.
 
 /// Requests of one side in one window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All of them.
     pub requests: u64,
-    /// Those that failed; no more than all.
-    pub failed: u64,
+    /// Those that failed, or were slow where that is compared; no more than all.
+    pub bad: u64,
 }
 
 /// Times the odds that are bet on.
@@ -40,7 +41,7 @@ impl Comparison {
         }
         for (sum, window) in [(&mut self.green, green), (&mut self.blue, blue)] {
             sum.requests += window.requests;
-            sum.failed += window.failed;
+            sum.bad += window.bad;
         }
     }
 
@@ -56,13 +57,13 @@ impl Comparison {
     }
 }
 
-/// The logarithm of the likelihood of green's part of the failures, with these odds against equal ones.
+/// The logarithm of the likelihood of green's part of the bad requests, with these odds against equal ones.
 fn log_ratio(green: Counts, blue: Counts, odds: f64) -> f64 {
-    let failed = green.failed + blue.failed;
-    let least = failed.saturating_sub(blue.requests);
-    let most = failed.min(green.requests);
-    if green.failed > most || least >= most {
-        // Nothing failed, or everything did: green's part tells nothing.
+    let bad = green.bad + blue.bad;
+    let least = bad.saturating_sub(blue.requests);
+    let most = bad.min(green.requests);
+    if green.bad > most || least >= most {
+        // Nothing was bad, or everything was: green's part tells nothing.
         return 0.0;
     }
     // ln of (probability of j / probability of `least`) for each part j, by the ratio of neighbours.
@@ -71,11 +72,11 @@ fn log_ratio(green: Counts, blue: Counts, odds: f64) -> f64 {
     for part in least..=most {
         alike.add(log);
         worse.add(log + (part - least) as f64 * odds.ln());
-        let up = (green.requests - part) as f64 * (failed - part) as f64;
-        let down = (part + 1) as f64 * (blue.requests + part + 1 - failed) as f64;
+        let up = (green.requests - part) as f64 * (bad - part) as f64;
+        let down = (part + 1) as f64 * (blue.requests + part + 1 - bad) as f64;
         log += up.ln() - down.ln();
     }
-    (green.failed - least) as f64 * odds.ln() - (worse.get() - alike.get())
+    (green.bad - least) as f64 * odds.ln() - (worse.get() - alike.get())
 }
 
 /// The logarithm of a sum, of which the logarithms are added.
@@ -100,21 +101,21 @@ impl LogSum {
 mod tests {
     use super::*;
 
-    fn counts(requests: u64, failed: u64) -> Counts {
-        Counts { requests, failed }
+    fn counts(requests: u64, bad: u64) -> Counts {
+        Counts { requests, bad }
     }
 
     /// CloudWatch's sums of one minute may come apart.
     #[test]
-    fn more_failures_than_requests_tell_nothing() {
+    fn more_bad_ones_than_requests_tell_nothing() {
         let told = log_ratio(counts(10, 12), counts(10, 1), 3.0);
         assert!(told.abs() < f64::EPSILON, "{told}");
     }
 
     /// Ville's inequality stands on this: with equal odds the bet's expectation is 1.
     #[test]
-    fn a_bet_is_fair_when_both_fail_alike() {
-        for (green, blue, failed) in [
+    fn a_bet_is_fair_when_both_are_alike() {
+        for (green, blue, bad) in [
             (10_u64, 90_u64, 7_u64),
             (50, 50, 1),
             (3, 4, 5),
@@ -126,19 +127,18 @@ mod tests {
                     .sum()
             };
             for odds in ODDS {
-                let parts = failed.saturating_sub(blue)..=failed.min(green);
+                let parts = bad.saturating_sub(blue)..=bad.min(green);
                 let expected: f64 = parts
                     .map(|part| {
-                        let log = choose(green, part) + choose(blue, failed - part)
-                            - choose(green + blue, failed);
-                        let ratio =
-                            log_ratio(counts(green, part), counts(blue, failed - part), odds);
+                        let log = choose(green, part) + choose(blue, bad - part)
+                            - choose(green + blue, bad);
+                        let ratio = log_ratio(counts(green, part), counts(blue, bad - part), odds);
                         log.exp() * ratio.exp()
                     })
                     .sum();
                 assert!(
                     (expected - 1.0).abs() < 1e-9,
-                    "{green} {blue} {failed} {odds}: {expected}"
+                    "{green} {blue} {bad} {odds}: {expected}"
                 );
             }
         }

@@ -1,9 +1,11 @@
 //! Adds up what was measured, and says what it comes to.
 
 use std::fmt;
+use std::time::Duration;
 
 use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Condition, Metric, Otherwise};
 use jiff::Timestamp;
+use jiff::fmt::friendly::SpanPrinter;
 
 use super::comparison::{Comparison, Counts};
 use super::{Alarm, Measured, Verdict, Watch, What};
@@ -115,12 +117,14 @@ impl Judge {
 
     fn requested(&mut self, analysis: &Analysis, green: Counts, blue: Counts) -> Told {
         match analysis.metric {
-            Metric::Comparison { false_alarms } => {
+            Metric::Comparison {
+                false_alarms,
+                slower_than,
+            } => {
                 self.comparison.add(green, blue);
                 let [green, blue] = self.comparison.counts();
-                let both = format!("green failed {}, blue {}", Share(green), Share(blue));
                 if self.comparison.evidence() >= 1.0 / false_alarms {
-                    return Told::Worst(format!("{both}: green is worse"));
+                    return Told::Worst(worse(green, blue, slower_than));
                 }
                 match few(green.requests.min(blue.requests), analysis.min_requests) {
                     Some(few) => Told::Open(few),
@@ -129,12 +133,12 @@ impl Judge {
             }
             Metric::SuccessRate { at_least } => {
                 self.requests.requests += green.requests;
-                self.requests.failed += green.failed;
-                let Counts { requests, failed } = self.requests;
+                self.requests.bad += green.bad;
+                let Counts { requests, bad } = self.requests;
                 if let Some(few) = few(requests, analysis.min_requests) {
                     return Told::Open(few);
                 }
-                let rate = 1.0 - failed as f64 / requests.max(1) as f64;
+                let rate = 1.0 - bad as f64 / requests.max(1) as f64;
                 let whole = Share(std::mem::take(&mut self.requests));
                 if rate >= at_least {
                     return Told::Good;
@@ -170,6 +174,17 @@ impl Judge {
             "green took {slowest:.3} s (p{percentile}), and {:.3} s is right",
             at_most.as_secs_f64()
         ))
+    }
+}
+
+fn worse(green: Counts, blue: Counts, slower_than: Option<Duration>) -> String {
+    let (green, blue) = (Share(green), Share(blue));
+    match slower_than {
+        None => format!("green failed {green}, blue {blue}: green is worse"),
+        Some(time) => {
+            let time = SpanPrinter::new().unsigned_duration_to_string(&time);
+            format!("green took longer than {time} for {green}, blue for {blue}: green is slower")
+        }
     }
 }
 
@@ -246,13 +261,13 @@ fn percent(share: f64) -> String {
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// Failed requests, for people.
+/// Bad requests, for people.
 struct Share(Counts);
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { requests, failed } = self.0;
-        let share = failed as f64 / requests.max(1) as f64;
-        write!(f, "{failed} of {requests} requests ({})", percent(share))
+        let Counts { requests, bad } = self.0;
+        let share = bad as f64 / requests.max(1) as f64;
+        write!(f, "{bad} of {requests} requests ({})", percent(share))
     }
 }
