@@ -257,9 +257,19 @@ pub(crate) struct Init {
     /// With --from-appspec: what `aws deploy get-deployment-group` printed
     #[arg(long, value_name = "JSON", requires = "from_appspec")]
     pub(crate) deployment_group: Option<PathBuf>,
+    /// How it releases: `rolling` for updates in place; else as Amazon ECS or CodeDeploy was told, or all at once
+    #[arg(long, value_enum, conflicts_with = "from_appspec")]
+    pub(crate) strategy: Option<Strategy>,
     /// Where the Application is written, if not to standard output; a file that exists is left as it is
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// What a person wants, whatever the service says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Strategy {
+    /// One service for life, which ECS's own rolling update brings from release to release.
+    Rolling,
 }
 
 #[derive(Debug, Args)]
@@ -495,6 +505,8 @@ mod tests {
             "teal demo --speed 0",
             "teal run --aws-share 2",
             "teal validate",
+            "teal init blog --cluster c --service s --strategy canary",
+            "teal init blog --from-appspec appspec.yaml --strategy rolling",
             "teal pause",
             "teal pause blog --all",
             "teal resume",

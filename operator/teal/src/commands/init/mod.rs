@@ -2,7 +2,7 @@
 //!
 //! - [`service`]: from an ECS service and its load balancer. [`appspec`], [`deployment_group`]: from CodeDeploy's files.
 //! - [`draft`]: the document and its comments. [`source`]: a file that was given. [`alarms`], [`members`], [`images`],
-//!   [`scaling`], [`strategy`]: parts of it.
+//!   [`scaling`], [`strategy`], [`traffic`], [`worker`]: parts of it.
 
 mod alarms;
 mod appspec;
@@ -16,6 +16,7 @@ mod source;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod worker;
 
 use std::io::{ErrorKind, Write};
@@ -24,6 +25,7 @@ use std::path::Path;
 use appspec::Told;
 use aws::Survey;
 use serde_json::json;
+use service::Asked;
 use source::Source;
 
 use crate::cli::{self, Global};
@@ -42,7 +44,14 @@ pub(crate) async fn init(
     let mut draft = match (&arguments.cluster, &arguments.service, &told) {
         (Some(cluster), Some(service), told) => {
             let survey = Survey::new(&Aws::connect(global).await?.connection);
-            service::draft(&survey, &application, cluster, service, told.as_ref()).await?
+            let asked = Asked {
+                application: &application,
+                cluster,
+                name: service,
+                told: told.as_ref(),
+                strategy: arguments.strategy,
+            };
+            service::draft(&survey, asked).await?
         }
         (_, _, Some(told)) => told.draft(&application),
         (_, _, None) => {

@@ -6,14 +6,28 @@ use planner::scaling::{Place, Scaling, copied};
 use super::draft::Draft;
 
 /// Where the notes stand.
-const COUNT: &str = "/spec/template/service/desiredCount";
+pub(super) const COUNT: &str = "/spec/template/service/desiredCount";
 
 /// It moves with each release, or somebody must change it first.
-pub(super) fn moves(draft: &mut Draft, service: &str, group: &str, scaling: &Scaling) {
-    let here = Place {
-        service,
-        groups: vec![group],
-    };
+pub(super) fn moves(draft: &mut Draft, service: &str, groups: Vec<&str>, scaling: &Scaling) {
+    let here = Place { service, groups };
+    draft.note(
+        COUNT,
+        format!("{}: that moves with each release", kept(scaling)),
+    );
+    // Whatever the time: what will never be due again is no reason to change anything.
+    if let Err(why) = copied(scaling, &here, &here, Timestamp::UNIX_EPOCH) {
+        draft.todo(COUNT, why);
+    }
+}
+
+/// It scales the one service that is updated in place.
+pub(super) fn stays(draft: &mut Draft, scaling: &Scaling) {
+    draft.note(COUNT, format!("{}, and goes on doing so", kept(scaling)));
+}
+
+/// What it does now.
+fn kept(scaling: &Scaling) -> String {
     let Scaling {
         min,
         max,
@@ -31,14 +45,7 @@ pub(super) fn moves(draft: &mut Draft, service: &str, group: &str, scaling: &Sca
     } else {
         format!(" ({})", names.join(", "))
     };
-    draft.note(
-        COUNT,
-        format!("Application Auto Scaling keeps it between {min} and {max}{named}: that moves with each release"),
-    );
-    // Whatever the time: what will never be due again is no reason to change anything.
-    if let Err(why) = copied(scaling, &here, &here, Timestamp::UNIX_EPOCH) {
-        draft.todo(COUNT, why);
-    }
+    format!("Application Auto Scaling keeps it between {min} and {max}{named}")
 }
 
 #[cfg(test)]
@@ -63,7 +70,7 @@ mod tests {
         let drafted = |scaling: &Scaling| {
             let mut draft = Draft::new("blog", "Written by a test.");
             draft.set("template", json!({"service": {"desiredCount": 4}}));
-            moves(&mut draft, "blog", "targetgroup/a/1", scaling);
+            moves(&mut draft, "blog", vec!["targetgroup/a/1"], scaling);
             let open = draft.open().to_vec();
             (draft.finish(), open)
         };
@@ -78,5 +85,8 @@ mod tests {
             .insert("more".to_owned(), policy("StepScaling"));
         let (_, open) = drafted(&scaling);
         assert!(open[0].contains("your alarm cpu-high"), "{open:?}");
+        let mut draft = Draft::new("blog", "Written by a test.");
+        stays(&mut draft, &scaling);
+        assert_eq!(draft.open(), [""; 0]);
     }
 }

@@ -1,38 +1,40 @@
 //! An Application from an ECS service and what its load balancer forwards to it.
 
-use std::collections::BTreeSet;
-
 use aws::Survey;
 use aws::error::Kind;
-use aws::survey::{Group, Place};
-use crd_schema::application::RuleTarget;
+use aws::survey::Group;
 use crd_schema::{ApplicationName, TargetGroupArn};
 use planner::release::{TAG_APPLICATION, TAG_MANAGED_BY};
 use planner::scaling::Scaling;
-use planner::world::Action;
 use serde_json::{Map, Value, json};
 
 use super::appspec::Told;
 use super::draft::Draft;
 use super::members::{self, Described};
+use super::traffic::{self, Route, resource};
 use super::{alarms, images, scaling, strategy, worker};
-use crate::commands::second_group;
+use crate::cli::Strategy;
 use crate::failure::{Exit, Failure};
 
-/// Where the first route stands in an Application.
-const ROUTE: &str = "/spec/traffic/routes/0";
+/// What a person asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) application: &'a ApplicationName,
+    pub(super) cluster: &'a str,
+    /// The service.
+    pub(super) name: &'a str,
+    /// What CodeDeploy was told of the same service.
+    pub(super) told: Option<&'a Told>,
+    /// None: as the service is released now, where that can be said.
+    pub(super) strategy: Option<Strategy>,
+}
 
 /// Everything that is read.
 #[derive(Debug)]
 pub(super) struct Seen {
-    pub(super) cluster: String,
-    pub(super) name: String,
     pub(super) service: Map<String, Value>,
-    pub(super) binding: Binding,
-    pub(super) group: Group,
-    /// The other group of the pair, where it is known.
-    pub(super) other: Option<TargetGroupArn>,
-    pub(super) places: Vec<Place>,
+    /// One for each target group of the service, in its order.
+    pub(super) routes: Vec<Route>,
     /// `family:revision`.
     pub(super) revision: String,
     pub(super) definition: Map<String, Value>,
@@ -52,28 +54,46 @@ pub(super) struct Binding {
     pub(super) test_rule: Option<String>,
 }
 
-/// Looks, and drafts. `told` is what CodeDeploy was told of the same service.
-pub(super) async fn draft(
-    survey: &Survey,
-    application: &ApplicationName,
-    cluster: &str,
-    name: &str,
-    told: Option<&Told>,
-) -> Result<Draft, Failure> {
-    let service = running(survey, cluster, name).await?;
+/// Looks, and drafts.
+pub(super) async fn draft(survey: &Survey, asked: Asked<'_>) -> Result<Draft, Failure> {
+    let service = running(survey, asked.cluster, asked.name).await?;
     let described = Described(&service);
+    if asked.strategy == Some(Strategy::Rolling) {
+        in_place(asked, described)?;
+    }
     let unbound = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
-    if described.member("loadBalancers").is_none_or(unbound) && told.is_none() {
+    if described.member("loadBalancers").is_none_or(unbound) && asked.told.is_none() {
         let definition = described.text("taskDefinition").unwrap_or_default();
         let definition = survey.definition(definition).await?;
-        let mut draft = worker::compose(application, cluster, &service, &definition);
-        if survey.scaling(cluster, name).await?.is_some() {
-            worker::scaled(&mut draft);
-        }
-        return Ok(draft);
+        let scaling = survey.scaling(asked.cluster, asked.name).await?;
+        return Ok(worker::compose(
+            asked,
+            &service,
+            &definition,
+            scaling.as_ref(),
+        ));
     }
-    let seen = look(survey, cluster, name, told, service).await?;
-    Ok(compose(application, &seen, told))
+    let seen = look(survey, asked, service).await?;
+    Ok(compose(asked, &seen))
+}
+
+/// What is updated in place is one service on its own groups: nobody may be moving it between two of them.
+pub(super) fn in_place(asked: Asked<'_>, service: Described<'_>) -> Result<(), Failure> {
+    let Asked {
+        application,
+        cluster,
+        name,
+        ..
+    } = asked;
+    match owner(service) {
+        None => Ok(()),
+        Some(owner) => Err(wrong(format!(
+            "service {name} is not updated in place: {owner} releases it now"
+        ))
+        .next(format!(
+            "`teal adopt {application} --cluster {cluster} --service {name}` prints the command after which Amazon ECS updates it in place; without --strategy each release is a service of its own."
+        ))),
+    }
 }
 
 /// The service as it is, if it is one that Teal can release.
@@ -118,36 +138,20 @@ async fn running(
 
 async fn look(
     survey: &Survey,
-    cluster: &str,
-    name: &str,
-    told: Option<&Told>,
+    asked: Asked<'_>,
     service: Map<String, Value>,
 ) -> Result<Seen, Failure> {
     let described = Described(&service);
-    let binding = binding(described, name)?;
-    let group = survey.group(&binding.group).await?;
-    let balancer = balancer(&group, name)?;
-    let names = told
-        .map(|told| told.group.group_names())
-        .unwrap_or_default();
-    let other = match (&binding.alternate, names.as_slice()) {
-        (Some(alternate), _) => Some(alternate.clone()),
-        (None, [one, other]) if *one == group.name => Some(survey.group_named(other).await?),
-        (None, [other, one]) if *one == group.name => Some(survey.group_named(other).await?),
-        (None, _) => None,
-    };
-    let groups = [Some(binding.group.clone()), other.clone()];
-    let places = survey.places(&balancer, &groups).await?;
+    let mut routes = Vec::new();
+    for binding in bindings(described, asked.name)? {
+        routes.push(route(survey, asked, binding).await?);
+    }
+    traffic::apart(&routes, asked.name)?;
     let definition = described.text("taskDefinition").unwrap_or_default();
     let (revision, definition) = survey.definition(definition).await?;
-    let scaling = survey.scaling(cluster, name).await?;
+    let scaling = survey.scaling(asked.cluster, asked.name).await?;
     Ok(Seen {
-        cluster: cluster.to_owned(),
-        name: name.to_owned(),
-        binding,
-        group,
-        other,
-        places,
+        routes,
         revision,
         definition,
         service,
@@ -155,33 +159,42 @@ async fn look(
     })
 }
 
-fn wrong(message: String) -> Failure {
+async fn route(survey: &Survey, asked: Asked<'_>, binding: Binding) -> Result<Route, Failure> {
+    let group = survey.group(&binding.group).await?;
+    let balancer = balancer(&group, asked.name)?;
+    let names = asked.told.map(|told| told.group.group_names());
+    let other = match (&binding.alternate, names.unwrap_or_default().as_slice()) {
+        (Some(alternate), _) => Some(alternate.clone()),
+        (None, [one, other]) if *one == group.name => Some(survey.group_named(other).await?),
+        (None, [other, one]) if *one == group.name => Some(survey.group_named(other).await?),
+        (None, _) => None,
+    };
+    let groups = [Some(binding.group.clone()), other.clone()];
+    let places = survey.places(&balancer, &groups).await?;
+    Ok(Route {
+        binding,
+        group,
+        other,
+        places,
+    })
+}
+
+pub(super) fn wrong(message: String) -> Failure {
     Failure::new(Exit::Invalid, message)
 }
 
-/// The one target group of the service.
-pub(super) fn binding(service: Described<'_>, name: &str) -> Result<Binding, Failure> {
+/// The target groups of the service; at least one.
+pub(super) fn bindings(service: Described<'_>, name: &str) -> Result<Vec<Binding>, Failure> {
     let bindings = service.member("loadBalancers").and_then(Value::as_array);
     let bindings = bindings.map(Vec::as_slice).unwrap_or_default();
-    let binding = match bindings {
-        [] => {
-            return Err(wrong(format!("service {name} has no load balancer"))
-                .next("Teal moves traffic by the rules of an Application Load Balancer; a service without one needs none of that."));
-        }
-        [binding] => binding,
-        several => {
-            let groups: Vec<&str> = several
-                .iter()
-                .filter_map(|one| one["targetGroupArn"].as_str())
-                .map(resource)
-                .collect();
-            return Err(wrong(format!(
-                "service {name} has {} target groups, and an Application of one route alone is written from what runs: {}",
-                several.len(),
-                groups.join(", ")
-            )));
-        }
-    };
+    if bindings.is_empty() {
+        return Err(wrong(format!("service {name} has no load balancer"))
+            .next("Teal moves traffic by the rules of an Application Load Balancer; a service without one needs none of that."));
+    }
+    bindings.iter().map(|one| binding(one, name)).collect()
+}
+
+fn binding(binding: &Value, name: &str) -> Result<Binding, Failure> {
     let Some(group) = binding["targetGroupArn"].as_str() else {
         let balancer = binding["loadBalancerName"].as_str().unwrap_or("?");
         return Err(wrong(format!(
@@ -241,39 +254,79 @@ pub(super) fn balancer(group: &Group, name: &str) -> Result<String, Failure> {
 }
 
 /// Where it comes from.
-pub(super) fn begun(application: &ApplicationName, cluster: &str, name: &str) -> Draft {
+pub(super) fn begun(asked: Asked<'_>) -> Draft {
     let head = format!(
-        "From service {name} of cluster {cluster}, by `teal init`. `teal validate` checks it, `teal apply -f` puts it in force."
+        "From service {} of cluster {}, by `teal init`. `teal validate` checks it, `teal apply -f` puts it in force.",
+        asked.name, asked.cluster
     );
-    Draft::new(application.as_str(), &head)
+    Draft::new(asked.application.as_str(), &head)
 }
 
 /// The Application that says what was seen.
-pub(super) fn compose(application: &ApplicationName, seen: &Seen, told: Option<&Told>) -> Draft {
+pub(super) fn compose(asked: Asked<'_>, seen: &Seen) -> Draft {
     let service = Described(&seen.service);
-    let mut draft = begun(application, &seen.cluster, &seen.name);
-    draft.remark(format!(
-        "Teal takes the running service over as the first blue by `teal adopt {application}`, after `teal apply`: nothing restarts."
-    ));
+    let mut draft = begun(asked);
+    about_adoption(&mut draft, asked, seen);
     about_the_controller(&mut draft, service);
-    let container = Some(seen.binding.container.as_str());
+    let first = seen.routes.first();
+    let definition = (seen.revision.as_str(), &seen.definition);
     template(
         &mut draft,
-        &seen.cluster,
+        asked.cluster,
         service,
-        &seen.revision,
-        &seen.definition,
-        container,
+        definition,
+        first.map(|route| route.binding.container.as_str()),
     );
+    let rolling = asked.strategy == Some(Strategy::Rolling);
     if let Some(known) = &seen.scaling {
-        let group = resource(seen.group.arn.as_str());
-        scaling::moves(&mut draft, &seen.name, group, known);
+        if rolling {
+            scaling::stays(&mut draft, known);
+        } else {
+            let groups = seen.routes.iter().map(|route| route.group.arn.as_str());
+            scaling::moves(
+                &mut draft,
+                asked.name,
+                groups.map(resource).collect(),
+                known,
+            );
+        }
     }
-    traffic(&mut draft, seen, told);
-    if let Some(told) = told {
-        told.way(&mut draft);
-        return draft;
+    traffic::write(&mut draft, &seen.routes, asked.told, rolling);
+    match asked.told {
+        Some(told) => told.way(&mut draft),
+        None if rolling => strategy::rolling(&mut draft, service),
+        None => way(&mut draft, service),
     }
+    draft
+}
+
+/// How the running service becomes the application's.
+fn about_adoption(draft: &mut Draft, asked: Asked<'_>, seen: &Seen) {
+    let application = asked.application;
+    let blue = match asked.strategy {
+        Some(Strategy::Rolling) => "",
+        None => " as the first blue",
+    };
+    if seen.routes.len() > 1 {
+        by_two_tags(draft, asked, Described(&seen.service), blue);
+    } else {
+        draft.remark(format!(
+            "Teal takes the running service over{blue} by `teal adopt {application}`, after `teal apply`: nothing restarts."
+        ));
+    }
+}
+
+/// The same where `teal adopt` does not do it.
+pub(super) fn by_two_tags(draft: &mut Draft, asked: Asked<'_>, service: Described<'_>, blue: &str) {
+    let arn = service.text("serviceArn").unwrap_or_default();
+    draft.remark(format!(
+        "Teal takes the running service over{blue} once it carries two tags: aws ecs tag-resource --resource-arn {arn} --tags key=teal:managed-by,value=teal key=teal:application,value={}",
+        asked.application
+    ));
+}
+
+/// How a release goes, as far as Amazon ECS was told.
+fn way(draft: &mut Draft, service: Described<'_>) {
     let configuration = service.member("deploymentConfiguration");
     let way = configuration.and_then(strategy::of);
     if way.is_none() {
@@ -281,6 +334,12 @@ pub(super) fn compose(application: &ApplicationName, seen: &Seen, told: Option<&
             "/spec/strategy",
             "all at once; or `canary`, `linear`, or `preset` with one of CodeDeploy's names",
         );
+        if owner(service).is_none() {
+            draft.note(
+                "/spec/strategy",
+                "Amazon ECS updates it in place now: `teal init --strategy rolling` writes that",
+            );
+        }
     }
     let strategy = way.as_ref().map(|way| way.strategy.clone());
     draft.set(
@@ -289,21 +348,25 @@ pub(super) fn compose(application: &ApplicationName, seen: &Seen, told: Option<&
     );
     let bake_time = way.and_then(|way| way.bake_time);
     draft.set("bakeTime", json!(bake_time.as_deref().unwrap_or("10m")));
-    draft
+}
+
+/// Who releases the service now, where that is not Amazon ECS's rolling update.
+pub(super) fn owner(service: Described<'_>) -> Option<String> {
+    let configuration = service.member("deploymentConfiguration");
+    let strategy = configuration.and_then(|configuration| configuration["strategy"].as_str());
+    match (service.controller(), strategy) {
+        ("CODE_DEPLOY", _) => Some("CodeDeploy".to_owned()),
+        ("EXTERNAL", _) => Some("another program".to_owned()),
+        (_, Some(strategy)) if strategy != "ROLLING" => Some(format!("Amazon ECS ({strategy})")),
+        (_, Some(_) | None) => None,
+    }
 }
 
 pub(super) fn about_the_controller(draft: &mut Draft, service: Described<'_>) {
     let configuration = service
         .member("deploymentConfiguration")
         .unwrap_or(&Value::Null);
-    let strategy = configuration["strategy"].as_str();
-    let owner = match (service.controller(), strategy) {
-        ("CODE_DEPLOY", _) => Some("CodeDeploy".to_owned()),
-        ("EXTERNAL", _) => Some("another program".to_owned()),
-        (_, Some(strategy)) if strategy != "ROLLING" => Some(format!("Amazon ECS ({strategy})")),
-        (_, Some(_) | None) => None,
-    };
-    if let Some(owner) = owner {
+    if let Some(owner) = owner(service) {
         draft.remark(format!(
             "{owner} moves this service's traffic now, and must have stopped before Teal starts: docs/coming-from.md."
         ));
@@ -334,8 +397,7 @@ pub(super) fn template(
     draft: &mut Draft,
     cluster: &str,
     service: Described<'_>,
-    revision: &str,
-    definition: &Map<String, Value>,
+    (revision, definition): (&str, &Map<String, Value>),
     container: Option<&str>,
 ) {
     draft.set("cluster", json!(cluster));
@@ -382,105 +444,4 @@ pub(super) fn template(
             format!("`{name}` is left out: it carries traffic past the load balancer, and Teal does not support that yet"),
         );
     }
-}
-
-fn traffic(draft: &mut Draft, seen: &Seen, told: Option<&Told>) {
-    let group = &seen.binding.group;
-    let test_rule = seen.binding.test_rule.as_deref();
-    let [_, listeners] = told.map(|told| told.group.listeners()).unwrap_or_default();
-    let is_test = |place: &&Place| {
-        let told = listeners.iter().any(|arn| arn == place.listener.as_str());
-        told || test_rule == Some(place.rule.as_str())
-    };
-    let (test, production): (Vec<&Place>, Vec<&Place>) = seen.places.iter().partition(is_test);
-    let target = |place: &&Place| match &place.target {
-        RuleTarget::Listener(arn) => json!({"listener": arn}),
-        RuleTarget::Rule(arn) => json!({"rule": arn}),
-    };
-    let list = |places: &[&Place]| places.iter().map(target).collect::<Vec<Value>>();
-    let mut route = json!({
-        "container": seen.binding.container,
-        "port": seen.binding.port,
-        "targetGroups": {"pair": [group, second(draft, seen)]},
-        "production": list(&production),
-    });
-    if !test.is_empty() {
-        route["test"] = json!(list(&test));
-    }
-    draft.set("traffic", json!({"routes": [route]}));
-    for (list, places) in [("production", &production), ("test", &test)] {
-        for (index, place) in places.iter().enumerate() {
-            let at = format!("{ROUTE}/{list}/{index}");
-            draft.note(&at, place.label.clone());
-            if let Some(obstacle) = obstacle(&place.action) {
-                draft.todo(&at, format!("{}: {obstacle}", place.label));
-            }
-        }
-    }
-    let at = format!("{ROUTE}/production");
-    if production.is_empty() {
-        let name = &seen.group.name;
-        draft.todo(
-            &at,
-            format!("no rule forwards to {name}: name the one that brings users"),
-        );
-    } else if production.len() > 1 && test.is_empty() {
-        draft.note(&at, "all that name the group; move those that only tests use to `test`, a list beside this one");
-    }
-}
-
-/// The other group of the pair; null when a person must say.
-fn second(draft: &mut Draft, seen: &Seen) -> Value {
-    if let Some(other) = &seen.other {
-        return json!(other);
-    }
-    let at = format!("{ROUTE}/targetGroups/pair/1");
-    let others = seen.places.iter().filter_map(|place| match &place.action {
-        Action::Forward { others, .. } => Some(others),
-        Action::Other { .. } | Action::Missing => None,
-    });
-    let others: BTreeSet<&(TargetGroupArn, u32)> = others.flatten().collect();
-    let names: BTreeSet<&TargetGroupArn> = others.iter().map(|(arn, _)| arn).collect();
-    let takes_traffic = others.iter().any(|(_, weight)| *weight > 0);
-    if let [only] = Vec::from_iter(names.clone()).as_slice()
-        && !takes_traffic
-    {
-        return json!(only);
-    }
-    if names.is_empty() {
-        draft.todo(&at, "a second target group must exist; write its ARN here");
-        let command = second_group::command(&seen.group.name, &seen.group.settings);
-        draft.note(&at, format!("this makes one and prints its ARN: {command}"));
-        draft.note(&at, "(its attributes, such as deregistration_delay.timeout_seconds, are set by `aws elbv2 modify-target-group-attributes`)");
-        draft.note(
-            &at,
-            format!("Or let Teal make one for each release: `targetGroups: {{perRelease: {{from: {}}}}}` (docs/decisions/target-groups.md).", seen.binding.group),
-        );
-    } else {
-        let names: Vec<&str> = names.iter().map(|arn| resource(arn.as_str())).collect();
-        draft.todo(
-            &at,
-            format!("which one is the second group? It may have no traffic of its own. The rules name {} too", names.join(", ")),
-        );
-    }
-    Value::Null
-}
-
-/// Why Teal could not move traffic there.
-fn obstacle(action: &Action) -> Option<String> {
-    match action {
-        Action::Forward { sticky: true, .. } => {
-            Some("group stickiness is on, and weights do not hold then; switch it off".to_owned())
-        }
-        Action::Forward { sticky: false, .. } => None,
-        Action::Other { kinds } => Some(format!(
-            "it does `{kinds}`, and Teal changes rules that forward, at most after they authenticate"
-        )),
-        Action::Missing => Some("it is gone".to_owned()),
-    }
-}
-
-/// The part of an ARN that names the resource.
-fn resource(arn: &str) -> &str {
-    arn.rsplit_once(':').map_or(arn, |(_, resource)| resource)
 }

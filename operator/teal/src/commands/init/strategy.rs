@@ -1,6 +1,9 @@
-//! How Amazon ECS moves traffic itself, said as an Application's `strategy`.
+//! An Application's `strategy`: what says how Amazon ECS moves traffic itself, and an update in place.
 
 use serde_json::{Value, json};
+
+use super::draft::Draft;
+use super::members::Described;
 
 /// A strategy, and how long the old release stands by afterwards where that is said.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +42,30 @@ fn percent(value: &Value) -> Option<Value> {
     let percent = value.as_f64()?;
     let share = crd_schema::strategy::Share::percent(percent)?;
     serde_json::to_value(share).ok()
+}
+
+/// An update in place, and what it changes for ECS.
+pub(super) fn rolling(draft: &mut Draft, service: Described<'_>) {
+    let configuration = service.member("deploymentConfiguration");
+    let breaker = configuration.map(|configuration| &configuration["deploymentCircuitBreaker"]);
+    let says = |member: &str| breaker.is_some_and(|breaker| breaker[member] == json!(true));
+    draft.note(
+        "/spec/strategy",
+        "Amazon ECS replaces the tasks of the one service, and so it does on the way back (docs/decisions/rolling.md)",
+    );
+    if !says("enable") {
+        draft.note(
+            "/spec/strategy",
+            "its circuit breaker is off now; Teal switches it on unless `deploymentConfiguration` says otherwise",
+        );
+    } else if says("rollback") {
+        draft.note(
+            "/spec/template/service/deploymentConfiguration/deploymentCircuitBreaker",
+            "with `rollback: true` Amazon ECS goes back by itself, too, which rejects the release; `false` leaves it to Teal",
+        );
+    }
+    draft.set("strategy", json!({"rolling": {}}));
+    draft.set("bakeTime", json!("10m"));
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 #![cfg(feature = "emulator")]
 
+mod rolling;
+mod routes;
+
 use aws::survey::{Group, Place, Survey};
 use aws::{CallMetrics, Connection};
 use crd_schema::application::{RuleTarget, TargetGroups};
@@ -18,8 +21,10 @@ use serde_json::{Map, Value, json};
 use super::appspec::Told;
 use super::draft::Draft;
 use super::members::Described;
-use super::service::{Binding, Seen, balancer, binding, compose, draft};
+use super::service::{Asked, Binding, Seen, balancer, bindings, compose, draft};
 use super::source::Source;
+use super::traffic::Route;
+use crate::cli::Strategy;
 use crate::emulate::Local;
 use crate::failure::{Exit, Failure};
 
@@ -83,19 +88,53 @@ impl World {
     }
 
     async fn draft(&self, cluster: &str, name: &str) -> Result<Draft, Failure> {
-        draft(
-            &self.survey,
-            &ApplicationName::new("blog"),
-            cluster,
-            name,
-            None,
-        )
-        .await
+        let application = ApplicationName::new("blog");
+        draft(&self.survey, asked(&application, cluster, name, None)).await
+    }
+
+    /// The same, of what is to be updated in place.
+    async fn rolling(&self, name: &str) -> Result<Draft, Failure> {
+        let application = ApplicationName::new("blog");
+        let rolling = Some(Strategy::Rolling);
+        draft(&self.survey, asked(&application, "prod", name, rolling)).await
+    }
+
+    /// A listener of the blog's load balancer.
+    fn listener(&self, port: u16) -> Value {
+        let named = json!({"Names": ["blog"]});
+        let balancers = self.call(Service::Elbv2, "DescribeLoadBalancers", named);
+        let balancer = &balancers["LoadBalancers"][0]["LoadBalancerArn"];
+        let input = json!({"LoadBalancerArn": balancer});
+        let listeners = self.call(Service::Elbv2, "DescribeListeners", input);
+        let mut all = listeners["Listeners"].as_array().unwrap().iter();
+        all.find(|one| one["Port"] == port).unwrap()["ListenerArn"].clone()
+    }
+
+    /// It forwards there, and nowhere else.
+    fn let_forward(&self, listener: &Value, group: &Value) {
+        let forward = json!([{"Type": "forward", "TargetGroupArn": group["TargetGroupArn"]}]);
+        let input = json!({"ListenerArn": listener, "DefaultActions": forward});
+        self.call(Service::Elbv2, "ModifyListener", input);
     }
 
     async fn fails(&self, cluster: &str, name: &str) -> (Exit, String) {
         let failure = self.draft(cluster, name).await.map(drop).unwrap_err();
         (failure.exit, failure.to_string())
+    }
+}
+
+fn asked<'a>(
+    application: &'a ApplicationName,
+    cluster: &'a str,
+    name: &'a str,
+    strategy: Option<Strategy>,
+) -> Asked<'a> {
+    Asked {
+        application,
+        cluster,
+        name,
+        told: None,
+        strategy,
     }
 }
 
@@ -120,12 +159,14 @@ fn same(text: &str, emulator: &Emulator) -> String {
         "TargetGroupArn",
         json!({}),
     );
-    arns.extend(listed(
-        "DescribeListeners",
-        "Listeners",
-        "ListenerArn",
-        json!({"LoadBalancerArn": balancers[0]}),
-    ));
+    for balancer in balancers {
+        arns.extend(listed(
+            "DescribeListeners",
+            "Listeners",
+            "ListenerArn",
+            json!({"LoadBalancerArn": balancer}),
+        ));
+    }
     let shown = |text: String, (number, arn): (usize, &String)| {
         text.replace(arn, &format!("{REGION}:{number}"))
     };
@@ -170,17 +211,9 @@ async fn a_service_without_a_load_balancer_is_a_worker() {
 async fn without_a_second_group_a_person_makes_one() {
     let world = World::new().await;
     let [a, b] = world.groups();
-    let balancer = &a["LoadBalancerArns"][0];
-    let listeners = world.call(
-        Service::Elbv2,
-        "DescribeListeners",
-        json!({"LoadBalancerArn": balancer}),
-    );
-    let mut listeners = listeners["Listeners"].as_array().unwrap().iter();
-    let production = &listeners.find(|one| one["Port"] == 8080).unwrap()["ListenerArn"];
+    let production = &world.listener(8080);
+    world.let_forward(production, &a);
     let forward = json!([{"Type": "forward", "TargetGroupArn": a["TargetGroupArn"]}]);
-    let input = json!({"ListenerArn": production, "DefaultActions": forward});
-    world.call(Service::Elbv2, "ModifyListener", input);
     let rule = json!({
         "ListenerArn": production, "Priority": 10, "Actions": forward,
         "Conditions": [{"Field": "path-pattern", "Values": ["/blog/*", "/b"]}],
@@ -216,20 +249,9 @@ async fn without_a_second_group_a_person_makes_one() {
 async fn beside_an_appspec_nothing_is_left() {
     let world = World::new().await;
     let [a, b] = world.groups();
-    let balancer = &a["LoadBalancerArns"][0];
-    let listeners = world.call(
-        Service::Elbv2,
-        "DescribeListeners",
-        json!({"LoadBalancerArn": balancer}),
-    );
-    let listener = |port: u16| {
-        let mut all = listeners["Listeners"].as_array().unwrap().iter();
-        all.find(|one| one["Port"] == port).unwrap()["ListenerArn"].clone()
-    };
-    let forward = json!([{"Type": "forward", "TargetGroupArn": b["TargetGroupArn"]}]);
+    let listener = |port: u16| world.listener(port);
     for port in [8080, 9080] {
-        let input = json!({"ListenerArn": listener(port), "DefaultActions": forward});
-        world.call(Service::Elbv2, "ModifyListener", input);
+        world.let_forward(&listener(port), &b);
     }
     world.create("blog", json!({}), &[&b]);
     let appspec = json!({
@@ -253,8 +275,11 @@ async fn beside_an_appspec_nothing_is_left() {
     };
     let told = Told::read(&source(appspec), Some(&source(group))).unwrap();
     let name = ApplicationName::new("blog");
-    let drafted = draft(&world.survey, &name, "prod", "blog", Some(&told)).await;
-    let mut drafted = drafted.unwrap();
+    let asked = Asked {
+        told: Some(&told),
+        ..asked(&name, "prod", "blog", None)
+    };
+    let mut drafted = draft(&world.survey, asked).await.unwrap();
     let text = drafted.finish();
     assert!(drafted.open().is_empty(), "{text}");
     let application =
@@ -287,7 +312,7 @@ async fn what_cannot_be_released_is_told_with_its_reason() {
             "cluster prod has no service nope",
         ),
         ("test", "blog", Exit::NotFound, "there is no cluster test"),
-        ("prod", "both", Exit::Invalid, "has 2 target groups"),
+        ("prod", "both", Exit::Invalid, "a rule belongs to one route"),
         ("prod", "own", Exit::Invalid, "it belongs to shop"),
     ] {
         let (found, message) = world.fails(cluster, name).await;
@@ -306,7 +331,7 @@ fn other_load_balancers_are_named() {
     let classic = object(
         json!({"loadBalancers": [{"loadBalancerName": "old", "containerName": "web", "containerPort": 80}]}),
     );
-    let failure = binding(Described(&classic), "blog").unwrap_err();
+    let failure = bindings(Described(&classic), "blog").unwrap_err();
     assert!(
         failure.to_string().contains("Classic Load Balancer old"),
         "{failure}"
@@ -340,9 +365,14 @@ fn arn(name: &str) -> TargetGroupArn {
 }
 
 fn group() -> Group {
+    group_of(&arn("blog-a"))
+}
+
+fn group_of(arn: &TargetGroupArn) -> Group {
+    let name = arn.as_str().split('/').nth(1).unwrap();
     Group {
-        arn: arn("blog-a"),
-        name: "blog-a".into(),
+        arn: arn.clone(),
+        name: name.into(),
         load_balancers: vec![format!("{REGION}:loadbalancer/app/prod/0000000000000003")],
         settings: object(json!({"Protocol": "HTTP", "Port": 8080})),
     }
@@ -376,16 +406,22 @@ fn place(number: u32, action: Action) -> Place {
 }
 
 fn seen(service: Value, places: Vec<Place>) -> Seen {
+    seen_by_route(service, vec![places])
+}
+
+/// The same, with the places of each target group of the service.
+fn seen_by_route(service: Value, places: Vec<Vec<Place>>) -> Seen {
     let service = object(service);
-    let binding = binding(Described(&service), "blog").unwrap();
-    Seen {
-        cluster: "prod".into(),
-        name: "blog".into(),
-        service,
+    let bindings = bindings(Described(&service), "blog").unwrap();
+    let route = |(binding, places): (Binding, Vec<Place>)| Route {
+        group: group_of(&binding.group),
         other: binding.alternate.clone(),
         binding,
-        group: group(),
         places,
+    };
+    Seen {
+        routes: bindings.into_iter().zip(places).map(route).collect(),
+        service,
         revision: "blog:41".into(),
         definition: object(json!({"containerDefinitions": [
             {"name": "web", "image": "registry/blog:1.3.0"}, {"name": "envoy", "image": "envoy:v1"},
@@ -395,7 +431,12 @@ fn seen(service: Value, places: Vec<Place>) -> Seen {
 }
 
 fn composed(seen: &Seen) -> (String, Vec<String>) {
-    let mut draft = compose(&ApplicationName::new("blog"), seen, None);
+    composed_as(seen, None)
+}
+
+fn composed_as(seen: &Seen, strategy: Option<Strategy>) -> (String, Vec<String>) {
+    let application = ApplicationName::new("blog");
+    let mut draft = compose(asked(&application, "prod", "blog", strategy), seen);
     let text = draft.finish();
     (text, draft.open().to_vec())
 }
@@ -503,5 +544,5 @@ fn a_binding_is_read_whole() {
         alternate: None,
         test_rule: None,
     };
-    assert_eq!(binding(Described(&service), "blog").unwrap(), expected);
+    assert_eq!(bindings(Described(&service), "blog").unwrap(), [expected]);
 }
