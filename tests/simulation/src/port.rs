@@ -105,12 +105,9 @@ impl Cloud for Port {
         ms(CALL).await;
         if let What::Analysis(_) = &watch.what {
             let said = self.sim.with(|state| state.truth.said(Test::Analysis));
-            let counts = |failed| Counts {
-                requests: 100,
-                failed,
-            };
-            let requests = |failed| Measured::Requests {
-                green: counts(failed),
+            let counts = |bad| Counts { requests: 100, bad };
+            let requests = |bad| Measured::Requests {
+                green: counts(bad),
                 blue: counts(0),
             };
             let measured = match said {
