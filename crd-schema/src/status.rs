@@ -25,6 +25,10 @@ pub struct Status {
     /// Amazon ECS's own name of the stage, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecs_stage: Option<EcsStage>,
+    /// Amazon ECS updates the one service in place (`strategy: rolling`): of the stages it has ScaleUp, Bake and CleanUp, and
+    /// no traffic moves from one service to another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolling: bool,
     /// The rollout on its way, named by the generation that wished for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Generation>,

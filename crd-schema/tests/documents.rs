@@ -302,6 +302,7 @@ fn status() -> Status {
         phase: Phase::Progressing,
         stage: Stage::Shift,
         ecs_stage: EcsStage::of(Stage::Shift),
+        rolling: false,
         rollout: Some(generation),
         desired: Some(DesiredRelease {
             version: "1.4.0".into(),

@@ -148,7 +148,9 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
         let wanted = view.wanted.as_ref();
         wanted.is_none_or(|wanted| rollout.release.generation == wanted.generation)
     });
-    if fought_over && view.memory.foreign_changes > TOLERATED_CHANGES {
+    // Where no service is left nobody's weights matter, and one is to come.
+    let lives = !view.live().is_empty();
+    if fought_over && lives && view.memory.foreign_changes > TOLERATED_CHANGES {
         return Some(Hold::Contended);
     }
     match (&view.wanted, &view.memory.desired) {

@@ -59,6 +59,7 @@ pub(crate) fn document(facts: &Facts<'_>) -> Status {
         phase: phase(facts, stage, stalled.as_ref()),
         stage,
         ecs_stage: EcsStage::of(stage),
+        rolling: (facts.spec.application.as_ref()).is_some_and(|known| known.is_rolling()),
         rollout: record
             .rollout
             .as_ref()

@@ -563,12 +563,10 @@ impl Judge {
 
     /// A write took effect.
     pub(crate) fn took_effect(&mut self, lab: &Lab, issue: &Issue) {
-        self.repeated +=
-            usize::from(matches!(issue.write, Write::SetWeights { .. }) && self.has_landed(issue));
         let late = lab.now > issue.sent + self.quiescence();
-        self.old_records += usize::from(
-            matches!(issue.write, Write::PutRecord(_)) && (late || self.has_landed(issue)),
-        );
+        let again = late || self.has_landed(issue);
+        self.repeated += usize::from(matches!(issue.write, Write::SetWeights { .. }) && again);
+        self.old_records += usize::from(matches!(issue.write, Write::PutRecord(_)) && again);
         self.landed.push((lab.now, issue.write.describe()));
         match &issue.write {
             Write::CreateTargetGroup { .. } if late => self.late_groups.push(lab.now),

@@ -163,6 +163,10 @@ impl Scenario {
         };
         if let Some(blue) = lab.services.last_mut() {
             blue.shown.tags.generation = Some(generation);
+            // Of what is updated in place its task definition tells.
+            if let Some(told) = lab.told.get_mut(&blue.shown.task_definition) {
+                told.generation = Some(generation);
+            }
         }
         let digest = wanted(&lab.application, generation, &desired(BLUE))
             .map(|wanted| wanted.digest)

@@ -226,6 +226,14 @@ fn who_fights_over_weights_is_told_once_and_a_newer_wish_ends_it() {
     ));
     scene.operator.memory.foreign_changes = 2;
     holds(scene.plan(), "Contended", "");
+    let mut gone = at(Stage::Bake);
+    gone.operator.memory.foreign_changes = 2;
+    gone.lab.services.clear();
+    let plan = gone.plan();
+    assert!(
+        !matches!(plan.report.waiting_on, WaitingOn::Hold(_)),
+        "nobody's weights matter where nothing is left: {plan:?}"
+    );
     scene.lab.wish("1.4.0");
     let plan = scene.plan();
     assert!(

@@ -244,7 +244,8 @@ fn stages(text: &mut String, frame: &Frame<'_>, columns: usize) {
         };
         (took.stage, seconds)
     });
-    draw::stages(text, &took.collect::<Vec<_>>(), frame.over, columns);
+    let took: Vec<_> = took.collect();
+    draw::stages(text, false, (&took, frame.over), columns);
 }
 
 fn waiting(frame: &Frame<'_>) -> String {

@@ -16,6 +16,8 @@ const STAGES: [Stage; 5] = [
     Stage::Bake,
     Stage::CleanUp,
 ];
+/// Those of one that Amazon ECS updates in place.
+const IN_PLACE: [Stage; 3] = [Stage::ScaleUp, Stage::Bake, Stage::CleanUp];
 /// Cells of the traffic bar.
 const BAR: usize = 30;
 /// Columns of a row before its value.
@@ -90,9 +92,15 @@ pub(crate) fn bar(green: Share) -> String {
 
 /// The stages that were entered, in order, each with how long it took, among those of a release that goes well. One
 /// that nobody saw, before one that was entered, is done all the same.
-pub(crate) fn stages(text: &mut String, entered: &[(&str, String)], over: bool, columns: usize) {
+pub(crate) fn stages(
+    text: &mut String,
+    rolling: bool,
+    (entered, over): (&[(&str, String)], bool),
+    columns: usize,
+) {
+    let expected: &[Stage] = if rolling { &IN_PLACE } else { &STAGES };
     let mut lines: Vec<(usize, String)> = Vec::new();
-    for stage in each_stage(entered, over) {
+    for stage in each_stage(expected, entered, over) {
         let width = 2 + anstream::adapter::strip_str(&stage)
             .to_string()
             .chars()
@@ -110,19 +118,20 @@ pub(crate) fn stages(text: &mut String, entered: &[(&str, String)], over: bool, 
     }
 }
 
-fn each_stage(entered: &[(&str, String)], over: bool) -> Vec<String> {
+fn each_stage(expected: &[Stage], entered: &[(&str, String)], over: bool) -> Vec<String> {
     let (done, now, dim) = (
         Style::new().fg_color(Some(AnsiColor::Green.into())),
         Style::new().bold(),
         Style::new().dimmed(),
     );
     let took = |stage: Stage| entered.iter().position(|(name, _)| *name == stage.as_str());
-    let furthest = STAGES.iter().rposition(|stage| took(*stage).is_some());
+    let furthest = expected.iter().rposition(|stage| took(*stage).is_some());
     let back = [Stage::RollBack]
         .into_iter()
         .filter(|stage| took(*stage).is_some());
-    let shown = STAGES
-        .into_iter()
+    let shown = expected
+        .iter()
+        .copied()
         .chain(back)
         .enumerate()
         .map(|(index, stage)| {
@@ -188,7 +197,7 @@ mod tests {
     fn stages_are_done_at_work_or_to_come() {
         let shown = |entered: &[(&str, String)], over, columns| {
             let mut text = String::new();
-            stages(&mut text, entered, over, columns);
+            stages(&mut text, false, (entered, over), columns);
             plain(&text)
         };
         let entered = [

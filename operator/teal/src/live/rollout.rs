@@ -105,7 +105,7 @@ impl View<'_> {
     fn body(&self, text: &mut String, status: &Status, size: Size, now: Timestamp) {
         if status.stage != Stage::Settled || !self.entered.is_empty() {
             let over = status.stage == Stage::Settled;
-            draw::stages(text, self.entered, over, size.columns);
+            draw::stages(text, status.rolling, (self.entered, over), size.columns);
         }
         let moves = status.rollout.is_some();
         let shifts = moves && status.stage == Stage::Shift;
@@ -116,7 +116,9 @@ impl View<'_> {
         if let Some(waiting_on) = &status.waiting_on {
             self.hint(text, status, waiting_on);
         }
-        self.weights(text, status, size);
+        if !status.rolling {
+            self.weights(text, status, size);
+        }
         let version = |version: Option<&String>| version.map_or("?", String::as_str).to_owned();
         let serving = version(status.serving.as_ref().map(|serving| &serving.version));
         let new = version(status.desired.as_ref().map(|desired| &desired.version));
