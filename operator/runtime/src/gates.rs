@@ -3,7 +3,9 @@
 //! At most one gate of an application runs at a time: the one that its last plan asked for. A gate whose run nobody
 //! waits for any more has not passed. What it has sent stays sent, but a task that it began is stopped.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crd_schema::Application;
 use crd_schema::gate::{Check, OnAbort, OnError};
@@ -11,7 +13,7 @@ use crd_schema::record::{Record, Rollout, Stage};
 use planner::gate::{Run, Verdict};
 use planner::release::gate_key;
 use planner::{Plan, WaitingOn};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::beside::{Begun, Ledger, Running, Told};
 use crate::cloud::{Cloud, CloudWriter, Tried};
@@ -149,10 +151,14 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
             }
         };
         let limit = run.gate.timeout;
-        if let Ok(verdict) = timeout(limit, tries).await {
-            return verdict;
-        }
-        let reason = format!("it took longer than {} s", limit.as_secs());
+        let reason = match within(limit, self.executor.tuning.plan_age, tries).await {
+            Ok(verdict) => return verdict,
+            Err(Late::StoodStill) => {
+                let reason = "this process stood still while it ran".to_owned();
+                return Verdict::Unclear { reason };
+            }
+            Err(Late::TookTooLong) => format!("it took longer than {} s", limit.as_secs()),
+        };
         if let Some(begun) = ledger.end(run) {
             self.stop_task(application, begun, &reason);
         }
@@ -198,6 +204,31 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
     }
 }
 
+/// Why there is no verdict of a try.
+#[derive(Debug, PartialEq, Eq)]
+enum Late {
+    /// The test had its time.
+    TookTooLong,
+    /// It is not known that it had: nobody looked when its time was over.
+    StoodStill,
+}
+
+/// What a try comes to in its time. A process that looks later than `slack` after that was stopped, and says nothing of
+/// the test.
+async fn within(
+    limit: Duration,
+    slack: Duration,
+    tries: impl Future<Output = Verdict>,
+) -> Result<Verdict, Late> {
+    let began = Instant::now();
+    timeout(limit, tries)
+        .await
+        .map_err(|_| match began.elapsed() {
+            took if took > limit + slack => Late::StoodStill,
+            _ => Late::TookTooLong,
+        })
+}
+
 /// How often a stop is sent that is not taken.
 const STOPS: u32 = 3;
 
@@ -221,5 +252,31 @@ fn stops(run: &Run) -> bool {
     match &run.gate.check {
         Check::EcsTask(task) => task.on_abort == OnAbort::Stop,
         Check::Http(_) | Check::Lambda(_) | Check::Webhook(_) | Check::Approval => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(180);
+    const SLACK: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_that_nobody_watched_has_not_failed() {
+        let takes_for_ever = || tokio::spawn(within(LIMIT, SLACK, pending()));
+        let told = takes_for_ever().await.unwrap();
+        assert_eq!(told, Err(Late::TookTooLong));
+        for (stands_still, expected) in [
+            (LIMIT + SLACK, Late::TookTooLong),
+            (LIMIT + SLACK + Duration::from_millis(2), Late::StoodStill),
+        ] {
+            let tries = takes_for_ever();
+            tokio::task::yield_now().await;
+            tokio::time::advance(stands_still).await;
+            assert_eq!(tries.await.unwrap(), Err(expected), "{stands_still:?}");
+        }
     }
 }

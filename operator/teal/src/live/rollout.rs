@@ -414,6 +414,23 @@ mod tests {
         anstream::adapter::strip_str(&text).to_string()
     }
 
+    /// There is nothing beside it to be tested, and no traffic to be moved.
+    #[test]
+    fn a_release_in_place_has_neither_validate_nor_shift() {
+        let status = Status {
+            stage: Stage::Bake,
+            rolling: true,
+            ..in_motion()
+        };
+        let text = drawn(Some(&status), None, None, 80);
+        assert!(
+            !text.contains("Validate") && !text.contains("Shift"),
+            "{text}"
+        );
+        assert!(!text.contains("100 %"), "{text}");
+        assert!(text.contains("Bake  CleanUp"), "{text}");
+    }
+
     #[test]
     fn a_release_in_motion() {
         let (status, spec) = (in_motion(), spec());
