@@ -22,6 +22,8 @@ use planner::write::Evidence;
 use planner::{Memory, Side, Tuning, Weights, World, Write};
 use serde_json::{Map, Value};
 
+use crate::plan::Test;
+
 /// The settle time of the application, in milliseconds.
 const SETTLE: u64 = 10_000;
 
@@ -132,8 +134,10 @@ pub(crate) struct Judge {
     rejected: BTreeMap<Generation, u64>,
     /// Gates that were passed: the version, and where they stand.
     pub(crate) passed: BTreeSet<(String, String)>,
-    /// Since when and until when the alarm or the analysis spoke against the release.
-    pub(crate) against: Vec<(u64, u64)>,
+    /// What spoke against the release, since when and until when.
+    pub(crate) against: Vec<(Test, u64, u64)>,
+    /// Since when each side has had traffic, without interruption.
+    busy_since: [Option<u64>; 2],
 }
 
 impl Judge {
@@ -164,6 +168,7 @@ impl Judge {
             rejected: BTreeMap::new(),
             passed: BTreeSet::new(),
             against: Vec::new(),
+            busy_since: [None; 2],
         };
         judge.look(lab, &lab.observe());
         judge
@@ -172,6 +177,9 @@ impl Judge {
     /// The true state, as it is now.
     pub(crate) fn look(&mut self, lab: &Lab, world: &World) {
         self.oracle.absorb(world, &self.tuning, lab.clock());
+        for (busy, idle) in self.busy_since.iter_mut().zip(self.oracle.zero_since) {
+            *busy = idle.is_none().then(|| busy.unwrap_or(lab.now));
+        }
     }
 
     pub(crate) fn acted(&mut self, now: u64, act: Act) {

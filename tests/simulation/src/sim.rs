@@ -576,7 +576,7 @@ impl State {
                     Test::Analysis => !self.truth.lab.application.analyses.is_empty(),
                 };
                 if watched && *word == Word::Fails {
-                    let against = (self.now(), until(*seconds));
+                    let against = (*test, self.now(), until(*seconds));
                     self.judge.against.push(against);
                 }
                 self.last_fault = self.last_fault.max(until(*seconds));

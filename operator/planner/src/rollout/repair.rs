@@ -49,7 +49,7 @@ pub(crate) fn repair(view: &View<'_>) -> Option<Decision> {
             } else {
                 Some(100)
             };
-            let write = set_weights(view, rule, Weights::new(next)?, rescuer, 1)?;
+            let write = set_weights(view, rule, as_named(view, next, read)?, rescuer, 1)?;
             let stage = view
                 .record()
                 .rollout
@@ -103,8 +103,23 @@ fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> O
         (first, view.healthy(service))
     };
     let rescuer = living.max_by_key(worth)?;
-    let write = set_weights(view, rule, Weights::all_to(rescuer.side?), rescuer, 1)?;
+    let all = Weights::all_to(rescuer.side?);
+    let write = set_weights(view, rule, as_named(view, all.get(), read)?, rescuer, 1)?;
     Some(Decision::act(recorded_stage(view), write))
+}
+
+/// The group of one release is not named by the way: it may not have its attributes yet.
+fn as_named(
+    view: &View<'_>,
+    mut next: [Option<u32>; 2],
+    read: [Option<u32>; 2],
+) -> Option<Weights> {
+    for (next, read) in next.iter_mut().zip(read) {
+        if view.per_release() && read.is_none() && *next == Some(0) {
+            *next = None;
+        }
+    }
+    Weights::new(next)
 }
 
 /// Gates have not let the wish have everything yet, or alarms and analyses may speak against it: what a record says of

@@ -68,8 +68,15 @@ impl Judge {
             return Ok(());
         }
         let version = green.tags.version.clone().unwrap_or_default();
-        let told =
-            |(since, until): &(u64, u64)| since + HEARD <= issue.seen && issue.sent <= *until;
+        let busy_since = self.busy_since[side.index()];
+        let told = |(test, since, until): &(Test, u64, u64)| {
+            // What nobody uses is not measured.
+            let heard = match test {
+                Test::Analysis => busy_since.map(|busy| busy.max(*since)),
+                Test::Alarm | Test::Gates => Some(*since),
+            };
+            heard.is_some_and(|heard| heard + HEARD <= issue.seen) && issue.sent <= *until
+        };
         if self.against.iter().any(told) {
             let message =
                 format!("{version} gets more traffic, and what is watched speaks against it");
