@@ -287,6 +287,11 @@ fn setup(broken: usize, steps: &[Step]) -> Setup {
     }
 }
 
+/// With every run of the tests one world in so many.
+fn step() -> usize {
+    if thorough() { 1 } else { 5 }
+}
+
 /// Every one of so many worlds converges or holds with a reason. Returns how many of the writes that S12 allows no world
 /// needed.
 fn all_converge(
@@ -373,7 +378,7 @@ fn worlds_with_autoscaling_do_too() {
 /// run of the tests one in so many; all of them with `TEAL_DOSE=full` or `nightly`.
 #[test]
 fn worlds_in_which_alarms_and_an_analysis_speak_do_too() {
-    let step = if thorough() { 1 } else { 5 };
+    let step = step();
     let watched = |broken| setup(broken, &steps()).alarm().analysis();
     let world = |n: usize| World {
         says: Says::ALL[n * step % 3],
@@ -401,17 +406,16 @@ fn worlds_of_updates_in_place_do_too() {
     let in_place = |broken| {
         setup(broken, &[]).application(|application| application.strategy = Strategy::ROLLING)
     };
-    all_converge(in_place, WORLDS / SLICE, |n| {
-        World::number(n * SLICE).updated(n)
-    });
+    let step = step();
+    let world = |n: usize| World::number(n * step * SLICE).updated(n);
+    all_converge(in_place, WORLDS / SLICE / step, world);
 }
 
 /// The same without a load balancer.
 #[test]
 fn worlds_of_workers_that_are_updated_in_place_do_too() {
-    all_converge(
-        |broken| setup(broken, &[]).rolling(),
-        WORLDS / 16,
-        |n| without_weights(n).updated(n),
-    );
+    let in_place = |broken| setup(broken, &[]).rolling();
+    let step = step();
+    let world = |n: usize| without_weights(n * step).updated(n);
+    all_converge(in_place, WORLDS / 16 / step, world);
 }
