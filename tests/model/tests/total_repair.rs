@@ -130,7 +130,7 @@ impl World {
     fn updated(self, n: usize) -> Self {
         let to = [None, Some(0), Some(1), Some(2)][n % 4];
         Self {
-            updated: to.map(|to| (to, n / 4 % 2 == 0)),
+            updated: to.map(|to| (to, (n / 4).is_multiple_of(2))),
             ..self
         }
     }
