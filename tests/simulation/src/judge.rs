@@ -515,8 +515,15 @@ impl Judge {
         *turns += u32::from(*direction != Some(side));
         *direction = Some(side);
         let turns = *turns;
-        // What somebody else does turns it away and back; an old record takes steps back to where it says, and on again.
-        let others = [Act::Weights, Act::Services, Act::Health];
+        // What somebody else does, or a test says, turns it away and back; an old record takes steps back to where it says,
+        // and on again.
+        let others = [
+            Act::Weights,
+            Act::Services,
+            Act::Health,
+            Act::Tests,
+            Act::Abort,
+        ];
         let acts: usize = others.iter().map(|act| self.acts(*act)).sum();
         let acts = acts + self.old_records;
         if usize::try_from(turns).unwrap_or(usize::MAX) > 2 + 2 * acts {
@@ -551,7 +558,10 @@ impl Judge {
         let is_wanted = wanted.is_some_and(|wanted| wanted.digest == *digest);
         let alive = lab.healthy(to.other()) > 0;
         let others = [Act::Health, Act::Services];
+        // An old record that lands minutes late says that the release is on its way, which somebody had aborted too late.
+        let aborted = self.old_records > 0 && self.acts(Act::Abort) > 0;
         if is_completed
+            && !aborted
             && is_wanted
             && alive
             && gains.tags.release.as_ref() != Some(digest)
