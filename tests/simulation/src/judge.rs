@@ -548,10 +548,12 @@ impl Judge {
         let (Some(from), Some(gains)) = (on(to.other()), on(to)) else {
             return Ok(());
         };
-        let Some((_, digest)) = &self.completed else {
+        let Some((generation, digest)) = &self.completed else {
             return Ok(());
         };
-        let is_completed = from.tags.release.as_ref() == Some(digest);
+        // The same content that was made anew for a newer wish is another release: it may fail.
+        let is_completed = from.tags.release.as_ref() == Some(digest)
+            && from.tags.generation.is_none_or(|of| of <= *generation);
         let wanted = lab.desired.as_ref().and_then(|(generation, desired)| {
             planner::release::wanted(&lab.application, *generation, desired).ok()
         });
