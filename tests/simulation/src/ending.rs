@@ -72,7 +72,11 @@ pub(crate) fn settled(state: &State) -> Ending {
             .iter()
             .any(|rejection| rejection.generation == *generation)
     });
-    if !recorded && shown.tags.rejected != Some(*generation) {
+    let aborted = lab
+        .intents
+        .abort
+        .is_some_and(|asked| asked.rollout == *generation);
+    if !recorded && !aborted && shown.tags.rejected != Some(*generation) {
         return violated("L1", format!("settled on {}, unasked", shown.name));
     }
     if !may_fail(state, &desired.version) {

@@ -17,7 +17,7 @@ use planner::memory::weight;
 use planner::release::{TAG_GENERATION, TAG_RELEASE, parse_generation};
 use planner::safety;
 use planner::time::Mono;
-use planner::world::{Role, Service, ServiceStatus};
+use planner::world::{Role, Rule, Service, ServiceStatus};
 use planner::write::Evidence;
 use planner::{Memory, Side, Tuning, Weights, World, Write};
 use serde_json::{Map, Value};
@@ -290,9 +290,22 @@ impl Judge {
                     .record
                     .as_ref()
                     .and_then(|(_, record)| record.rollout.as_ref());
-                let need = recorded.map_or(lab.application.template.desired_count, |rollout| {
+                let whole = recorded.map_or(lab.application.template.desired_count, |rollout| {
                     rollout.reference
                 });
+                // A part of the traffic needs as large a part of the tasks.
+                let part = |rule: &Rule| {
+                    let of = |side: Side| weight(rule, side);
+                    let (own, other) = side.map_or((1, 0), |side| (of(side), of(side.other())));
+                    let all = own.saturating_add(other).max(1);
+                    whole.saturating_mul(own).div_ceil(all)
+                };
+                let rules = lab.rules.iter();
+                let need = rules
+                    .filter(|rule| rule.role == Role::Production)
+                    .map(part)
+                    .max();
+                let need = need.unwrap_or(whole);
                 let leaves_enough = to > from && (!used || *to >= need);
                 lab.now > issue.sent + self.quiescence() && (given || leaves_enough)
             }
@@ -326,8 +339,9 @@ impl Judge {
                     _ => None,
                 };
                 let rejected = of.and_then(|of| self.rejected.get(&of));
-                lab.now > issue.sent + self.quiescence()
-                    && rejected.is_some_and(|at| *at > issue.sent)
+                // Or somebody on the way repeats it.
+                let late = lab.now > issue.sent + self.quiescence() || self.has_landed(issue);
+                late && rejected.is_some_and(|at| *at > issue.sent)
             }
             // Its targets came when it had had no weight for long: no request ever reached them.
             (Write::DeleteTargetGroup { group }, "S5") => {

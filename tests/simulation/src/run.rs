@@ -128,10 +128,10 @@ impl Progress {
                     *each = Each::default();
                     return;
                 }
-                // What a standby would hold for it tells nobody: it knows nothing of the leader's own writes.
+                // What a standby would wait for it tells nobody: it knows nothing of the leader's own writes and watches.
                 let stands_by = !state.leads(id);
-                let holds = matches!(waiting, Some(WaitingOn::Hold(_)));
-                each.stands_by = reconciled.outcome == Outcome::Standby || (stands_by && holds);
+                let waits = waiting.is_some_and(|waiting| *waiting != WaitingOn::Nothing);
+                each.stands_by = reconciled.outcome == Outcome::Standby || (stands_by && waits);
                 let undisturbed = each.disturbed == state.last_fault;
                 each.disturbed = state.last_fault;
                 each.quiet = match waiting {
