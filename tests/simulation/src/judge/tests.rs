@@ -359,6 +359,7 @@ fn s13_by_two_turns_for_each_act_of_somebody_else_and_each_old_record() {
     assert_eq!(turns(&[Act::Wish, Act::Record, Act::Clock], &[]), 2);
     assert_eq!(turns(&[Act::Health], &[]), 4);
     assert_eq!(turns(&[Act::Weights, Act::Services], &[]), 6);
+    assert_eq!(turns(&[Act::Tests, Act::Abort], &[]), 6);
     assert_eq!(turns(&[], &[NOW - 40_000]), 2);
     assert_eq!(turns(&[], &[NOW - 40_001]), 4, "late");
     assert_eq!(turns(&[], &[SENT, SENT]), 4, "once more");
@@ -608,6 +609,26 @@ fn s8_of_what_was_created_late_and_sent_before_the_rejection() {
     assert_eq!(reports(late, late + 1), None);
     assert_eq!(reports(late, late), Some("S8"), "it was known");
     assert_eq!(reports(late + 1, NOW), Some("S8"), "not late");
+}
+
+#[test]
+fn s8_of_what_is_repeated_on_the_way_after_the_rejection() {
+    let reports = |repeated: bool| {
+        let mut scene = Scene::of(per_release(), |lab| lab.empty_side(Side::B));
+        let (generation, _) = scene.lab.desired.clone().unwrap();
+        let sent = NOW - 9_000;
+        let create = Issue {
+            sent,
+            ..issue(second_group(&planner::release::show(generation)))
+        };
+        if repeated {
+            scene.judge.took_effect(&scene.lab, &create);
+        }
+        scene.rejects(generation, sent + 1);
+        scene.reports(&create)
+    };
+    assert_eq!(reports(true), None);
+    assert_eq!(reports(false), Some("S8"), "neither late nor repeated");
 }
 
 #[test]
