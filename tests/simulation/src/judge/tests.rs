@@ -693,6 +693,27 @@ fn s4_of_a_late_removal_of_what_was_given_traffic_since_nothing_else_lived() {
     assert_eq!(reports(false, NOW - 60_000), Some("S4"), "blue lived");
 }
 
+/// Two tasks carry everything, and it leaves one.
+#[test]
+fn s4_of_a_late_growth_that_leaves_as_many_as_the_traffic_needs() {
+    let reports = |weights: [Option<u32>; 2], sent: u64| {
+        let mut scene = Scene::both();
+        scene.lab.set_production(weights);
+        let name = scene.name(1);
+        let (from, to) = (0, 1);
+        let growth = Issue {
+            sent,
+            ..late(Write::ScaleService { name, from, to })
+        };
+        scene.reports(&growth)
+    };
+    let half = [Some(50), Some(50)];
+    assert_eq!(reports(half, NOW - 60_000), None);
+    assert_eq!(reports(half, SENT), Some("S4"), "not late");
+    let all = [Some(0), Some(100)];
+    assert_eq!(reports(all, NOW - 60_000), Some("S4"), "both are needed");
+}
+
 #[test]
 fn s10_of_a_late_create_that_was_sent_twice() {
     let reports = |twice: bool, deleted: bool| {
