@@ -338,6 +338,31 @@ fn s6_by_services_and_health_since_the_round_of_reads_by_weights_since_the_last_
 }
 
 #[test]
+fn s6_of_what_was_made_anew_for_a_newer_wish_and_of_what_an_old_record_takes_back() {
+    let reports = |made_anew: bool, old_record: bool, aborted: bool| {
+        let mut scene = Scene::of(application(), |lab| lab.wish("1.3.0"));
+        if made_anew {
+            let wish = scene.lab.desired.as_ref().map(|(wish, _)| *wish);
+            scene.lab.services[0].shown.tags.generation = wish;
+        }
+        if old_record {
+            let record = late(Write::PutRecord(Box::default()));
+            scene.judge.took_effect(&scene.lab, &record);
+        }
+        if aborted {
+            scene.judge.acted(0, Act::Abort);
+        }
+        let write = scene.shift();
+        scene.reports(&issue(write))
+    };
+    assert_eq!(reports(false, false, false), Some("S6"));
+    assert_eq!(reports(true, false, false), None);
+    assert_eq!(reports(false, true, true), None);
+    assert_eq!(reports(false, true, false), Some("S6"), "nobody aborted it");
+    assert_eq!(reports(false, false, true), Some("S6"), "it had succeeded");
+}
+
+#[test]
 fn s13_by_two_turns_for_each_act_of_somebody_else_and_each_old_record() {
     let turns = |acts: &[Act], records: &[u64]| {
         let Scene { mut judge, lab } = Scene::both();
