@@ -16,6 +16,7 @@ use planner::{Side, Write};
 use serde_json::{Map, Value};
 
 use crate::balancer::{Balancer, Sides, TargetGroup, rules};
+use crate::judge::is_rejected;
 use crate::seen::Seen;
 use crate::setup::{Setup, Start, TICK, VERSIONS};
 
@@ -857,7 +858,8 @@ impl Account {
         any && routed && (both.iter().any(lost) || !both.iter().any(served))
     }
 
-    /// Production requests go to nothing but a service that somebody scaled to zero; of workers there are no others.
+    /// Production requests go to nothing but a service that somebody scaled to zero; of workers there are no others. What
+    /// was rejected is a person's to wake.
     pub fn sleeps(&self, setup: &Setup) -> bool {
         if setup.application.is_worker() {
             let ours = |s: &&Deployed| s.shown.tags.ours && s.shown.status == ServiceStatus::Active;
@@ -867,7 +869,12 @@ impl Account {
         let asleep = |side: Side| {
             let mut services = self.active_on(side).peekable();
             let any = services.peek().is_some();
-            self.weight(setup, side) > 0 && any && services.all(|s| s.shown.desired == 0)
+            let rejected = |s: &Deployed| {
+                let generation = s.shown.tags.generation;
+                generation.is_some_and(|generation| is_rejected(self, generation))
+            };
+            let asleep = |s: &Deployed| s.shown.desired == 0 && !rejected(s);
+            self.weight(setup, side) > 0 && any && services.all(asleep)
         };
         let alive = |side: Side| self.healthy(side) > 0;
         // Two services of one group are a person's to part.

@@ -37,6 +37,8 @@ pub struct Past {
     pub passed: BTreeSet<(String, String)>,
     /// A person acted: what the operator planned before it saw that is excused.
     pub person: Option<u64>,
+    /// A person changed weights, and no operator has looked since.
+    pub unseen: bool,
 }
 
 /// Properties of a write that is about to be sent by `by`.
@@ -391,7 +393,9 @@ fn unproven(
             let counts = carrying.map(|s| s.shown.desired);
             (counts.max().unwrap_or(1) * to).div_ceil(sum.max(1))
         });
-        !was_healthy(account, group, need.unwrap_or(1).max(1))
+        // What was seen there may be leaving by now, beside somebody else's service: a person took it away since.
+        let mut there = account.present().filter(|s| *s.group == **group);
+        !there.any(|service| worked(service, account, need.unwrap_or(1).max(1)))
     })
 }
 

@@ -54,11 +54,13 @@ impl State {
             operators,
             says,
             frozen,
+            past,
             ..
         } = self;
         let Some(operator) = &mut operators[who] else {
             return Ok(WaitingOn::StartBound);
         };
+        past.unseen &= reads.elb > 0 || reads.unread == Some(Part::Rules);
         let (_, names) = operator.memory.focus(&setup.application);
         let (mut world, now) = (account.observe(setup, reads, &names), account.clock());
         world.verdicts = operator.gate.iter().filter_map(Running::shown).collect();

@@ -284,11 +284,14 @@ impl Model for Search {
         if left.person > 0 && in_place {
             events.extend(active.iter().map(|n| Event::Update(*n)));
         }
-        if left.person > 0 {
+        // What is changed and changed again between two looks is not seen: the first change counts for nothing then.
+        if left.person > 0 && !state.past.unseen {
             events.extend(WEIGHTS.map(|weights| Event::Weights(weights, true)));
             if account.elb.truth().rules.len() > 1 {
                 events.extend(WEIGHTS.map(|weights| Event::Weights(weights, false)));
             }
+        }
+        if left.person > 0 {
             events.extend(Side::BOTH.map(Event::Intrude));
             events.extend(
                 active
@@ -404,6 +407,7 @@ impl Model for Search {
             Event::Flip(n) => state.account.flip(setup, n),
             Event::Crash(n) => state.account.crash_task(setup, n),
             Event::Weights(weights, every) => {
+                state.past.unseen = true;
                 let all = state.account.elb.truth().rules.len();
                 for n in 0..if every { all } else { 1 } {
                     state.account.set_weights(setup, n, weights);

@@ -158,7 +158,7 @@ impl Hash for State {
             completed,
             (self.past.turns, self.past.direction),
             (&self.past.rejected, &self.past.passed),
-            person,
+            (person, self.past.unseen),
             self.broken,
         )
             .hash(hasher);
