@@ -492,7 +492,8 @@ impl Memory {
             let mut workers = value.iter().filter(on_it).peekable();
             let no_group = matches!(&world.groups[side.index()], Read::Known { value: None, .. });
             if no_group && workers.peek().is_some() {
-                let tasks = workers.flat_map(|worker| worker.addresses.iter().cloned());
+                let tasks =
+                    workers.flat_map(|worker| worker.addresses.union(&worker.outgoing).cloned());
                 let gap = tuning.task_settle;
                 let reading = Reading {
                     at: *at,

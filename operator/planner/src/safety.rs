@@ -379,7 +379,10 @@ impl<'a> Facts<'a> {
     /// Most healthy tasks of its own in any of the readings that count.
     fn healthy_ever(&self, service: &Service, side: Side) -> Option<usize> {
         let readings = self.memory.health[side.index()].readings()?;
-        let own = |reading: &Reading| reading.healthy.intersection(&service.addresses).count();
+        let own = |address: &&String| {
+            service.addresses.contains(*address) || service.outgoing.contains(*address)
+        };
+        let own = |reading: &Reading| reading.healthy.iter().filter(own).count();
         readings.map(own).max()
     }
 
@@ -459,8 +462,14 @@ impl<'a> Facts<'a> {
         found.is_some_and(|rule| !self.carried(rule))
     }
 
-    /// Tasks that 100 % of traffic needs, as written down.
+    /// Tasks that 100 % of traffic needs, as written down. One service that is updated in place has what it needs.
     fn reference(&self) -> u32 {
+        let mut live = self.live().map(|service| service.desired);
+        if let (true, Some(count @ 1..), None) =
+            (self.application.is_rolling(), live.next(), live.next())
+        {
+            return count;
+        }
         let recorded = self
             .memory
             .record

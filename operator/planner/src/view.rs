@@ -203,14 +203,13 @@ impl<'a> View<'a> {
         newest.map_or(0, |reading| self.own(reading, service))
     }
 
-    /// Tasks that ECS is about to replace, and that work in the newest reading. Those of a worker are known by working.
+    /// Tasks that ECS is about to replace, and that work in the newest reading.
     pub(crate) fn healthy_outgoing(&self, service: &Service) -> u32 {
         let health = service.side.map(|side| &self.memory.health[side.index()]);
         let newest = health.and_then(|health| health.newest());
-        match newest.filter(|_| !self.is_worker()) {
-            Some(reading) => count(reading.healthy.intersection(&service.outgoing).count()),
-            None => count(service.outgoing.len()),
-        }
+        newest.map_or(0, |reading| {
+            count(reading.healthy.intersection(&service.outgoing).count())
+        })
     }
 
     /// Whether the service can take traffic at all.

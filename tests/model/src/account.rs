@@ -49,16 +49,14 @@ pub struct Deployed {
 }
 
 impl Deployed {
-    /// Addresses of tasks that ECS is about to replace, and that serve until then. A worker has no targets.
-    pub fn outgoing(&self, setup: &Setup) -> impl Iterator<Item = u8> {
-        let worker = setup.application.is_worker();
-        let replaced = self.replaced.iter().filter(move |_| !worker);
-        replaced.map(|task| task.address)
+    /// Addresses of tasks that ECS is about to replace, and that serve until then.
+    pub fn outgoing(&self) -> impl Iterator<Item = u8> {
+        self.replaced.iter().map(|task| task.address)
     }
 
     /// ECS stops them: they are deregistered.
-    fn stop_replaced(&mut self, setup: &Setup) -> Vec<(GroupArn, u8)> {
-        let outgoing = self.outgoing(setup);
+    fn stop_replaced(&mut self) -> Vec<(GroupArn, u8)> {
+        let outgoing = self.outgoing();
         let gone = outgoing.map(|address| (Arc::clone(&self.group), address));
         let gone = gone.collect();
         self.replaced.clear();
@@ -377,7 +375,7 @@ impl Account {
             };
             Arc::make_mut(&mut service.shown).desired = count;
             if count == 0 {
-                gone.extend(service.stop_replaced(setup));
+                gone.extend(service.stop_replaced());
             }
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             while service.tasks.len() < count {
@@ -560,7 +558,7 @@ impl Account {
             for service in &mut ecs.services {
                 let up = !service.tasks.is_empty() && service.tasks.iter().all(|task| task.running);
                 if up && !service.shown.steady && !is_ill(setup, service) {
-                    gone.extend(service.stop_replaced(setup));
+                    gone.extend(service.stop_replaced());
                     let shown = Arc::make_mut(&mut service.shown);
                     shown.steady = true;
                     shown.deployment_failed = false;
@@ -828,7 +826,7 @@ impl Account {
 
     /// Healthy targets of a service's own tasks.
     pub fn healthy_of(&self, setup: &Setup, service: &Deployed) -> usize {
-        self.healthy_new(setup, service) + service.outgoing(setup).count()
+        self.healthy_new(setup, service) + service.outgoing().count()
     }
 
     /// Those of the tasks that run what it is to run.
@@ -936,7 +934,7 @@ impl Account {
             let healthy = if group.is_none() {
                 0
             } else {
-                new + service.outgoing(setup).count()
+                new + service.outgoing().count()
             };
             let counts = service.health.len().max(healthy);
             service.health.resize(counts, Health::default());
@@ -953,7 +951,7 @@ impl Account {
             if let Some(group) = &mut group {
                 let running = service.tasks.iter().filter(|t| t.running);
                 group.extend(running.map(|task| (task.address, state)));
-                let outgoing = service.outgoing(setup);
+                let outgoing = service.outgoing();
                 group.extend(outgoing.map(|address| (address, TargetState::Healthy)));
             }
         }

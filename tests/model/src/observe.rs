@@ -120,7 +120,7 @@ impl Account {
             } else {
                 addresses
             },
-            outgoing: service.outgoing(setup).map(show_address).collect(),
+            outgoing: service.outgoing().map(show_address).collect(),
             ..(*service.shown).clone()
         }
     }

@@ -87,8 +87,19 @@ struct World {
     scale_in: Option<bool>,
     /// What alarms and analyses say.
     says: Says,
-    /// Which release the service is being updated to, or has just been, if there is but one.
-    updated: Option<(usize, bool)>,
+    /// One of the services is being updated, or has just been.
+    updated: Option<Updated>,
+}
+
+/// A person, or a strategy that has changed, updates a service in place.
+#[derive(Debug, Clone, Copy)]
+struct Updated {
+    /// The last of several, or the first.
+    last: bool,
+    /// To which release.
+    to: usize,
+    /// ECS has had the time to end the deployment.
+    over: bool,
 }
 
 /// Half of the traffic until a person promotes, and everything.
@@ -129,10 +140,12 @@ impl World {
     /// The n-th of those that are updated in place.
     fn updated(self, n: usize) -> Self {
         let to = [None, Some(0), Some(1), Some(2)][n % 4];
-        Self {
-            updated: to.map(|to| (to, (n / 4).is_multiple_of(2))),
-            ..self
-        }
+        let updated = to.map(|to| Updated {
+            last: (n / 8).is_multiple_of(2),
+            to,
+            over: (n / 4).is_multiple_of(2),
+        });
+        Self { updated, ..self }
     }
 
     /// The n-th of those with traffic in steps.
@@ -187,12 +200,12 @@ impl World {
         for name in deleted {
             account.delete(setup, &name);
         }
-        if let Some((to, steady)) = self.updated
-            && let Some(name) = alone(&account)
+        if let Some(updated) = self.updated
+            && let Some(name) = live(&account, updated.last)
         {
-            let (to, _) = account.register(setup, to);
+            let (to, _) = account.register(setup, updated.to);
             account.update(setup, &name, &to);
-            if steady {
+            if updated.over {
                 account.tick(setup);
                 account.tick(setup);
             }
@@ -207,14 +220,12 @@ impl World {
     }
 }
 
-/// The one service that is there and not being deleted.
-fn alone(account: &Account) -> Option<String> {
-    let mut live = account
-        .present()
-        .map(|service| &service.shown)
-        .filter(|shown| shown.status == ServiceStatus::Active);
-    let one = live.next()?;
-    live.next().is_none().then(|| one.name.clone())
+/// The first or the last service that is there and not being deleted.
+fn live(account: &Account, last: bool) -> Option<String> {
+    let shown = account.present().map(|service| &service.shown);
+    let mut live = shown.filter(|shown| shown.status == ServiceStatus::Active);
+    let found = if last { live.last() } else { live.next() };
+    found.map(|one| one.name.clone())
 }
 
 /// What the record says in this world.

@@ -34,7 +34,7 @@ pub(super) fn back(
         view.all_on(side)
     };
     if !arrives && !view.tuning.without(ablation::Rule::BackFirst) {
-        let healthy = view.healthy(service).unwrap_or(0);
+        let healthy = view.carries(service).unwrap_or(0);
         let write = view.production().find_map(|rule| {
             let carries = healthy.saturating_mul(100) / reference.max(1);
             let percent = if view.tuning.without(ablation::Rule::Capacity) {
@@ -60,12 +60,14 @@ pub(super) fn back(
             .all(|service| view.vital(service) == Vital::Dead)
         {
             WaitingOn::Hold(Hold::NothingAlive)
-        } else if view.vital(service) == Vital::Dead {
-            let what = format!(
-                "{}, which has no healthy target ({})",
-                service.name,
-                trouble(view, service)
-            );
+        } else if view.vital_of_new(service) == Vital::Dead {
+            let lacks = match view.vital(service) {
+                Vital::Dead => "target",
+                // It is being updated in place, and what ran before still works.
+                Vital::Alive | Vital::Unclear => "new task",
+            };
+            let (name, cause) = (&service.name, trouble(view, service));
+            let what = format!("{name}, which has no healthy {lacks} ({cause})");
             WaitingOn::Hold(Hold::FallBackUnhealthy { what })
         } else {
             worker::health(view, service, reference)

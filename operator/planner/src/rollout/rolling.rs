@@ -258,19 +258,22 @@ fn back(view: &View<'_>, service: &Service, stage: Stage) -> Decision {
         let dead = view.vital(service) == Vital::Dead && service.steady;
         return match waiting {
             _ if dead => Decision::hold(stage, Hold::NothingAlive),
+            Some(_) if stuck(view, service) => unhealthy(view, service, stage),
             Some(waiting) if !service.steady => Decision::wait(stage, waiting),
             Some(_) | None => retire(view, stage),
         };
     }
     match waiting {
         // All its tasks are there, and none works: no wait ends that.
-        Some(_) if stuck(view, service) => {
-            let what = format!("{} ({})", service.name, trouble(view, service));
-            Decision::hold(stage, Hold::FallBackUnhealthy { what })
-        }
+        Some(_) if stuck(view, service) => unhealthy(view, service, stage),
         Some(waiting) => Decision::wait(stage, waiting),
         None => retire(view, stage),
     }
+}
+
+fn unhealthy(view: &View<'_>, service: &Service, stage: Stage) -> Decision {
+    let what = format!("{} ({})", service.name, trouble(view, service));
+    Decision::hold(stage, Hold::FallBackUnhealthy { what })
 }
 
 fn stuck(view: &View<'_>, service: &Service) -> bool {

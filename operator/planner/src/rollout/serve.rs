@@ -62,11 +62,14 @@ pub(super) fn serve(view: &View<'_>, service: &Service, course: Course) -> Decis
         return Decision::hold(stage_so_far(view, course), hold);
     }
     let aside = |s: &&&Service| s.side != Some(side) || view.is_worker();
-    let blue = others.iter().filter(aside);
-    // Of several on the other group, the largest one says what traffic needs.
-    let blue = blue.copied().max_by_key(|s| s.desired);
+    // Of several on the other group, the largest one says what traffic needs; one of the same release is no blue.
+    let twin = |s: &&Service| s.tags.release == service.tags.release;
+    let aside = others.iter().filter(aside).copied();
+    let (twins, blues): (Vec<&Service>, Vec<&Service>) = aside.partition(twin);
+    let blue = blues.into_iter().max_by_key(|s| s.desired);
+    let carried = twins.into_iter().map(|s| s.desired).max();
     let reference = match course {
-        Course::Forward => view.reference(blue),
+        Course::Forward => view.reference(blue).max(carried.unwrap_or(0)),
         Course::Finish if view.has_all(service) => service.desired.max(1),
         // What has the traffic now may run more than was written down: that many have carried it.
         Course::Back | Course::Finish | Course::Clear => view

@@ -43,8 +43,8 @@ pub(super) fn carries(
         .iter()
         .map(|other| needed(view, service, other))
         .max();
-    let healthy = view.healthy(service).unwrap_or(0);
-    others.iter().all(|other| other.desired == 0) || healthy >= need.unwrap_or(reference)
+    let carries = view.carries(service).unwrap_or(0);
+    others.iter().all(|other| other.desired == 0) || carries >= need.unwrap_or(reference)
 }
 
 /// Why `service` may not stop yet: nobody works in its place. One that has not worked for a while is no loss.
@@ -55,9 +55,9 @@ pub(super) fn still_needed(view: &View<'_>, service: &Service) -> Option<Waiting
     }
     let other = view
         .others(service)
-        .max_by_key(|one| (view.healthy(one), one.desired))?;
+        .max_by_key(|one| (view.carries(one), one.desired))?;
     let need = needed(view, other, service);
-    let covered = view.healthy(other).is_some_and(|healthy| healthy >= need);
+    let covered = view.carries(other).is_some_and(|carries| carries >= need);
     let lost = view.vital(service) == Vital::Dead && other.desired > 0;
     (!covered && !lost).then(|| health(view, other, need))
 }
@@ -69,7 +69,8 @@ fn needed(view: &View<'_>, stays: &Service, leaves: &Service) -> u32 {
     if rejected.is_some_and(|generation| view.rejection(generation).is_some()) {
         return 1;
     }
-    view.reference(None).min(stays.desired).max(1)
+    let all = view.reference(None).max(leaves.desired);
+    all.min(stays.desired).max(1)
 }
 
 /// It had taken over and nothing of it works, while what worked before still does.
@@ -78,7 +79,7 @@ pub(super) fn died(view: &View<'_>, service: &Service, others: &[&Service]) -> O
     let back = others
         .iter()
         .any(|other| view.alive(other) && other.desired > 0);
-    let dead = view.vital(service) == Vital::Dead;
+    let dead = view.vital_of_new(service) == Vital::Dead;
     let failed = view.is_worker() && dead && back && stage >= Stage::Bake;
     let rejects = failed && !view.tuning.without(ablation::Rule::RejectTheDead);
     rejects.then(|| {
