@@ -462,14 +462,8 @@ impl<'a> Facts<'a> {
         found.is_some_and(|rule| !self.carried(rule))
     }
 
-    /// Tasks that 100 % of traffic needs, as written down. One service that is updated in place has what it needs.
+    /// Tasks that 100 % of traffic needs, as written down.
     fn reference(&self) -> u32 {
-        let mut live = self.live().map(|service| service.desired);
-        if let (true, Some(count @ 1..), None) =
-            (self.application.is_rolling(), live.next(), live.next())
-        {
-            return count;
-        }
         let recorded = self
             .memory
             .record

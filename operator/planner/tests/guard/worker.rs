@@ -137,6 +137,13 @@ fn one_that_sleeps_or_never_worked_goes_beside_another_one() {
         steady(1, 0)(world);
     };
     assert_eq!(with(&mut scene, &down, works), "S4");
+    // It is being updated in place, and works by the tasks that are to be replaced.
+    let updated = |world: &mut World| {
+        let blue = &mut services(world)[0];
+        blue.outgoing = std::mem::take(&mut blue.addresses);
+        steady(1, 0)(world);
+    };
+    assert_eq!(with(&mut scene, &down, updated), "S4");
     scene.operator.memory.health[Side::A.index()] = Default::default();
     let mut world = absorbed(&mut scene);
     dead(1)(&mut world);
