@@ -365,6 +365,15 @@ impl Account {
         });
     }
 
+    /// A service's tag says that it was created beside this one.
+    pub fn set_blue(&mut self, setup: &Setup, name: &str, blue: &str) {
+        self.change_ecs(setup, |ecs| {
+            if let Some(service) = ecs.named(name) {
+                Arc::make_mut(&mut service.shown).tags.blue = Some(blue.to_owned());
+            }
+        });
+    }
+
     /// Sets a service's count, as UpdateService does.
     pub fn scale(&mut self, setup: &Setup, name: &str, count: u32) {
         let mut free = self.free_addresses();

@@ -236,6 +236,8 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             deployment,
             base.is_some(),
         ));
+        let mut gates_of = self.setup.application.gates.values();
+        let undoes = gates_of.any(|gate| gate.before == Some(Stage::RollBack));
         for (stage, began) in entered {
             let deadlines = &self.setup.application.deadlines;
             let cap = match stage {
@@ -243,6 +245,8 @@ impl<'a, H: Hasher> Canonical<'a, H> {
                 Stage::Validate => deadlines.validate,
                 Stage::Shift => deadlines.shift,
                 Stage::Bake => self.setup.application.bake_time + deadlines.scale_up,
+                // What is asked at roll-back is waited for until then.
+                Stage::RollBack if undoes => deadlines.shift.saturating_add(deadlines.clean_up),
                 Stage::CleanUp | Stage::RollBack | Stage::Settled => Duration::ZERO,
             };
             self.put((stage, self.since(*began, *paused, cap)));

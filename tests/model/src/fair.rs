@@ -42,6 +42,9 @@ const WRITES: usize = 22;
 /// suspended and deregistered, scale-in is as it was, and the record tells how that was.
 const SCALING: usize = 8;
 
+/// S12: writes more where a freeze ends on the way: what serves was kept up before the release began.
+const FREEZE: usize = 2;
+
 /// What a fair world does not put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
@@ -166,7 +169,8 @@ impl Known {
             *rests.entry(rest.waiting).or_default() += 1;
         }
         self.most_writes.fetch_max(total, Ordering::Relaxed);
-        (total > most_writes(&start.setup)).then(|| Wrong {
+        let freeze = if start.frozen.is_some() { FREEZE } else { 0 };
+        (total > most_writes(&start.setup) + freeze).then(|| Wrong {
             property: "S12",
             what: format!("{total} writes to converge"),
         })
@@ -207,7 +211,9 @@ pub fn most_writes(setup: &Setup) -> usize {
     let application: &Application = &setup.application;
     let scaling = if setup.autoscaled { SCALING } else { 0 };
     let step = application.production().count() + 1;
-    WRITES + scaling + step * application.strategy.steps.len()
+    // Each gate is written down when it begins and when it has passed.
+    let gates = 2 * application.gates.len();
+    WRITES + scaling + gates + step * application.strategy.steps.len()
 }
 
 fn wrong(property: &'static str, what: String) -> Option<Wrong> {
@@ -250,7 +256,7 @@ fn step(state: &mut State) -> Result<Option<WaitingOn>, String> {
         .map_err(|violation| violation.to_string())?;
     let gate = state.operators[who].as_ref().and_then(|o| o.gate.as_ref());
     if gate.is_some_and(Running::is_open) {
-        state.end_gate(who, true);
+        state.end_gate(who, state.says);
     }
     let planned = state.operators[who]
         .as_ref()
@@ -372,7 +378,12 @@ fn may_wait(state: &State) -> bool {
         .intents
         .promote
         .is_some_and(|asked| asked.rollout == generation && (asked.full || asked.step == at.index));
-    let aborted = ssm.intents.abort.is_some_and(|a| a.rollout == generation);
+    // What is known to be good is aborted too late.
+    let record = ssm.record.as_ref().map(|(_, record)| record);
+    let good = record.and_then(|record| record.last_good.as_ref());
+    let wish = setup.wanted(ssm.desired.0, generation);
+    let late = good.is_some_and(|good| good.digest == wish.digest);
+    let aborted = !late && ssm.intents.abort.is_some_and(|a| a.rollout == generation);
     let strategy = &setup.application.strategy;
     let index = usize::try_from(at.index).unwrap_or(usize::MAX);
     let unbounded = strategy.steps.get(index) == Some(&Step::Pause(None));

@@ -8,7 +8,7 @@ use planner::watch::Watch;
 use crate::setup::Setup;
 use crate::state::State;
 
-/// What every alarm and analysis says of a release.
+/// What every alarm and analysis says of a release; in a fair world gates say the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Says {
     /// Nothing speaks against it.
@@ -86,19 +86,14 @@ impl State {
         });
     }
 
-    /// The gate that an operator runs passes, or fails.
-    pub fn end_gate(&mut self, who: usize, passes: bool) {
+    /// The gate that an operator runs comes to this.
+    pub fn end_gate(&mut self, who: usize, says: Says) {
         let operator = self.operators[who].as_mut();
         let Some(gate) = operator.and_then(|operator| operator.gate.as_mut()) else {
             return;
         };
-        let reason = "exit code 1".to_owned();
-        gate.verdict = Some(if passes {
-            Verdict::Passed
-        } else {
-            Verdict::Failed { reason }
-        });
-        if passes {
+        gate.verdict = Some(says.verdict());
+        if says == Says::Well {
             let passed = (gate.run.version.clone(), gate.run.place.clone());
             self.past.passed.insert(passed);
         }

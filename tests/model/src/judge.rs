@@ -361,7 +361,8 @@ fn untested(
         let passed = |place| state.past.passed.contains(&(version.clone(), place));
         // An analysis begins with green's first traffic.
         let begins = account.weight_of(setup, rule, group).0 == 0;
-        let speaks = setup.application.alarms.is_some() || !begins;
+        let analysed = !begins && !setup.application.analyses.is_empty();
+        let speaks = setup.application.alarms.is_some() || analysed;
         let well = !speaks || state.past.well >= made;
         let allowed = required(&setup.application, share).all(passed) && well;
         // One that sleeps beside another on the group gets nothing.

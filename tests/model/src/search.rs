@@ -60,7 +60,7 @@ pub enum Event {
     /// A person deletes the record.
     LoseRecord,
     /// The gate that an operator runs passes, or fails.
-    Gate(usize, bool),
+    Gate(usize, Says),
     /// Alarms and analyses say something else.
     Says(Says),
     /// A person asks for something of the rollout that is wished for.
@@ -243,7 +243,7 @@ impl Model for Search {
                 }
             }
             if operator.gate.as_ref().is_some_and(Running::is_open) {
-                events.extend([true, false].map(|passes| Event::Gate(who, passes)));
+                events.extend([Says::Well, Says::Bad].map(|says| Event::Gate(who, says)));
             }
             if left.restart > 0 {
                 events.push(Event::Kill(who));
@@ -438,7 +438,7 @@ impl Model for Search {
                 state.account.update(setup, &name, "theirs:1");
             }
             Event::LoseRecord => state.account.lose_record(setup),
-            Event::Gate(who, passes) => state.end_gate(who, passes),
+            Event::Gate(who, says) => state.end_gate(who, says),
             Event::Ask(verb) => state.ask(verb),
             Event::Says(says) => state.says(says),
             Event::Freeze(begins) => {
@@ -478,7 +478,8 @@ impl Model for Search {
 }
 
 impl Verb {
-    fn asks(self, rollout: Generation, all: bool, intents: &mut Intents) {
+    /// As it stands in the parameters then.
+    pub fn asks(self, rollout: Generation, all: bool, intents: &mut Intents) {
         let promote = |step, full| Promote {
             rollout,
             step,

@@ -12,12 +12,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crd_schema::record::{Record, Rejection, Release, Rollout, Stage, StepProgress};
+use crd_schema::GateName;
+use crd_schema::record::{GateRun, Record, Rejection, Release, Rollout, Stage, StepProgress};
 use crd_schema::strategy::{Share, Step, Strategy};
+use jiff::Timestamp;
 use model::account::{Account, wall};
 use model::fair::{Known, most_writes};
 use model::gates::Says;
 use model::report::thorough;
+use model::search::Verb;
 use model::setup::{Setup, Start, VERSIONS};
 use model::state::State;
 use planner::Side;
@@ -85,8 +88,16 @@ struct World {
     scaled: [Option<bool>; 3],
     /// What the record says of how people had scale-in.
     scale_in: Option<bool>,
-    /// What alarms and analyses say.
+    /// What alarms, analyses and gates say.
     says: Says,
+    /// Each release tells which one it was created beside.
+    beside: bool,
+    /// Every gate was begun, and has passed.
+    gates: Option<bool>,
+    /// What a person has asked for, of which wish.
+    asked: Option<(Verb, i64)>,
+    /// A freeze goes on.
+    frozen: bool,
     /// One of the services is being updated, or has just been.
     updated: Option<Updated>,
 }
@@ -133,6 +144,10 @@ impl World {
             scaled: [None; 3],
             scale_in: None,
             says: Says::Well,
+            beside: false,
+            gates: None,
+            asked: None,
+            frozen: false,
             updated: None,
         }
     }
@@ -160,6 +175,34 @@ impl World {
         }
     }
 
+    /// The n-th of those with gates everywhere, and with a smaller green.
+    fn gated(n: usize) -> Self {
+        let world = Self::number(n * SLICE);
+        // Where everything went to green, the steps are over.
+        let over = matches!(world.record, Written::Rollout(Stage::Bake | Stage::CleanUp));
+        let step = [None, Some(1), Some(2), Some(3)][n % 4];
+        Self {
+            step: if over { Some(3) } else { step },
+            gates: [None, Some(false), Some(true)][n / 4 % 3],
+            says: Says::ALL[n / 12 % 3],
+            beside: true,
+            ..world
+        }
+    }
+
+    /// The n-th of those in which a person has asked for something, of this wish or another one, or a freeze goes on.
+    fn asked(n: usize) -> Self {
+        let verbs = [Verb::Abort, Verb::PromoteFull, Verb::Promote(1)];
+        let asked = verbs
+            .get(n / 4 % 4)
+            .map(|verb| (*verb, 1 + (n / 16 % 3) as i64));
+        Self {
+            asked,
+            frozen: (n / 48).is_multiple_of(2),
+            ..Self::stepped(n)
+        }
+    }
+
     /// The n-th of those in which services are autoscaled.
     fn scaled(n: usize) -> Self {
         let state = |n: usize| [None, Some(false), Some(true)][n % 3];
@@ -181,7 +224,7 @@ impl World {
         if !setup.application.is_worker() {
             account.set_weights(setup, 0, self.weights);
         }
-        let mut deleted = Vec::new();
+        let (mut deleted, mut before) = (Vec::new(), None::<String>);
         for (n, runs) in self.services.into_iter().enumerate() {
             let (side, count) = match runs {
                 Runs::Absent => continue,
@@ -191,6 +234,10 @@ impl World {
             };
             let name = account.place(setup, n, side, count);
             account.set_scaled(setup, &name, self.scaled[n]);
+            if let Some(blue) = before.filter(|_| self.beside) {
+                account.set_blue(setup, &name, &blue);
+            }
+            before = Some(name.clone());
             if let Runs::Draining(_) = runs {
                 deleted.push(name);
             }
@@ -210,13 +257,27 @@ impl World {
                 account.tick(setup);
             }
         }
-        account.desire(self.desired, record(setup, self, account.now));
-        account.ask(setup, |intents| intents.paused = self.paused[1]);
+        let record = record(setup, self, account.now);
+        let rollout = record.as_ref().and_then(|record| record.rollout.as_ref());
+        let runs = rollout.map(|rollout| (&rollout.release.version, &rollout.gates));
+        let passed = runs.into_iter().flat_map(|(version, gates)| {
+            let passed = gates.iter().filter(|(_, run)| run.passed);
+            passed.map(|(place, _)| (version.clone(), place.clone()))
+        });
+        let passed = passed.collect();
+        account.desire(self.desired, record);
+        account.ask(setup, |intents| {
+            intents.paused = self.paused[1];
+            if let Some((verb, wish)) = self.asked {
+                verb.asks(Setup::generation(wish), false, intents);
+            }
+        });
         account.forget();
-        State {
-            says: self.says,
-            ..State::new(setup, account)
-        }
+        let mut state = State::new(setup, account);
+        state.says = self.says;
+        state.frozen = self.frozen.then(|| Arc::new(setup.in_freeze()));
+        state.past.passed = passed;
+        state
     }
 }
 
@@ -249,7 +310,7 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
             index,
             since: wall(now),
         }),
-        gates: BTreeMap::new(),
+        gates: gates(setup, world, wall(now)),
         paused: world.paused[0].then(|| wall(now)),
         deployment: None,
         base: Some("blog:1".to_owned()),
@@ -282,6 +343,37 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
         }
     }
     Some(record)
+}
+
+/// Every gate, wherever it stands, was begun. What stands before what is written down has passed.
+fn gates(setup: &Setup, world: World, began: Timestamp) -> BTreeMap<String, GateRun> {
+    let step = world.step.and_then(|step| usize::try_from(step).ok());
+    let over = |before: Stage| match world.record {
+        Written::Rollout(stage) => stage != Stage::RollBack && stage >= before,
+        _ => false,
+    };
+    let steps = setup.application.strategy.steps.iter().enumerate();
+    let at_step = steps.filter_map(|(n, what)| match what {
+        Step::Gate(name) => {
+            let over = over(Stage::Bake) || step.is_some_and(|at| at > n);
+            Some((GateRun::place(name, Some(n)), over))
+        }
+        _ => None,
+    });
+    let gates = setup.application.gates.iter();
+    let before = gates.filter_map(|(name, gate)| Some((name, gate.before?)));
+    let before = before.map(|(name, stage)| (GateRun::place(name, None), over(stage)));
+    let run = |(place, over): (String, bool)| {
+        let passed = if over { Some(true) } else { world.gates };
+        Some((
+            place,
+            GateRun {
+                began,
+                passed: passed?,
+            },
+        ))
+    };
+    at_step.chain(before).filter_map(run).collect()
 }
 
 /// The setup in which these releases never pass a health check.
@@ -359,7 +451,7 @@ fn all_converge(
         "{failed} worlds fail, among them:\n{}",
         wrong.join("\n")
     );
-    most_writes(&known[0].0) - most
+    most_writes(&known[0].0).saturating_sub(most)
 }
 
 #[test]
@@ -396,6 +488,36 @@ fn worlds_in_which_alarms_and_an_analysis_speak_do_too() {
         ..World::stepped(n * step / 3)
     };
     all_converge(watched, 3 * (WORLDS / SLICE) / step, world);
+}
+
+/// Gates before green comes, at a step, before the bake and at roll-back say for ever that all is well, nothing, or that
+/// it fails.
+#[test]
+fn worlds_with_gates_and_a_smaller_green_do_too() {
+    let half = Share::tenths(500).unwrap_or_default();
+    let smoke = GateName::new("smoke");
+    let steps = [
+        Step::SetScale(half),
+        Step::SetWeight(half),
+        Step::Gate(smoke),
+    ];
+    let gated = |broken| {
+        setup(broken, &steps)
+            .gate("migrate", Some(Stage::ScaleUp))
+            .gate("smoke", None)
+            .gate("accept", Some(Stage::Bake))
+            .gate("undo", Some(Stage::RollBack))
+    };
+    let step = step();
+    all_converge(gated, WORLDS / SLICE / step, |n| World::gated(n * step));
+}
+
+/// What a person has asked for stands there, of this wish or of another one; or a freeze goes on.
+#[test]
+fn worlds_in_which_people_have_asked_for_something_do_too() {
+    let step = step();
+    let stepped = |broken| setup(broken, &steps());
+    all_converge(stepped, WORLDS / SLICE / step, |n| World::asked(n * step));
 }
 
 /// Without a load balancer there are no weights: one world in sixteen is left.

@@ -9,7 +9,7 @@ use crate::world::{Rule, Service, Side};
 use crate::write::{Weights, Write};
 
 use super::create::reference;
-use super::deadline::trouble;
+use super::deadline::{entered, trouble};
 use super::decision::Decision;
 use super::recorded_stage;
 use super::weighing::set_weights;
@@ -50,12 +50,7 @@ pub(crate) fn repair(view: &View<'_>) -> Option<Decision> {
                 Some(100)
             };
             let write = set_weights(view, rule, as_named(view, next, read)?, rescuer, 1)?;
-            let stage = view
-                .record()
-                .rollout
-                .as_ref()
-                .map_or(Stage::Settled, |_| Stage::RollBack);
-            return Some(Decision::act(stage, write));
+            return Some(Decision::act(away(view), write));
         }
     }
     None
@@ -105,7 +100,16 @@ fn raise_from_nothing(view: &View<'_>, rule: &Rule, read: [Option<u32>; 2]) -> O
     let rescuer = living.max_by_key(worth)?;
     let all = Weights::all_to(rescuer.side?);
     let write = set_weights(view, rule, as_named(view, all.get(), read)?, rescuer, 1)?;
-    Some(Decision::act(recorded_stage(view), write))
+    // What another release had come to says nothing of the wish.
+    let stage = recorded_stage(view);
+    let stage = entered(view, stage).map_or_else(|| away(view), |_| stage);
+    Some(Decision::act(stage, write))
+}
+
+/// The stage of a rollout whose traffic goes elsewhere.
+fn away(view: &View<'_>) -> Stage {
+    let rollout = view.record().rollout.as_ref();
+    rollout.map_or(Stage::Settled, |_| Stage::RollBack)
 }
 
 /// The group of one release is not named by the way: it may not have its attributes yet.
@@ -126,8 +130,8 @@ fn as_named(
 /// them beside a rule without any weight is not to be relied on.
 fn still_judged(view: &View<'_>) -> bool {
     let application = view.application;
-    let rollout = view.record().rollout.as_ref();
-    let open = rollout.is_none_or(|rollout| rollout.stage < Stage::Bake);
+    let taken_over = entered(view, Stage::Bake).or_else(|| entered(view, Stage::CleanUp));
+    let open = taken_over.is_none() || recorded_stage(view) == Stage::RollBack;
     let watched = application.alarms.is_some() || !application.analyses.is_empty();
     watched || (open && !application.gates.is_empty())
 }

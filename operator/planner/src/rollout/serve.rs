@@ -112,12 +112,12 @@ fn carrying(view: &View<'_>, side: Side) -> u32 {
 }
 
 pub(super) fn stage_so_far(view: &View<'_>, course: Course) -> Stage {
+    // What another release had come to says nothing of the wish.
+    let wish = view.wanted.as_ref().map(|wanted| &wanted.digest);
+    let rollout = view.record().rollout.as_ref();
+    let rollout = rollout.filter(|rollout| Some(&rollout.release.digest) == wish);
     match course {
-        Course::Forward => view
-            .record()
-            .rollout
-            .as_ref()
-            .map_or(Stage::ScaleUp, |rollout| rollout.stage),
+        Course::Forward => rollout.map_or(Stage::ScaleUp, |rollout| rollout.stage),
         Course::Back | Course::Clear => Stage::RollBack,
         Course::Finish => Stage::CleanUp,
     }

@@ -136,19 +136,28 @@ fn weight_comes_from_nothing_to_what_is_wished_for_and_was_not_rejected() {
 /// A rule that gives nobody weight says nothing of what was tested.
 #[test]
 fn weight_comes_from_nothing_to_what_is_still_judged_last() {
-    let raised = |stage: Option<Stage>, change: &dyn Fn(&mut Application)| {
+    let raised_of = |stage: Option<Stage>, other: bool, change: &dyn Fn(&mut Application)| {
         let mut scene = half();
         change(&mut scene.lab.application);
         scene.lab.set_production([Some(0), Some(0)]);
         let (_, record) = scene.lab.record.as_mut().unwrap();
         match stage {
-            Some(stage) => record.rollout.as_mut().unwrap().stage = stage,
+            Some(stage) => {
+                let rollout = record.rollout.as_mut().unwrap();
+                let began = rollout.entered.values().next().copied().unwrap_or_default();
+                rollout.stage = stage;
+                rollout.entered.insert(stage, began);
+                if other {
+                    rollout.release.digest = "0123456789abcdef".to_owned();
+                }
+            }
             None => record.rollout = None,
         }
         scene.lab.advance(60_000);
         scene.watch(20);
         weights(&scene.first_plan_on(|_| ()))
     };
+    let raised = |stage, change: &dyn Fn(&mut Application)| raised_of(stage, false, change);
     let (blue, green) = (Some([Some(100), Some(0)]), Some([Some(0), Some(100)]));
     let gated = |blog: &mut Application| {
         let gate = Gate {
@@ -171,6 +180,9 @@ fn weight_comes_from_nothing_to_what_is_still_judged_last() {
     assert_eq!(raised(Some(Stage::Shift), &gated), blue);
     assert_eq!(raised(None, &gated), blue, "nothing tells how far it was");
     assert_eq!(raised(Some(Stage::Bake), &gated), green, "it passed them");
+    assert_eq!(raised(Some(Stage::RollBack), &gated), blue);
+    let other = raised_of(Some(Stage::Bake), true, &gated);
+    assert_eq!(other, blue, "another release passed them");
     assert_eq!(raised(Some(Stage::Bake), &watched), blue);
 }
 
