@@ -196,7 +196,9 @@ fn decide(view: &View<'_>, aim: &Aim<'_>) -> (Decision, Record) {
         return (decision, unchanged());
     }
     if let Some(hold) = holds::person(view) {
-        return (Decision::hold(stage, hold), unchanged());
+        let kept_up = rollout::revive(view, stage);
+        let held = || Decision::hold(stage, hold);
+        return (kept_up.unwrap_or_else(held), unchanged());
     }
     let decision = frozen(view, rollout::towards(view, aim));
     let decision = rollout::scaling(view, aim, decision);

@@ -246,10 +246,6 @@ fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
     let free = |side: &Side| {
         occupant(view, *side).is_none() || view.tuning.without(ablation::Rule::EmptyGroupFirst)
     };
-    let named = |side: Side| {
-        view.production()
-            .any(|rule| crate::view::weights(rule).is_some_and(|w| w[side.index()].is_some()))
-    };
     let mut sides: Vec<Side> = Side::BOTH
         .into_iter()
         .filter(|side| {
@@ -259,7 +255,7 @@ fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
     // Highest weight first (ties: the first of the pair), but one that no rule names last: ECS would refuse it.
     sides.sort_by_key(|side| {
         (
-            !named(*side),
+            !named(view, *side),
             std::cmp::Reverse(view.production_weight(*side)),
         )
     });
@@ -271,6 +267,12 @@ fn create<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
         Some(Occupant::Stranger(what)) => Aim::Hold(Hold::GroupUnusable { what }),
         None => Aim::Hold(Hold::NothingAlive),
     }
+}
+
+/// Some production rule names the group of `side`, at whatever weight.
+fn named(view: &View<'_>, side: Side) -> bool {
+    let mut read = view.production().filter_map(crate::view::weights);
+    read.any(|read| read[side.index()].is_some())
 }
 
 /// With a group for each release: the side of the group that was made for it, or else an empty one, or else the one
@@ -304,7 +306,8 @@ fn create_on_its_own_group<'a>(view: &View<'a>, what: ToCreate) -> Aim<'a> {
         } else {
             0
         };
-        (stays, weight, preference)
+        // A rule that names no other group cannot do without this one.
+        (stays, weight, stays && named(view, *side), preference)
     });
     let Some(side) = side else {
         return Aim::Hold(Hold::NothingAlive);

@@ -40,6 +40,8 @@ pub struct Deployed {
     pub leaving: u8,
     /// When it had 1, 2, … healthy targets.
     pub health: Vec<Health>,
+    /// When it had no healthy target at some moment, last.
+    pub dark: Option<u64>,
     /// Application Auto Scaling knows it, and its scale-in is suspended.
     pub scaled: Option<bool>,
     /// While it is updated in place: tasks of what it ran before, which work on.
@@ -340,6 +342,7 @@ impl Account {
                 sick: false,
                 leaving: 0,
                 health: Vec::new(),
+                dark: None,
                 scaled: None,
                 replaced: Vec::new(),
                 completed,
@@ -945,6 +948,9 @@ impl Account {
             } else {
                 new + service.outgoing().count()
             };
+            if healthy == 0 {
+                service.dark = Some(self.now);
+            }
             let counts = service.health.len().max(healthy);
             service.health.resize(counts, Health::default());
             for Health(seen) in service.health.iter_mut().take(healthy) {

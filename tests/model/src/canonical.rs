@@ -135,6 +135,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
             sick,
             leaving,
             health,
+            dark,
             scaled,
             replaced,
             completed,
@@ -156,6 +157,7 @@ impl<'a, H: Hasher> Canonical<'a, H> {
         self.put((tasks, leaving, scaled));
         if truth {
             self.put(sick);
+            self.tick(*dark, crate::judge::EVIDENCE + 1);
             for health in health {
                 for seen in health.0 {
                     self.tick(seen, crate::judge::EVIDENCE + 2);

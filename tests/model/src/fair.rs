@@ -123,7 +123,10 @@ impl Known {
                 lost += 1;
                 let going = state.setup.start == Start::Anything;
                 if lost > OUTAGE + if going { DELETION } else { 0 } {
-                    return wrong("L2", format!("for {lost} ticks: {}", describe(&state)));
+                    return wrong(
+                        "L2",
+                        format!("for {lost} ticks, {waiting:?}: {}", describe(&state)),
+                    );
                 }
             }
             if repeats {
@@ -355,6 +358,8 @@ fn may_hold(state: &State, hold: &Hold) -> bool {
         }
         Hold::Paused => account.ssm.truth().intents.paused,
         Hold::AllPaused => account.ssm.truth().intents.all_paused,
+        // All weights are 0, and no service is left that one of them could be given to.
+        Hold::RuleUnusable { .. } => by_person && !alive,
         Hold::SharedGroup { .. } => by_person || setup.start == Start::Shared,
         Hold::RuleNamesNeitherGroup { .. }
         | Hold::UnlistedRule { .. }

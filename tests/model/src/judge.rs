@@ -166,7 +166,7 @@ pub fn landing(
                     && to * of < had * sum
                     && account
                         .active_in(group)
-                        .any(|s| is_wish(account, s) && account.healthy_of(setup, s) > 0)
+                        .any(|s| is_wish(account, s) && serves_since(setup, account, s, made))
             };
             next.iter().any(from_completed).then_some("S6")
         }
@@ -205,7 +205,7 @@ pub fn landing(
             // A new service begins without traffic while another one has it.
             let group = group_of(body)?;
             let mut others = account.present().filter(|s| *s.group != group);
-            let other = others.any(|s| account.healthy_of(setup, s) > 0);
+            let other = others.any(|s| serves_since(setup, account, s, made));
             (account.weight_in(setup, &group) > 0 && other).then_some("S2")
         }
         Write::UpdateService { name, to, .. } => in_place(setup, state, name, to),
@@ -218,6 +218,13 @@ pub fn landing(
         | Write::SetScaling { .. }
         | Write::DeregisterTaskDefinition { .. } => None,
     }
+}
+
+/// It is healthy, and was at every moment since the look that a plan was made on at `made`.
+fn serves_since(setup: &Setup, account: &Account, service: &Deployed, made: u64) -> bool {
+    let older = u64::from(setup.stale.health);
+    let dark = service.dark.is_some_and(|at| at + older >= made);
+    account.healthy_of(setup, service) > 0 && !dark
 }
 
 /// An update in place: S17 when it is to a release whose gates before it have not passed, S6 when it takes a completed

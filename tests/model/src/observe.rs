@@ -16,13 +16,18 @@ use crate::account::{Account, Deployed, Part, Reads, Targets, is_ill, targets_of
 use crate::balancer::{Balancer, Sides, TargetGroup, rules};
 use crate::setup::Setup;
 
-/// Attributes of the template: the deregistration delay is a tick, as [`crate::account::DRAIN`] says.
+/// Attributes of a new group: the deregistration delay is a tick, as [`crate::account::DRAIN`] says.
+static NEW: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let delay = "deregistration_delay.timeout_seconds".to_owned();
+    BTreeMap::from([(delay, "1".to_owned())])
+});
+
+/// Attributes of the template.
 static ATTRIBUTES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
-    let delay = (
-        "deregistration_delay.timeout_seconds".to_owned(),
-        "1".to_owned(),
-    );
-    BTreeMap::from([delay])
+    let algorithm = "load_balancing.algorithm.type".to_owned();
+    let mut attributes = NEW.clone();
+    attributes.insert(algorithm, "least_outstanding_requests".to_owned());
+    attributes
 });
 
 impl Account {
@@ -158,15 +163,15 @@ fn show_group(setup: &Setup, group: &TargetGroup, health: &Targets) -> Group {
         state: *state,
         reason: None,
     };
-    let given = group.origin == Origin::Given || !group.complete;
+    let attributes = match group.origin {
+        Origin::Given => BTreeMap::new(),
+        _ if !group.complete => NEW.clone(),
+        Origin::Ours { .. } | Origin::Template => ATTRIBUTES.clone(),
+    };
     Group {
         arn: (*group.arn).clone(),
         origin: group.origin.clone(),
-        attributes: if given {
-            BTreeMap::new()
-        } else {
-            ATTRIBUTES.clone()
-        },
+        attributes,
         load_balancer: None,
         by_address: true,
         sticky: false,

@@ -386,7 +386,7 @@ impl Model for Search {
                     operator.planned = Some((Arc::new(write), now));
                 }
                 state.send(who, fate, Reads::default());
-                if let Some(lease) = &mut state.lease {
+                if let Some(lease) = state.lease.as_mut().filter(|lease| lease.holder == who) {
                     lease.renewed = now - TERM - GRACE;
                 }
                 if fate == Fate::Unanswered {

@@ -109,6 +109,7 @@ impl<'a> Groups<'a> {
             .facts
             .services
             .iter()
+            .filter(|service| service.status != ServiceStatus::Inactive)
             .any(|service| service.side.is_some() && service.side == side);
         let rules = self.facts.rules;
         if bound || !group.targets.is_empty() || rules.iter().any(|rule| names(rule, side, arn)) {
