@@ -348,17 +348,19 @@ fn record(setup: &Setup, world: World, now: u64) -> Option<Record> {
 /// Every gate, wherever it stands, was begun. What stands before what is written down has passed.
 fn gates(setup: &Setup, world: World, began: Timestamp) -> BTreeMap<String, GateRun> {
     let step = world.step.and_then(|step| usize::try_from(step).ok());
-    let over = |before: Stage| match world.record {
-        Written::Rollout(stage) => stage != Stage::RollBack && stage >= before,
-        _ => false,
+    let over = |before: Stage| {
+        let Written::Rollout(stage) = world.record else {
+            return false;
+        };
+        stage != Stage::RollBack && stage >= before
     };
     let steps = setup.application.strategy.steps.iter().enumerate();
-    let at_step = steps.filter_map(|(n, what)| match what {
-        Step::Gate(name) => {
-            let over = over(Stage::Bake) || step.is_some_and(|at| at > n);
-            Some((GateRun::place(name, Some(n)), over))
-        }
-        _ => None,
+    let at_step = steps.filter_map(|(n, what)| {
+        let Step::Gate(name) = what else {
+            return None;
+        };
+        let over = over(Stage::Bake) || step.is_some_and(|at| at > n);
+        Some((GateRun::place(name, Some(n)), over))
     });
     let gates = setup.application.gates.iter();
     let before = gates.filter_map(|(name, gate)| Some((name, gate.before?)));
