@@ -8,7 +8,7 @@ use crate::ablation;
 use crate::memory::Memory;
 use crate::report::{Hold, WaitingOn};
 use crate::rollout::{Decision, unlisted, unmovable};
-use crate::view::{View, resource, short_name};
+use crate::view::{View, Vital, resource, short_name};
 use crate::world::{Action, DesiredParameter, Group, Read, Role, Service, ServiceStatus};
 use crate::write::Write;
 
@@ -148,8 +148,11 @@ pub(crate) fn person(view: &View<'_>) -> Option<Hold> {
         let wanted = view.wanted.as_ref();
         wanted.is_none_or(|wanted| rollout.release.generation == wanted.generation)
     });
-    // Where no service is left nobody's weights matter, and one is to come.
-    let lives = !view.live().is_empty();
+    // Where nothing lives nobody's weights matter, and something is to come.
+    let live = view.live();
+    let lives = live
+        .iter()
+        .any(|service| view.vital(service) != Vital::Dead);
     if fought_over && lives && view.memory.foreign_changes > TOLERATED_CHANGES {
         return Some(Hold::Contended);
     }

@@ -102,6 +102,12 @@ fn one_change_and_old_answers_end_a_release_as_ever_and_two_changes_hold_it() {
         }
         let _ = operator.reconcile(&mut lab).expect("the guard agrees");
     }
+    let (mut lab, mut operator) = fought_over();
+    assert_eq!(operator.run(&mut lab, 600), Ending::Held(Hold::Contended));
+}
+
+/// Somebody else has changed the weights twice since the release began.
+fn fought_over() -> (Lab, Operator) {
     let (mut lab, mut operator) = release();
     while operator.memory.record.rollout.is_none() {
         let _ = operator.reconcile(&mut lab).expect("the guard agrees");
@@ -112,5 +118,14 @@ fn one_change_and_old_answers_end_a_release_as_ever_and_two_changes_hold_it() {
         sees(&mut operator, &lab, &lab.observe());
         lab.advance(1_000);
     }
+    (lab, operator)
+}
+
+#[test]
+fn what_has_the_traffic_is_woken_while_its_weights_are_fought_over() {
+    let (mut lab, mut operator) = fought_over();
+    let blue = lab.services[0].shown.name.clone();
+    lab.scale(&blue, 0);
     assert_eq!(operator.run(&mut lab, 600), Ending::Held(Hold::Contended));
+    assert_eq!(lab.services[0].shown.desired, 2);
 }

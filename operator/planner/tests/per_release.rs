@@ -21,9 +21,13 @@ use planner::{Write, safety};
 
 /// Blog 1.3.0 serves alone on A, on a group of its own.
 fn settled() -> (Lab, Operator) {
+    settled_on(Side::A)
+}
+
+fn settled_on(side: Side) -> (Lab, Operator) {
     let mut lab = Lab::new(per_release());
     lab.advance(100_000);
-    lab.place("1.3.0", Side::A, 2, 0);
+    lab.place("1.3.0", side, 2, 0);
     lab.wish("1.3.0");
     let mut operator = Operator::new(&lab);
     assert_eq!(operator.run(&mut lab, 200), Ending::Settled);
@@ -317,6 +321,40 @@ fn blue_that_someone_deletes_beside_a_green_that_never_lives_comes_again_or_a_ne
         }
         assert_eq!(operator.run(&mut lab, 900), Ending::Settled);
         assert_eq!(versions(&lab), [newer.unwrap_or("1.3.0")]);
+        one_group(&lab);
+    }
+}
+
+/// Somebody takes the group that serves out of the rule and deletes its service, beside what never lives.
+#[test]
+fn the_group_that_a_rule_cannot_do_without_is_not_the_one_that_makes_room() {
+    for serves in Side::BOTH {
+        let (mut lab, mut operator) = settled_on(serves);
+        lab.broken.insert("1.4.0".to_owned());
+        lab.wish("1.4.0");
+        while lab.services.len() < 2 {
+            let _ = operator.reconcile(&mut lab).expect("the guard agrees");
+        }
+        let blue = lab.services[0].shown.name.clone();
+        let mut weights = [None, None];
+        weights[serves.other().index()] = Some(0);
+        lab.set_production(weights);
+        lab.delete(&blue);
+        let Ending::Held(Hold::GroupUnnamed { group }) = operator.run(&mut lab, 900) else {
+            panic!("not held; writes: {:#?}", lab.writes)
+        };
+        // There is a group for the way back, and one weight on it is all that is asked for.
+        let made = lab.groups[serves.index()].as_ref().expect("made anew");
+        assert!(made.arn.as_str().contains(&group), "{made:?}, not {group}");
+        weights[serves.index()] = Some(1);
+        lab.set_production(weights);
+        // That is the second change by somebody else: it keeps nothing from coming back where nothing lives.
+        assert_eq!(operator.run(&mut lab, 900), Ending::Held(Hold::Contended));
+        assert_eq!(versions(&lab), ["1.4.0", "1.3.0"]);
+        assert!(!lab.loses_requests() && lab.healthy(serves) == 2);
+        lab.wish("1.5.0");
+        settles(&mut lab, &mut operator);
+        assert_eq!(versions(&lab), ["1.5.0"]);
         one_group(&lab);
     }
 }

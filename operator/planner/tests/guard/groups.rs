@@ -4,7 +4,7 @@ use crd_schema::TargetGroupArn;
 use crd_schema::record::Generation;
 use planner::lab::{LabGroup, desired, per_release};
 use planner::release::{self, NewService};
-use planner::world::{Action, Origin, Read, Role, Side, World};
+use planner::world::{Action, Origin, Read, Role, ServiceStatus, Side, World};
 use planner::{Mono, Write};
 use serde_json::{Map, Value, json};
 
@@ -202,6 +202,11 @@ fn attributes_are_set_before_anything_uses_the_group() {
         services(world).push(green);
     };
     assert_eq!(with(&mut scene, &new, bound), "S9");
+    let deleted = |world: &mut World| {
+        bound(world);
+        services(world)[1].status = ServiceStatus::Inactive;
+    };
+    assert_eq!(with(&mut scene, &new, deleted), "allowed");
     let filled = |world: &mut World| {
         let before = world.groups[1].clone();
         bare(world);
