@@ -139,6 +139,18 @@ impl GateRun {
     pub fn place(gate: &GateName, step: Option<usize>) -> String {
         step.map_or_else(|| gate.to_string(), |step| format!("{gate}@{step}"))
     }
+
+    /// The name of the gate that stands at `place`.
+    ///
+    /// ```
+    /// use crd_schema::record::GateRun;
+    ///
+    /// assert_eq!(GateRun::name("smoke"), "smoke");
+    /// assert_eq!(GateRun::name("smoke@3"), "smoke");
+    /// ```
+    pub fn name(place: &str) -> &str {
+        place.split_once('@').map_or(place, |(gate, _)| gate)
+    }
 }
 
 /// The stages of a rollout, in order.

@@ -18,21 +18,25 @@ pub(crate) struct Running {
 #[derive(Debug, Clone)]
 pub(crate) struct Begun {
     pub(crate) run: Run,
-    /// What it is known by ([`crate::cloud::Tried::Runs`]).
-    pub(crate) so_far: String,
+    /// What it is known by ([`crate::cloud::Tried::Runs`]); none: an earlier process may have begun it.
+    pub(crate) so_far: Option<String>,
 }
 
 /// What was begun and has not ended. Clones are one list.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ledger(Arc<Mutex<Vec<Begun>>>);
 
 impl Ledger {
+    pub(crate) fn new(begun: Vec<Begun>) -> Self {
+        Self(Arc::new(Mutex::new(begun)))
+    }
+
     /// How far the run has come.
     pub(crate) fn so_far(&self, run: &Run) -> Option<String> {
         let begun = self.lock();
         let mut begun = begun.iter();
         let found = begun.find(|begun| begun.run.key == run.key);
-        found.map(|begun| begun.so_far.clone())
+        found.and_then(|begun| begun.so_far.clone())
     }
 
     /// It has come so far.

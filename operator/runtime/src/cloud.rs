@@ -158,8 +158,8 @@ pub trait CloudWriter: Send + Sync + 'static {
         so_far: Option<&str>,
     ) -> impl Future<Output = Tried> + Send;
 
-    /// Stops what a try has begun and nobody waits for any more (an ECS task). Where there is nothing to stop, or it has
-    /// stopped already, nothing happens.
+    /// Stops what a try has begun and nobody waits for any more (an ECS task); without `so_far`, whatever any try of the run
+    /// has begun. Where there is nothing to stop, or it has stopped already, nothing happens.
     ///
     /// # Errors
     /// Why it may still run.
@@ -167,7 +167,7 @@ pub trait CloudWriter: Send + Sync + 'static {
         &self,
         application: &Application,
         run: &Run,
-        so_far: &str,
+        so_far: Option<&str>,
         why: &str,
     ) -> impl Future<Output = Result<(), ReadError>> + Send;
 

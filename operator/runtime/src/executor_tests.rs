@@ -45,7 +45,13 @@ impl CloudWriter for Writer {
         Ok(())
     }
 
-    async fn stop_gate(&self, _: &Application, _: &Run, _: &str, _: &str) -> Result<(), ReadError> {
+    async fn stop_gate(
+        &self,
+        _: &Application,
+        _: &Run,
+        _: Option<&str>,
+        _: &str,
+    ) -> Result<(), ReadError> {
         Ok(())
     }
 

@@ -7,11 +7,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd_schema::Application;
 use crd_schema::gate::{Check, OnAbort, OnError};
-use crd_schema::record::{Record, Rollout, Stage};
+use crd_schema::record::{GateRun, Record, Rollout, Stage};
+use crd_schema::{Application, GateName};
 use planner::gate::{Run, Verdict};
 use planner::release::gate_key;
+use planner::world::RecordParameter;
 use planner::{Plan, WaitingOn};
 use tokio::time::{Instant, timeout};
 
@@ -36,7 +37,10 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 kept.beside.clear();
                 return;
             };
-            self.stop_what_is_over(&application, kept);
+            let Some(ledger) = ledger(&application, kept) else {
+                return;
+            };
+            self.stop_what_is_over(&application, &kept.memory.record, &ledger);
             let mut before = std::mem::take(&mut kept.beside);
             let mut of = |key: &str| {
                 let found = before.iter().position(|running| running.is(key));
@@ -46,7 +50,6 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 Some(running) if running.is_good() => running,
                 cut_off => Running::start(run.key.clone(), cut_off.is_some(), |told| {
                     let application = Arc::clone(&application);
-                    let ledger = kept.begun.clone();
                     Arc::clone(self).run_gate(ledger, application, run.clone(), standing, told)
                 }),
             });
@@ -141,7 +144,7 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                     } => {
                         ledger.note(Begun {
                             run: run.clone(),
-                            so_far: said,
+                            so_far: Some(said),
                         });
                         tell(Verdict::Unclear { reason });
                         let again = after.unwrap_or(self.executor.tuning.poll_moving);
@@ -166,11 +169,13 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
     }
 
     /// What a gate began whose release is over, is stopped.
-    fn stop_what_is_over(self: &Arc<Self>, application: &Arc<Application>, kept: &Kept) {
-        let record = &kept.memory.record;
-        let over = kept
-            .begun
-            .over(|begun| is_waited_for(application, record, &begun.run));
+    fn stop_what_is_over(
+        self: &Arc<Self>,
+        application: &Arc<Application>,
+        record: &Record,
+        ledger: &Ledger,
+    ) {
+        let over = ledger.over(|begun| is_waited_for(application, record, &begun.run));
         for begun in over.into_iter().filter(|begun| stops(&begun.run)) {
             self.stop_task(application, begun, "the release that it was for is over");
         }
@@ -188,10 +193,10 @@ impl<C: Cloud, W: CloudWriter> Worker<C, W> {
                 let Some(writer) = worker.executor.runner() else {
                     return;
                 };
-                let stop = writer.stop_gate(&application, &run, &so_far, &reason);
+                let stop = writer.stop_gate(&application, &run, so_far.as_deref(), &reason);
                 let left = match timeout(limit, stop).await {
                     Ok(Ok(())) => {
-                        tracing::info!(application = %name, %gate, task = so_far, reason, "gate stopped");
+                        tracing::info!(application = %name, %gate, task = so_far, reason, "what the gate began is stopped");
                         return;
                     }
                     Ok(Err(error)) => error.to_string(),
@@ -245,6 +250,46 @@ fn is_waited_for(application: &Application, record: &Record, run: &Run) -> bool 
     // At a roll-back it is of a release that is over.
     let rejected = rejected && run.before != Some(Stage::RollBack);
     !rejected && open.is_some_and(|gate| !gate.passed && same(gate.began))
+}
+
+/// What is begun and has not ended, as far as this process knows. It begins with what the first record of this leadership
+/// shows as begun: nobody else may be left who knows of it.
+fn ledger(application: &Application, kept: &mut Kept) -> Option<Ledger> {
+    if kept.begun.is_none() {
+        let world = kept.world.as_ref()?;
+        let inherited = match world.record.value()? {
+            RecordParameter::Set { record, .. } => inherited(application, record),
+            RecordParameter::Missing | RecordParameter::Garbled { .. } => Vec::new(),
+        };
+        kept.begun = Some(Ledger::new(inherited));
+    }
+    kept.begun.clone()
+}
+
+/// The tasks that gates of the rollout in `record` may have begun.
+fn inherited(application: &Application, record: &Record) -> Vec<Begun> {
+    let Some(Rollout { release, gates, .. }) = &record.rollout else {
+        return Vec::new();
+    };
+    let begun = |(place, begun): (&String, &GateRun)| {
+        let name = GateName::new(GateRun::name(place));
+        let gate = application.gates.get(&name)?.clone();
+        let run = Run {
+            key: gate_key(application, &release.digest, place, begun.began),
+            before: gate
+                .before
+                .filter(|_| *place == GateRun::place(&name, None)),
+            place: place.clone(),
+            version: release.version.clone(),
+            task_definition: None,
+            service: None,
+            name,
+            gate,
+        };
+        Some(Begun { run, so_far: None })
+    };
+    let open = gates.iter().filter(|(_, gate)| !gate.passed);
+    open.filter_map(begun).collect()
 }
 
 /// It is not left to its end.

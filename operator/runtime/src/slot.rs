@@ -32,8 +32,8 @@ pub(crate) struct Kept {
     pub(crate) world: Option<Arc<World>>,
     /// The gate and the watches that run for it.
     pub(crate) beside: Vec<Running>,
-    /// What its gates have begun and what has not ended, as far as this process knows.
-    pub(crate) begun: Ledger,
+    /// What its gates have begun and what has not ended; none before the first record of this leadership was seen.
+    pub(crate) begun: Option<Ledger>,
     pub(crate) told: Told,
 }
 
@@ -85,7 +85,7 @@ impl Slot {
             standing,
             world: None,
             beside: Vec::new(),
-            begun: Ledger::default(),
+            begun: None,
             told: Told::default(),
         };
         Self {
@@ -120,7 +120,7 @@ impl Kept {
             self.memory = Memory::new(now);
             self.world = None;
             self.beside.clear();
-            self.begun = Ledger::default();
+            self.begun = None;
             self.told.record = None;
         }
         self.remembered = Some(Arc::clone(application));

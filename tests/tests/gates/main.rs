@@ -14,6 +14,7 @@ mod webhooks;
 
 use std::time::Duration;
 
+use emulator::api::Service;
 use emulator::world::Settings;
 use emulator::world::behaviour::{Behaviour, Exit};
 use runtime::controller::Settings as Loop;
@@ -56,17 +57,39 @@ impl Scene {
     /// 1.3.0 is released, and users come.
     async fn begin(&mut self) {
         self.stage.wish("1.3.0");
-        let emulator = &self.stage.emulator;
-        let operator = Operator::start_over(&self.wire, emulator, Loop::default(), true);
-        self.operator = Some(operator);
+        self.start();
         self.stage.settled_on("1.3.0").await;
         self.stage.open(20.0);
     }
 
-    async fn restart(&mut self) {
-        self.operator.take().expect("one runs").kill().await;
+    fn start(&mut self) {
         let (wire, emulator) = (&self.wire, &self.stage.emulator);
         self.operator = Some(Operator::start_over(wire, emulator, Loop::default(), true));
+    }
+
+    async fn restart(&mut self) {
+        self.operator.take().expect("one runs").kill().await;
+        self.start();
+    }
+
+    /// Tasks of the gate `migrate` that are to be so.
+    fn migrations(&self, desired: &str) -> Vec<Value> {
+        let ask = |operation, body| self.stage.person(Service::Ecs, operation, body);
+        let list = json!({"cluster": "prod", "desiredStatus": desired});
+        let tasks = ask("ListTasks", list)["taskArns"].take();
+        if tasks == json!([]) {
+            return Vec::new();
+        }
+        let mut shown = ask("DescribeTasks", json!({"cluster": "prod", "tasks": tasks}));
+        let Value::Array(mut tasks) = shown["tasks"].take() else {
+            panic!("no list: {shown}")
+        };
+        let of_the_gate = |task: &Value| {
+            let by = task["startedBy"].as_str();
+            by.is_some_and(|by| by.starts_with("teal/blog/migrate/"))
+        };
+        tasks.retain(of_the_gate);
+        tasks
     }
 
     async fn waits(&self, reason: &str) {
@@ -178,12 +201,8 @@ async fn a_migration_runs_once_as_the_release_before_green_is_there() {
     scene.stage.settled_on("1.4.0").await;
     // For 1.3.0, for 1.4.0, and by the second process, which waits before it may write what it saw.
     assert_eq!(scene.runs_of_tasks(), 3);
-    let list =
-        json!({"cluster": "prod", "startedBy": "teal/blog/migrate", "desiredStatus": "STOPPED"});
-    let tasks = scene
-        .stage
-        .person(emulator::api::Service::Ecs, "ListTasks", list);
-    assert_eq!(tasks["taskArns"].as_array().unwrap().len(), 2, "{tasks}");
+    let ended = scene.migrations("STOPPED");
+    assert_eq!(ended.len(), 2, "{ended:?}");
     scene.nobody_lost_a_request();
 }
 

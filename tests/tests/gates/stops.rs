@@ -35,9 +35,7 @@ impl Scene {
 
     /// Tasks of the gate that run, or are about to.
     fn running(&self) -> Vec<Value> {
-        let list = json!({"cluster": "prod", "startedBy": "teal/blog/migrate"});
-        let list = self.stage.person(Service::Ecs, "ListTasks", list);
-        list["taskArns"].as_array().expect("a list").clone()
+        self.migrations("RUNNING")
     }
 
     fn abort(&self) {
@@ -103,6 +101,21 @@ async fn a_restart_stops_nothing_and_what_is_to_finish_is_left() {
         (0, 1),
         "it is left to its end"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_release_ends_while_no_operator_runs_is_stopped_by_the_next_one() {
+    let finish = json!({"container": "web", "command": ["bin/migrate"], "onAbort": "finish"});
+    for (more, stops) in [(json!({}), 1), (json!({"ecsTask": finish}), 0)] {
+        let mut scene = Scene::with_a_long_migration(more).await;
+        scene.operator.take().expect("one runs").kill().await;
+        scene.stage.behave("1.5.0 bin/migrate", ends(1_000, 0));
+        scene.stage.wish("1.5.0");
+        scene.start();
+        scene.stage.settled_on("1.5.0").await;
+        assert_eq!((scene.stops(), scene.running().len()), (stops, 1 - stops));
+        scene.nobody_lost_a_request();
+    }
 }
 
 #[tokio::test(start_paused = true)]

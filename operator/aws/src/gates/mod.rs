@@ -52,11 +52,11 @@ pub(crate) async fn stop(
     clients: &Clients,
     application: &Application,
     run: &Run,
-    so_far: &str,
+    so_far: Option<&str>,
     why: &str,
 ) -> Result<(), Error> {
     match &run.gate.check {
-        Check::EcsTask(_) => task::stop(clients, application, so_far, why).await,
+        Check::EcsTask(_) => task::stop(clients, application, run, so_far, why).await,
         Check::Http(_) | Check::Lambda(_) | Check::Webhook(_) | Check::Approval => Ok(()),
     }
 }

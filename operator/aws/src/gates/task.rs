@@ -95,10 +95,7 @@ fn body(
             "clientToken".to_owned(),
             json!(format!("{}-{failed}", run.key)),
         ),
-        (
-            "startedBy".to_owned(),
-            json!(format!("teal/{}/{}", application.name, run.name)),
-        ),
+        ("startedBy".to_owned(), json!(started_by(application, run))),
         ("tags".to_owned(), json!(tags)),
     ]);
     if let Some(container) = wanted
@@ -139,8 +136,38 @@ pub(super) async fn look(
     })
 }
 
-/// StopTask. One that has stopped already stays as it is.
+/// What all tasks of a run carry: at most 99 of 128 characters.
+fn started_by(application: &Application, run: &Run) -> String {
+    format!("teal/{}/{}/{}", application.name, run.name, run.key)
+}
+
+/// StopTask, of the task that is known or of all that the run began. One that has stopped already stays as it is.
 pub(super) async fn stop(
+    clients: &Clients,
+    application: &Application,
+    run: &Run,
+    known: Option<&str>,
+    why: &str,
+) -> Result<(), Error> {
+    if let Some(arn) = known {
+        return stop_one(clients, application, arn, why).await;
+    }
+    let send = clients
+        .ecs
+        .list_tasks()
+        .cluster(&application.cluster)
+        .started_by(started_by(application, run))
+        .send();
+    let begun = clients
+        .call(Class::TaskRead, "ListTasks", &run.place, send)
+        .await?;
+    for arn in begun.task_arns() {
+        stop_one(clients, application, arn, why).await?;
+    }
+    Ok(())
+}
+
+async fn stop_one(
     clients: &Clients,
     application: &Application,
     arn: &str,

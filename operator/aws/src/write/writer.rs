@@ -66,7 +66,7 @@ impl CloudWriter for AwsWriter {
         &self,
         application: &Application,
         run: &Run,
-        so_far: &str,
+        so_far: Option<&str>,
         why: &str,
     ) -> Result<(), ReadError> {
         Ok(gates::stop(&self.clients, application, run, so_far, why).await?)
