@@ -216,8 +216,12 @@ impl Write {
                 "set {} on target group {group}",
                 attributes.keys().cloned().collect::<Vec<_>>().join(", ")
             ),
-            Self::CreateService { name, side, .. } => {
-                format!("create service {name} on group {side:?}")
+            Self::CreateService { name, side, body } => {
+                if body.contains_key("loadBalancers") {
+                    format!("create service {name} on group {side:?}")
+                } else {
+                    format!("create service {name}")
+                }
             }
             Self::ScaleService { name, from, to } => {
                 format!("scale service {name} from {from} to {to}")
@@ -396,7 +400,7 @@ mod tests {
             [
                 "RegisterTaskDefinition (register the task definition of release 4f)",
                 "CreateTargetGroup (create target group blog-1 for side B)",
-                "CreateService (create service blog-1 on group B)",
+                "CreateService (create service blog-1)",
             ]
         );
     }

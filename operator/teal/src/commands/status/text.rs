@@ -148,11 +148,14 @@ fn body(text: &mut String, status: &Status, now: Timestamp) {
             row(text, name, &count(tasks));
         }
     }
-    row(
-        text,
-        "weights",
-        &format!("asked for: {}", split(status.weights.asked)),
-    );
+    // Where no rule is, none has weights.
+    if status.weights.asked.is_some() || !status.weights.read.is_empty() {
+        row(
+            text,
+            "weights",
+            &format!("asked for: {}", split(status.weights.asked)),
+        );
+    }
     for rule in &status.weights.read {
         row(
             text,
