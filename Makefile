@@ -59,7 +59,7 @@ test: check-manifests doc-test ## all tests; says what it leaves out for want of
 sdk-simulation: ## the operator with its SDK clients under faults, in virtual time
 	TEAL_DOSE=full $(CARGO) test --locked --workspace --test sdk_simulation --test faults
 
-# Some minutes: more than a hundred thousand rollouts, among them every single fault of every reference rollout.
+# Some minutes: more than a hundred thousand rollouts, among them every single fault of every kind of plain release.
 .PHONY: simulation
 simulation: ## planner, executor, queue and lease under faults as data, in virtual time
 	TEAL_DOSE=full $(CARGO) test --locked --workspace --test rollouts -- --nocapture

@@ -80,10 +80,15 @@ async fn killed_after_steps(first: u64, stride: usize) -> u64 {
     0
 }
 
+/// Every second step is for each of two tests; with every run of the tests, every second one of these.
+fn stride() -> usize {
+    if Dose::asked() == Dose::Small { 4 } else { 2 }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_operator_killed_after_any_odd_step_changes_nothing() {
     assert!(
-        killed_after_steps(1, 2).await > 10,
+        killed_after_steps(1, stride()).await > 10,
         "a release has that many steps"
     );
 }
@@ -91,7 +96,7 @@ async fn an_operator_killed_after_any_odd_step_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn an_operator_killed_after_any_even_step_changes_nothing() {
     assert!(
-        killed_after_steps(2, 2).await > 10,
+        killed_after_steps(2, stride()).await > 10,
         "a release has that many steps"
     );
 }
@@ -120,10 +125,10 @@ async fn answers_and_requests_that_are_lost_change_nothing() {
         Effect::ErrorAfter(failure()),
         Effect::SlowAnswer(15_000),
     ];
-    // With every run of the tests each call and each effect, half of the pairs.
+    // With every run of the tests each call and each effect, a fourth of the pairs.
     let all = Dose::asked() != Dose::Small;
     for (n, (service, operation)) in WRITES.into_iter().enumerate() {
-        let asked = |m: &usize| all || (n + m).is_multiple_of(2);
+        let asked = |m: &usize| all || (n + m).is_multiple_of(4);
         for effect in (0..effects.len()).filter(asked).map(|m| &effects[m]) {
             let (stage, _operator) = serving().await;
             let fault = |nth| Fault {

@@ -20,7 +20,7 @@ fn operations(exchanges: &[Exchange]) -> Vec<String> {
 
 /// The faults of one dose: the n-th call, from 1, and what happens to it.
 ///
-/// Small: every write meets every second kind, in turns. Full: it meets all of them, and the first read of each operation
+/// Small: every write meets every fourth kind, in turns. Full: it meets all of them, and the first read of each operation
 /// after each write, which is where an answer says something new, meets one kind after the other. Nightly: every call
 /// meets every kind.
 fn faults(operations: &[String], dose: Dose) -> Vec<(u64, Effect)> {
@@ -35,7 +35,7 @@ fn faults(operations: &[String], dose: Dose) -> Vec<(u64, Effect)> {
             let says_nothing = writes && matches!(effect, Effect::StaleAnswer(_));
             let takes_its_turn = news && call % 11 == index;
             let chooses = match dose {
-                Dose::Small => writes && (call + index) % 2 == 0,
+                Dose::Small => writes && (call + index) % 4 == 0,
                 Dose::Full => writes || takes_its_turn,
                 Dose::Nightly => true,
             };

@@ -25,11 +25,11 @@ fn both(name: &str, count: usize, plan: impl Fn(u64) -> Plan + Sync) {
 
 #[test]
 fn of_faults_and_then_a_quiet_tail() {
-    both("swarm", Dose::of(500, 4_000, 500_000), swarm);
+    both("swarm", Dose::of(300, 4_000, 500_000), swarm);
 }
 
 #[test]
 fn of_calls_that_fail_all_the_way() {
-    let count = Dose::of(500, 2_000, 100_000);
+    let count = Dose::of(300, 2_000, 100_000);
     both("up to a third of the calls failing", count, stubborn);
 }
