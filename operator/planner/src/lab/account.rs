@@ -675,7 +675,8 @@ impl Lab {
     }
 }
 
-fn tags_of(body: &Map<String, Value>) -> Tags {
+/// What the tags of a CreateService, or of a RegisterTaskDefinition, say.
+pub fn tags_of(body: &Map<String, Value>) -> Tags {
     let find = |key: &str| {
         let tags = body
             .get("tags")

@@ -12,7 +12,7 @@ mod operator;
 mod rolling;
 mod scaling;
 
-pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START};
+pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START, tags_of};
 pub use example::{
     application, desired, per_release, rolling, rolling_behind_a_load_balancer, two_routes, worker,
 };

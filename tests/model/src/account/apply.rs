@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crd_schema::TargetGroupArn;
 use crd_schema::record::Generation;
+use planner::lab::tags_of;
 use planner::scaling::Change;
 use planner::world::{Revision, ServiceStatus, Tags};
 use planner::{Write, release};
@@ -164,29 +165,6 @@ pub fn generation_of(body: &Map<String, Value>) -> Option<Generation> {
 /// The version that a CreateService's tags carry.
 pub fn version_of(body: &Map<String, Value>) -> Option<String> {
     tags_of(body).version
-}
-
-fn tags_of(body: &Map<String, Value>) -> Tags {
-    let find = |key: &str| {
-        let tags = body
-            .get("tags")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        let mut found = tags.filter(|tag| tag.get("key").and_then(Value::as_str) == Some(key));
-        found
-            .next()
-            .and_then(|tag| tag.get("value")?.as_str().map(str::to_owned))
-    };
-    let generation = find(release::TAG_GENERATION);
-    Tags {
-        ours: true,
-        release: find(release::TAG_RELEASE),
-        version: find(release::TAG_VERSION),
-        generation: generation.as_deref().and_then(release::parse_generation),
-        blue: find(release::TAG_BLUE),
-        rejected: None,
-    }
 }
 
 /// The group that a CreateService binds to.
