@@ -386,6 +386,44 @@ fn a_gate_that_began_in_the_future_is_run_all_the_same() {
     }
 }
 
+/// Nobody's clock says that it began before now.
+#[test]
+fn a_gate_that_begins_at_this_very_moment_has_its_whole_settle_time_before_it() {
+    let mut release = Release::before(Stage::Shift);
+    release.runs_gate();
+    let now = release.lab.wall(release.lab.now);
+    let (_, record) = release.lab.record.as_mut().unwrap();
+    let rollout = record.rollout.as_mut().unwrap();
+    rollout.gates.get_mut("smoke").unwrap().began = now;
+    let plan = release.operator.reconcile(&mut release.lab).unwrap();
+    assert_eq!(plan.gate, None, "{plan:?}");
+    assert_eq!(plan.report.waiting_on, WaitingOn::Settle);
+}
+
+/// A person gives green less when its gate has passed, or nobody asks for it any more.
+#[test]
+fn the_way_goes_on_past_a_gate_that_is_open() {
+    let to = |tenths| Step::SetWeight(Share::tenths(tenths).unwrap());
+    let gate = || Step::Gate(GateName::new("smoke"));
+    let steps = vec![to(100), gate(), to(300), to(500), Step::Pause(None)];
+    for asked in [true, false] {
+        let mut release = Release::with(&[("smoke", task(None))], steps.clone());
+        release.runs_gate();
+        release.comes_to("smoke@1", Verdict::Passed);
+        release.until(|release, _| release.share() == 500);
+        if !asked {
+            release.lab.application.gates.clear();
+            let (_, record) = release.lab.record.as_mut().unwrap();
+            record.rollout.as_mut().unwrap().gates.clear();
+        }
+        release.lab.set_production([Some(60), Some(40)]);
+        release.until(|release, _| {
+            assert!(release.share() >= 300, "{asked}");
+            release.share() == 500
+        });
+    }
+}
+
 /// A person moves traffic before the first step runs, or the record is lost where the weights say more than it did.
 #[test]
 fn nobody_moves_traffic_past_a_gate_at_a_step() {

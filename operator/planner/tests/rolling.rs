@@ -44,6 +44,9 @@ macro_rules! everywhere {
 
 everywhere! {
     a_release_is_one_update_of_the_one_service,
+    what_ecs_replaces_is_told_as_the_release_that_it_was,
+    no_release_begins_before_its_alarms_say_that_they_are_quiet,
+    what_runs_the_wish_without_a_word_how_it_came_is_the_last_good_release,
     a_service_that_is_steady_with_something_else_is_no_success,
     what_never_becomes_healthy_is_rejected_at_the_deadline_and_goes_back,
     a_lost_record_does_not_forget_the_rejection_nor_walk_through_history,
@@ -267,6 +270,57 @@ fn a_release_is_one_update_of_the_one_service(rolling: InPlace) {
     assert_eq!(scene.fewest, 2, "work never waits for a task");
 }
 
+fn what_ecs_replaces_is_told_as_the_release_that_it_was(rolling: InPlace) {
+    let mut scene = Scene::releases(rolling());
+    let leaving = |plan: &Plan| {
+        let mut services = plan.report.services.iter();
+        let leaving = services.find(|told| !told.is_target)?;
+        Some((leaving.version.clone()?, leaving.healthy, leaving.desired))
+    };
+    let told = |plan: &Plan, version: &str| leaving(plan) == Some((version.to_owned(), 2, 2));
+    assert_eq!(leaving(&scene.look()), None, "nothing leaves yet");
+    scene.until(|plan| comes_up(plan) && told(plan, "1.3.0"));
+    let rollout = scene.generation();
+    scene.comes_to(Stage::Bake);
+    scene.lab.intents.abort = Some(Abort { rollout });
+    scene.until(|plan| plan.report.stage == Stage::RollBack && told(plan, "1.4.0"));
+    let plan = scene.ends();
+    assert_eq!(leaving(&plan), None);
+}
+
+fn no_release_begins_before_its_alarms_say_that_they_are_quiet(rolling: InPlace) {
+    let mut scene = Scene::releases(watched(rolling()));
+    let good = scene.definition();
+    let unclear = Verdict::Unclear {
+        reason: "throttled".to_owned(),
+    };
+    scene.lab.tests.says.insert("alarms".to_owned(), unclear);
+    for _ in 0..20 {
+        scene.look();
+    }
+    assert_eq!(scene.definition(), good);
+    scene.lab.tests.says.clear();
+    scene.ends();
+    assert_eq!(scene.outcomes(), [Outcome::Succeeded]);
+}
+
+/// A person updated it to what is wished for, by hand, and its record is lost.
+fn what_runs_the_wish_without_a_word_how_it_came_is_the_last_good_release(rolling: InPlace) {
+    let mut scene = Scene::of(rolling());
+    scene.lab.services[0].shown.tags.generation = None;
+    scene.lab.record = None;
+    scene.restarts();
+    scene.lab.advance(600_000);
+    for _ in 0..10 {
+        scene.look();
+    }
+    let (_, record) = scene.lab.record.clone().expect("a record");
+    let good = record.last_good.expect("it works");
+    assert_eq!(good.version, "1.3.0");
+    assert_eq!(good.task_definition, Some(scene.definition()));
+    assert_eq!(record.created, 0, "no service was made");
+}
+
 fn a_service_that_is_steady_with_something_else_is_no_success(rolling: InPlace) {
     let mut scene = Scene::releases(rolling());
     let old = scene.definition();
@@ -452,16 +506,20 @@ fn gates_stand_before_the_update_the_bake_and_its_end(rolling: InPlace) {
 }
 
 fn a_newer_wish_takes_the_place_of_a_deployment_and_goes_back_to_what_was_good(rolling: InPlace) {
-    let mut scene = Scene::releases(rolling());
-    let good = scene.definition();
-    scene.updates();
-    scene.comes_to(Stage::ScaleUp);
-    scene.lab.broken.insert("1.5.0".to_owned());
-    scene.lab.wish("1.5.0");
-    scene.until(|plan| plan.report.stage == Stage::RollBack);
-    scene.ends();
-    assert_eq!(scene.definition(), good, "1.4.0 never showed what it is");
-    assert_eq!(scene.outcomes(), [Outcome::Superseded, Outcome::RolledBack]);
+    for during_bake in [DuringBake::Finish, DuringBake::RollBack] {
+        let mut application = rolling();
+        application.on_new_release.during_bake = during_bake;
+        let mut scene = Scene::releases(application);
+        let good = scene.definition();
+        scene.updates();
+        scene.comes_to(Stage::ScaleUp);
+        scene.lab.broken.insert("1.5.0".to_owned());
+        scene.lab.wish("1.5.0");
+        scene.until(|plan| plan.report.stage == Stage::RollBack);
+        scene.ends();
+        assert_eq!(scene.definition(), good, "1.4.0 never showed what it is");
+        assert_eq!(scene.outcomes(), [Outcome::Superseded, Outcome::RolledBack]);
+    }
 }
 
 fn a_newer_wish_ends_the_bake_early_or_undoes_it(rolling: InPlace) {
@@ -628,7 +686,14 @@ fn judged(scene: &Scene, write: &Write) -> Option<&'static str> {
 fn the_guard_knows_what_an_update_may_not_do(rolling: InPlace) {
     let mut scene = Scene::broken(rolling());
     let good = scene.definition();
+    let plan = scene.until(|plan| matches!(plan.step, Some(Write::RegisterTaskDefinition { .. })));
+    let register = plan.step.unwrap();
     scene.ends();
+    assert_eq!(
+        judged(&scene, &register),
+        Some("S8"),
+        "it would carry the tags"
+    );
     let bad = scene.lab.revisions[0].arn.clone();
     let update = |to: &str, change: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
         let mut body = planner::release::update(&scene.lab.application, &scene.name(), to);
@@ -648,6 +713,13 @@ fn the_guard_knows_what_an_update_may_not_do(rolling: InPlace) {
         body.insert("service".to_owned(), json!("shop"));
     };
     assert_eq!(judged(&scene, &update(&good, &other)), Some("S9"));
+    // What it ran before it was adopted, or what served last, is a way back.
+    let mut adopted = Scene::of(rolling());
+    adopted.lab.services[0].shown.tags.blue = Some("somebody:7".to_owned());
+    assert_eq!(judged(&adopted, &update("somebody:7", &same)), None);
+    let last = &mut adopted.operator.memory.record.last_good;
+    last.as_mut().unwrap().task_definition = Some("somebody:8".to_owned());
+    assert_eq!(judged(&adopted, &update("somebody:8", &same)), None);
     let lower = |body: &mut serde_json::Map<String, serde_json::Value>| {
         let bounds = json!({"minimumHealthyPercent": 0});
         body.insert("deploymentConfiguration".to_owned(), bounds);
@@ -658,6 +730,7 @@ fn the_guard_knows_what_an_update_may_not_do(rolling: InPlace) {
     let update = update(&good, &same);
     scene.lab.application = not_in_place;
     assert_eq!(judged(&scene, &update), Some("S9"));
+    assert_eq!(judged(&scene, &register), None, "its services would");
 }
 
 fn no_update_while_another_one_may_still_land(rolling: InPlace) {

@@ -329,22 +329,27 @@ fn what_is_dead_is_dead_on_its_own_route() {
 #[test]
 fn a_rule_that_names_another_route_s_group_is_held_and_counts_as_its_weight() {
     let (mut lab, mut operator) = beside();
-    let crossed = |world: &mut World| {
-        let Read::Known { value, .. } = &mut world.rules else {
-            panic!("{:?}", world.rules)
-        };
-        value[0].action = Action::Forward {
-            weights: [Some(100), Some(0)],
-            others: vec![(TargetGroupArn::new("tg-admin-b"), 1)],
-            sticky: false,
-        };
+    let crossed_at = |weight: u32| {
+        move |world: &mut World| {
+            let Read::Known { value, .. } = &mut world.rules else {
+                panic!("{:?}", world.rules)
+            };
+            value[0].action = Action::Forward {
+                weights: [Some(100), Some(0)],
+                others: vec![(TargetGroupArn::new("tg-admin-b"), weight)],
+                sticky: false,
+            };
+        }
     };
+    let crossed = crossed_at(1);
     let down = |lab: &Lab| Write::ScaleService {
         name: lab.services[1].shown.name.clone(),
         from: 2,
         to: 0,
     };
     let world = look(&lab, &mut operator, |_| ());
+    assert_eq!(property(&lab, &operator, &world, &down(&lab)), "allowed");
+    let world = look(&lab, &mut operator, crossed_at(0));
     assert_eq!(property(&lab, &operator, &world, &down(&lab)), "allowed");
     let plan = planned(&mut lab, &mut operator, crossed);
     let WaitingOn::Hold(hold @ Hold::RuleUnusable { .. }) = &plan.report.waiting_on else {

@@ -53,6 +53,34 @@ fn a_count_is_shown_by_the_service_or_by_its_end() {
 }
 
 #[test]
+fn an_update_is_shown_by_the_task_definition_or_by_the_service_s_end() {
+    let scene = scene();
+    let write = Write::UpdateService {
+        name: scene.green.clone(),
+        from: "td-1".to_owned(),
+        to: "td-2".to_owned(),
+        body: serde_json::Map::new(),
+    };
+    let arn = |name: &str| format!("arn:aws:ecs:eu-west-1:1:task-definition/{name}");
+    let told = Write::UpdateService {
+        name: "blog".to_owned(),
+        from: arn("blog:41"),
+        to: arn("blog:42"),
+        body: serde_json::Map::new(),
+    };
+    let words = "update service blog from blog:41 to blog:42";
+    assert_eq!(told.describe(), words);
+    assert!(!shows(&scene, &write, |_| ()));
+    let to = |to: &'static str| green(move |green| green.task_definition = to.to_owned());
+    assert!(!shows(&scene, &write, to("td-1")));
+    assert!(shows(&scene, &write, to("td-2")));
+    let leaves = green(|green| green.status = ServiceStatus::Draining);
+    assert!(shows(&scene, &write, leaves));
+    assert!(shows(&scene, &write, gone));
+    assert!(!shows(&scene, &write, services_unread));
+}
+
+#[test]
 fn a_service_is_shown_by_its_name_and_a_deleted_one_by_its_status_or_its_absence() {
     let scene = scene();
     assert!(shows(&scene, &scene.create(&scene.green), |_| ()));

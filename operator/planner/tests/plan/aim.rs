@@ -36,6 +36,22 @@ fn twins(weights: [Option<u32>; 2], change: impl FnOnce(&mut Lab)) -> (Scene, [S
     (scene(lab), [one, other])
 }
 
+/// The other one of the same release is no blue, whose size would say what traffic needs.
+#[test]
+fn of_two_small_ones_of_one_release_the_one_that_stays_grows_to_what_traffic_needs() {
+    let (mut scene, names) = twins([Some(50), Some(50)], |lab| {
+        for n in [0, 1] {
+            let name = lab.services[n].shown.name.clone();
+            lab.scale(&name, 1);
+        }
+    });
+    let plan = scene.plan();
+    let Some(Write::ScaleService { name, to, .. }) = &plan.step else {
+        panic!("{plan:?}")
+    };
+    assert_eq!((name, *to), (&names[0], 2));
+}
+
 #[test]
 fn of_several_of_one_release_the_one_that_serves_best_stays() {
     let stays = |weights, change: fn(&mut Lab)| {

@@ -3,7 +3,7 @@
 use crd_schema::gate::{Check, Gate, OnError};
 use crd_schema::record::Stage;
 use crd_schema::{GateName, TargetGroupArn};
-use planner::lab::{application, per_release};
+use planner::lab::{application, per_release, two_routes};
 use planner::world::{Action, Origin, Read, Role, Service, ServiceStatus, Side, World};
 use planner::{WaitingOn, Write};
 
@@ -65,7 +65,10 @@ fn a_rule_of_the_spec_forwards_to_its_groups_and_does_nothing_else() {
         (&Action::Missing, "does not exist"),
         (&redirect, "does redirect"),
         (&sticky, "group stickiness"),
-        (&also, "also forwards to tg-shop"),
+        (
+            &also,
+            "also forwards to tg-shop: take that out, since a rule of an application forwards to its own groups only",
+        ),
     ] {
         for n in [0, 1] {
             let plan = settled().plan_on(action(n, what));
@@ -118,6 +121,12 @@ fn a_production_rule_names_one_of_the_groups_and_a_test_rule_is_led_back() {
         "RuleNamesNeitherGroup",
         "let it forward to tg-template",
     );
+    let plan = settled_of(two_routes()).plan_on(action(0, &neither));
+    holds(
+        plan,
+        "RuleNamesNeitherGroup",
+        "neither group of its route's pair",
+    );
 }
 
 /// A spare group of ours leaves the rule by itself, unless it has weight.
@@ -164,7 +173,11 @@ fn groups_take_addresses_are_not_sticky_and_stand_behind_one_load_balancer() {
         holds(plan, "GroupUnusable", "has stickiness on");
         let elsewhere: Change = |group| group.load_balancer = Some("lb-2".to_owned());
         let plan = settled().plan_on(group(n, elsewhere));
-        holds(plan, "GroupUnusable", "lb-2");
+        holds(
+            plan,
+            "GroupUnusable",
+            "give the application groups of one load balancer",
+        );
         nothing_is_wanted(settled(), group(n, |group| group.load_balancer = None));
     }
 }

@@ -10,6 +10,7 @@
 mod aim;
 mod failing;
 mod holds;
+mod in_place;
 mod names;
 mod patience;
 mod place;

@@ -234,3 +234,20 @@ fn the_last_good_release_is_the_one_that_served_alone_and_was_not_rejected() {
     let _ = scene.plan();
     assert_eq!(record(&scene).last_good.unwrap().generation.version, 1);
 }
+
+/// By how many were made it is told how often a name was taken.
+#[test]
+fn a_service_that_is_there_already_is_not_counted_as_made() {
+    let made = |placed: bool| {
+        let mut scene = settled();
+        let before = record(&scene).created;
+        if placed {
+            scene.lab.place("1.4.0", Side::B, 2, 0);
+        }
+        scene.lab.wish("1.4.0");
+        let _ = scene.until(|scene, _| record(scene).rollout.is_some());
+        record(&scene).created - before
+    };
+    assert_eq!(made(false), 1);
+    assert_eq!(made(true), 0);
+}

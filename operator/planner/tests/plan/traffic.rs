@@ -489,3 +489,72 @@ fn a_sleeping_blue_says_nothing_of_what_traffic_needs() {
     };
     assert_eq!((name, *to), (&names[1], 2));
 }
+
+/// Whatever was written down: people made blue smaller, or larger, since.
+#[test]
+fn green_grows_to_what_blue_is_now() {
+    let mut scene = ready();
+    let (_, record) = scene.lab.record.as_mut().unwrap();
+    record.rollout.as_mut().unwrap().reference = 9;
+    let names = scene.lab.services.iter().map(|s| s.shown.name.clone());
+    let names: Vec<_> = names.collect();
+    scene.lab.scale(&names[0], 3);
+    scene.watch(5);
+    let plan = scene.plan();
+    let Some(Write::ScaleService { name, to, .. }) = &plan.step else {
+        panic!("{plan:?}")
+    };
+    assert_eq!((name, *to), (&names[1], 3));
+}
+
+/// The record of the steps is lost, with more traffic on green than the step before the gate gives it.
+#[test]
+fn a_gate_at_a_step_is_gone_back_to_where_there_is_a_blue_to_go_back_to() {
+    let share = |change: fn(&mut Scene)| {
+        let mut blog = application();
+        let gate = crd_schema::GateName::new("smoke");
+        let step = |tenths| Step::SetWeight(Share::tenths(tenths).unwrap());
+        blog.strategy = crd_schema::strategy::Strategy::of(vec![
+            step(100),
+            Step::Gate(gate.clone()),
+            step(500),
+            Step::Pause(None),
+        ]);
+        let approval = crd_schema::gate::Gate {
+            before: None,
+            check: crd_schema::gate::Check::Approval,
+            attempts: 1,
+            every: seconds(1),
+            timeout: seconds(600),
+            on_error: crd_schema::gate::OnError::Hold,
+        };
+        blog.gates.insert(gate, approval);
+        let mut scene = settled_of(blog);
+        let blue = scene.lab.services[0].shown.name.clone();
+        scene.lab.place("1.4.0", Side::B, 2, 0);
+        scene.lab.services[1].shown.tags.blue = Some(blue);
+        scene.set(0, [Some(40), Some(60)]);
+        scene.set(1, [Some(0), Some(100)]);
+        scene.lab.wish("1.4.0");
+        change(&mut scene);
+        scene.watch(40);
+        match scene.plan().step {
+            Some(Write::SetWeights { weights, .. }) => weights.get()[1],
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(share(|_| ()), Some(10));
+    let of_nothing = |scene: &mut Scene| scene.lab.services[1].shown.tags.blue = None;
+    assert_eq!(share(of_nothing), Some(50), "blue is somebody else's");
+    let failed = |scene: &mut Scene| {
+        let generation = scene.lab.services[0].shown.tags.generation.unwrap();
+        let (_, record) = scene.lab.record.as_mut().unwrap();
+        record.rejected.push(crd_schema::record::Rejection {
+            generation,
+            version: "1.3.0".to_owned(),
+            reason: "it failed".to_owned(),
+            aborted: false,
+        });
+    };
+    assert_eq!(share(failed), Some(50), "blue failed");
+}
