@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::{AwsError, Call, Service};
 use crate::world::World;
 use crate::world::autoscaling::{
-    ACTIONS, Dimension, POLICIES, Policy, ScalableTarget, ScheduledAction, Suspended, tracking,
+    ACTIONS, Dimension, POLICIES, Policy, ScalableTarget, ScheduledAction, Suspended, schedule,
+    tracking,
 };
 
 /// Carries out one operation.
@@ -323,24 +324,32 @@ fn put_action(world: &mut World, input: &Value) -> Result<Value, AwsError> {
     let target = target_of(world, &dimension)?;
     let name = asked.scheduled_action_name;
     has_room(&target.actions, &name, ACTIONS, "scheduled actions")?;
-    let given: Map<String, Value> = asked
+    let given = asked
         .rest
         .into_iter()
-        .filter(|(member, _)| SCHEDULE.contains(&member.as_str()))
-        .collect();
-    if !target.actions.contains_key(&name) && !given.contains_key("Schedule") {
-        let text = "Schedule is required to create a new scheduled action";
-        return Err(AwsError::new("ValidationException", text));
-    }
+        .filter(|(member, _)| SCHEDULE.contains(&member.as_str()));
     let (namespace, resource) = (&dimension.service_namespace, &dimension.resource_id);
-    let action = target.actions.entry(name.clone()).or_insert_with(|| ScheduledAction {
+    let mut action = target.actions.get(&name).cloned().unwrap_or_else(|| ScheduledAction {
         arn: format!(
             "arn:aws:autoscaling:{region}:{account}:scheduledAction:{id}:resource/{namespace}/{resource}:scheduledActionName/{name}"
         ),
         given: Map::new(),
         created: now,
+        due: None,
     });
+    // "If you don't specify start and end times, the old values are deleted." (PutScheduledAction)
+    action.given.remove("StartTime");
+    action.given.remove("EndTime");
     action.given.extend(given);
+    let invalid = |text: String| AwsError::new("ValidationException", text);
+    if !action.given.contains_key("Schedule") {
+        let text = "Schedule is required to create a new scheduled action";
+        return Err(invalid(text.to_owned()));
+    }
+    schedule::next(world, &action).map_err(invalid)?;
+    let actions = &mut target_of(world, &dimension)?.actions;
+    actions.insert(name.clone(), action);
+    schedule::begin(world, &dimension.key(), &name);
     Ok(json!({}))
 }
 

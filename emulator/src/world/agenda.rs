@@ -30,6 +30,8 @@ pub enum Event {
     Alarm(String, u64),
     /// The policies of a scalable target (its key, its ARN) are looked at.
     Tracking(String, String),
+    /// A scheduled action (key of its scalable target, name) comes.
+    ScheduledAction(String, String),
     /// A stream of modelled requests (by index) sends its next request.
     Request(usize),
     /// A modelled request (by number) ends.

@@ -1,7 +1,9 @@
 //! Application Auto Scaling: scalable targets, their policies and scheduled actions, as they were registered.
 //!
-//! Target tracking by requests scales ([`tracking`]); other policies, and scheduled actions, are kept and described.
+//! Target tracking by requests scales ([`tracking`]), and so do scheduled actions ([`schedule`]); other policies are kept
+//! and described.
 
+pub mod schedule;
 pub mod tracking;
 
 use std::collections::BTreeMap;
@@ -9,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Millis;
+use super::{Millis, Settings};
 
 /// Policies that a scalable target can have.
 pub const POLICIES: usize = 50;
@@ -43,6 +45,18 @@ impl Dimension {
             "{}|{}|{}",
             self.service_namespace, self.resource_id, self.scalable_dimension
         )
+    }
+
+    /// ARN of the service, if it is the number of tasks of an ECS service.
+    #[must_use]
+    pub fn service_arn(&self, settings: &Settings) -> Option<String> {
+        let (cluster, service) = self.ecs_service()?;
+        let Settings {
+            region, account, ..
+        } = settings;
+        Some(format!(
+            "arn:aws:ecs:{region}:{account}:service/{cluster}/{service}"
+        ))
     }
 
     /// Cluster and service, if it is the number of tasks of an ECS service.
@@ -127,4 +141,7 @@ pub struct ScheduledAction {
     pub given: Map<String, Value>,
     /// When it was first put.
     pub created: Millis,
+    /// When it comes next.
+    #[serde(default)]
+    pub due: Option<Millis>,
 }

@@ -105,6 +105,7 @@ impl World {
             Event::Drained(group, target) => elb::target_group::drained(self, &group, target),
             Event::Alarm(name, id) => cloudwatch::alarm::evaluate(self, &name, id),
             Event::Tracking(key, arn) => autoscaling::tracking::look(self, &key, &arn),
+            Event::ScheduledAction(key, name) => autoscaling::schedule::come(self, &key, &name),
             Event::Request(stream) => traffic::send(self, stream),
             Event::RequestEnds(number) => traffic::end(self, number),
         }

@@ -230,3 +230,53 @@ async fn blue_is_scaled_exactly_as_before_when_its_traffic_comes_back() {
     assert_eq!(known["ScalableTargets"].as_array().map(Vec::len), Some(1));
     assert_eq!(scene.failed(), 0);
 }
+
+/// Its time comes while both have traffic: both have to bear it, and green alone bears it afterwards.
+#[tokio::test(start_paused = true)]
+async fn a_scheduled_action_comes_on_both_sides() {
+    let half = |spec: &mut Value| {
+        spec["strategy"] = json!({"canary": {"steps": [{"setWeight": 50}, {"pause": "20m"}]}});
+    };
+    let scene = Scene::serving_in(world(), half).await;
+    let put = |operation: &str, members: &[(&str, Value)]| {
+        let mut input = about(&scene, BLUE);
+        for (member, value) in members {
+            input[*member] = value.clone();
+        }
+        scene.stage.person(Service::AutoScaling, operation, input);
+    };
+    put(
+        "RegisterScalableTarget",
+        &[("MinCapacity", json!(2)), ("MaxCapacity", json!(12))],
+    );
+    let now = scene
+        .stage
+        .emulator
+        .with(|world| world.unix_seconds(world.now));
+    let rush = jiff::Timestamp::from_second(now as i64 + 900).expect("a time");
+    let rush = rush.strftime("at(%Y-%m-%dT%H:%M:%S)").to_string();
+    put(
+        "PutScheduledAction",
+        &[
+            ("ScheduledActionName", json!("rush")),
+            ("Schedule", json!(rush)),
+            ("ScalableTargetAction", json!({"MinCapacity": 6})),
+        ],
+    );
+    let _operator = scene.operator(&[]);
+    scene.stage.wish(GREEN);
+    let split = scene.reaches(300, |stage| stage.weights(0) == [Some(50), Some(50)]);
+    assert!(split.await, "{}", scene.stage.picture());
+    let counts = || [BLUE, GREEN].map(|version| scene.count(version, "desiredCount"));
+    assert_eq!(counts(), [2, 2]);
+    pass(900).await;
+    assert_eq!(scene.stage.weights(0), [Some(50), Some(50)]);
+    assert_eq!(counts(), [6, 6]);
+    assert!(
+        scene.settles_on(GREEN, 1_800).await,
+        "{}",
+        scene.stage.picture()
+    );
+    assert_eq!(scene.count(GREEN, "desiredCount"), 6);
+    assert_eq!(scene.failed(), 0);
+}

@@ -84,7 +84,9 @@ pub fn look(world: &mut World, key: &str, arn: &str) {
     let policies = target.policies.values().filter_map(by_requests);
     let counts = policies.filter_map(|policy| wanted(world, &target, &policy));
     // Of several policies the one that wants most has its way.
-    if let (Some(count), Some(service)) = (counts.max(), service_arn(world, &target)) {
+    if let (Some(count), Some(service)) =
+        (counts.max(), target.dimension.service_arn(&world.settings))
+    {
         ecs::service::set_desired(world, &service, count);
         if let Some(target) = world.autoscaling.targets.get_mut(key) {
             target.scaled_at = Some(world.now);
@@ -95,7 +97,7 @@ pub fn look(world: &mut World, key: &str, arn: &str) {
 
 /// The count that a policy wants, if it is another one.
 fn wanted(world: &World, target: &ScalableTarget, policy: &ByRequests) -> Option<u32> {
-    let arn = service_arn(world, target)?;
+    let arn = target.dimension.service_arn(&world.settings)?;
     let present = world.ecs.services.get(&arn)?.desired;
     let minute = cloudwatch::minute_ms(&world.settings);
     let visible = cloudwatch::unix_ms(world).saturating_sub(world.settings.metric_delay_ms);
@@ -143,12 +145,4 @@ fn per_target(world: &World, policy: &ByRequests, start: u64) -> Option<f64> {
     let (requests, _) = read("RequestCount")?;
     let (_, hosts) = read("HealthyHostCount")?;
     (hosts > 0.0).then_some(requests / hosts)
-}
-
-fn service_arn(world: &World, target: &ScalableTarget) -> Option<String> {
-    let (cluster, service) = target.dimension.ecs_service()?;
-    let (region, account) = (&world.settings.region, &world.settings.account);
-    Some(format!(
-        "arn:aws:ecs:{region}:{account}:service/{cluster}/{service}"
-    ))
 }
