@@ -9,10 +9,10 @@ mod release;
 
 use std::collections::BTreeMap;
 
-use crd_schema::Application;
-use crd_schema::application::{Route, RuleTarget, TargetGroups};
+use crd_schema::application::{Route, RuleTarget};
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Stage};
+use crd_schema::{Application, TargetGroupArn};
 
 use crate::memory::{Memory, weight};
 use crate::release::{
@@ -33,7 +33,7 @@ pub use obstacle::Obstacle;
 /// A service that can be adopted, or was.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adoption {
-    /// The place among the pair where it serves.
+    /// Where it serves: the first or the second of each route's pair.
     pub side: Side,
     /// What it runs, as a desired value says it.
     pub release: Desired,
@@ -78,17 +78,10 @@ pub fn adoption(
     asked: Option<&Desired>,
     now: Now,
 ) -> Result<Adoption, Vec<Obstacle>> {
-    let route = match application.routes.as_slice() {
-        [only] => only,
-        [] => {
-            let application = application.name.to_string();
-            return Err(vec![Obstacle::Worker { application }]);
-        }
-        several => {
-            let (application, count) = (application.name.to_string(), several.len());
-            return Err(vec![Obstacle::SeveralRoutes { application, count }]);
-        }
-    };
+    if application.is_worker() {
+        let application = application.name.to_string();
+        return Err(vec![Obstacle::Worker { application }]);
+    }
     let mut memory = Memory::new(Mono::default());
     memory.absorb(world, &Tuning::long_awake(), now);
     let unread = unread(world);
@@ -97,7 +90,6 @@ pub fn adoption(
     }
     let found = Found {
         application,
-        route,
         world,
         candidate,
         memory: &memory,
@@ -180,7 +172,6 @@ fn unread(world: &World) -> Vec<Obstacle> {
 /// What was looked at.
 struct Found<'a> {
     application: &'a Application,
-    route: &'a Route,
     world: &'a World,
     candidate: &'a Candidate,
     memory: &'a Memory,
@@ -311,37 +302,75 @@ impl<'a> Found<'a> {
         })
     }
 
-    /// The group of the pair that it is bound to, as the container and port of the route.
+    /// The side on which it is bound to a group of every route, as that route's container and port.
     fn side(&self) -> Result<Side, Vec<Obstacle>> {
-        let name = self.candidate.name.clone();
-        let pair = match &self.route.groups {
-            TargetGroups::Pair(_) | TargetGroups::Single(_) => self.route.groups.for_life(),
-            TargetGroups::PerRelease { .. } => return Err(vec![Obstacle::PerRelease { name }]),
-        };
-        // More or fewer than one is told of as an obstacle of the service itself.
-        let [binding] = self.candidate.bindings.as_slice() else {
-            return Err(Vec::new());
-        };
-        let Some(group) = &binding.group else {
-            return Err(Vec::new());
-        };
-        let side = Side::BOTH
-            .into_iter()
-            .find(|side| pair[side.index()] == Some(group));
-        let Some(side) = side else {
-            let group = resource(group.as_str()).to_owned();
-            return Err(vec![Obstacle::OtherGroup { name, group }]);
-        };
-        let route = self.route;
-        let same = binding.container == route.container && binding.port == u64::from(route.port);
-        if same {
-            return Ok(side);
+        let Candidate { name, bindings, .. } = self.candidate;
+        if self.application.group_template().is_some() {
+            return Err(vec![Obstacle::PerRelease { name: name.clone() }]);
         }
-        Err(vec![Obstacle::OtherPort {
+        // None, and one without a group, are told of as obstacles of the service itself.
+        let groups: Option<Vec<_>> = bindings
+            .iter()
+            .map(|binding| Some((binding, binding.group.as_ref()?)))
+            .collect();
+        let bound = groups.filter(|bound| !bound.is_empty());
+        let bound = bound.ok_or_else(Vec::new)?;
+        let mut obstacles: Vec<Obstacle> = bound
+            .iter()
+            .filter_map(|(binding, group)| self.misplaced(binding, group))
+            .collect();
+        if !obstacles.is_empty() {
+            return Err(obstacles);
+        }
+        // By [`Side::index`]: a group there.
+        let mut of_side = [None, None];
+        for route in &self.application.routes {
+            let mut own = bound
+                .iter()
+                .filter_map(|(_, group)| Some((place(route, group)?, *group)));
+            match own.next() {
+                Some((side, group)) => of_side[side.index()] = Some(group),
+                None => obstacles.push(Obstacle::Unbound {
+                    name: name.clone(),
+                    route: at(&route.container, route.port.into()),
+                    groups: names(route),
+                }),
+            }
+            obstacles.extend(own.map(|(_, group)| Obstacle::BoundTwice {
+                name: name.clone(),
+                group: resource(group.as_str()).to_owned(),
+                route: at(&route.container, route.port.into()),
+            }));
+        }
+        if !obstacles.is_empty() {
+            return Err(obstacles);
+        }
+        let both = |first: &TargetGroupArn, second: &TargetGroupArn| Obstacle::BothSides {
+            name: name.clone(),
+            first: resource(first.as_str()).to_owned(),
+            second: resource(second.as_str()).to_owned(),
+        };
+        match of_side {
+            [Some(first), Some(second)] => Err(vec![both(first, second)]),
+            [Some(_), None] => Ok(Side::A),
+            [None, Some(_) | None] => Ok(Side::B),
+        }
+    }
+
+    /// A group that no route has, or another one's container and port.
+    fn misplaced(&self, binding: &Binding, group: &TargetGroupArn) -> Option<Obstacle> {
+        let name = self.candidate.name.clone();
+        let mut routes = self.application.routes.iter();
+        let Some(route) = routes.find(|route| place(route, group).is_some()) else {
+            let group = resource(group.as_str()).to_owned();
+            return Some(Obstacle::OtherGroup { name, group });
+        };
+        let same = binding.container == route.container && binding.port == u64::from(route.port);
+        (!same).then(|| Obstacle::OtherPort {
             name,
-            bound: format!("{}:{}", binding.container, binding.port),
-            route: format!("{}:{}", route.container, route.port),
-        }])
+            bound: at(&binding.container, binding.port),
+            route: at(&route.container, route.port.into()),
+        })
     }
 
     /// Its tasks run, and their targets are healthy.
@@ -389,6 +418,25 @@ impl<'a> Found<'a> {
             })
             .collect()
     }
+}
+
+/// The side of a route that a group is for life.
+fn place(route: &Route, group: &TargetGroupArn) -> Option<Side> {
+    let pair = route.groups.for_life();
+    let mut sides = Side::BOTH.into_iter();
+    sides.find(|side| pair[side.index()] == Some(group))
+}
+
+/// The groups that a service could be bound to, for people.
+fn names(route: &Route) -> String {
+    let groups = route.groups.for_life().into_iter().flatten();
+    let names: Vec<&str> = groups.map(|group| resource(group.as_str())).collect();
+    names.join(" or ")
+}
+
+/// `web:8080`.
+fn at(container: &str, port: u64) -> String {
+    format!("{container}:{port}")
 }
 
 /// What an operator would tell of the world with the tags, with `desired` wished for or as it is.

@@ -3,10 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
-use crd_schema::TargetGroupArn;
+use crd_schema::application::Route;
 use crd_schema::desired::Desired;
 use crd_schema::record::{Generation, Record, Release, Rollout, Stage};
-use planner::adoption::{Adoption, Candidate, Follows, Obstacle, adoption};
+use crd_schema::{Application, TargetGroupArn};
+use planner::adoption::{Adoption, Binding, Candidate, Follows, Obstacle, adoption};
 use planner::lab::{Lab, application, desired, per_release, two_routes, worker};
 use planner::release::{TAG_APPLICATION, TAG_GENERATION, show};
 use planner::world::{
@@ -117,11 +118,19 @@ fn each_obstacle_says_the_way_out() {
         json!([{"loadBalancerName": "old", "containerName": "web", "containerPort": 8080}]);
     let told = obstacle(|service| service["loadBalancers"] = classic.clone());
     assert!(told.contains("Classic Load Balancer"), "{told}");
+    // Of several groups the way names all.
     let told = obstacle(|service| {
-        let one = service["loadBalancers"][0].clone();
-        service["loadBalancers"] = json!([one, one]);
+        let office = json!({"targetGroupArn": "tg-office", "containerName": "office", "containerPort": 9000});
+        service["loadBalancers"]
+            .as_array_mut()
+            .unwrap()
+            .push(office);
+        service["deploymentConfiguration"]["strategy"] = json!("CANARY");
     });
-    assert!(told.contains("2 target groups"), "{told}");
+    let way = format!(
+        " --load-balancers targetGroupArn={GROUP},containerName=web,containerPort=8080 targetGroupArn=tg-office,containerName=office,containerPort=9000`"
+    );
+    assert!(told.contains(&way), "{told}");
     for deployments in [
         json!([{"status": "PRIMARY", "rolloutState": "IN_PROGRESS"}]),
         json!([{"status": "PRIMARY", "rolloutState": "FAILED"}]),
@@ -169,30 +178,6 @@ fn a_worker_is_not_adopted_and_it_is_said_what_makes_it_blue() {
     assert_eq!(found, [Obstacle::Worker { application }]);
 }
 
-/// It would have to be bound to a group of each.
-#[test]
-fn an_application_of_several_routes_adopts_nothing_and_it_is_said_what_makes_blue() {
-    let lab = Lab::new(two_routes());
-    let world = lab.observe();
-    let found = adoption(
-        &lab.application,
-        &world,
-        &candidate(|_| ()),
-        None,
-        lab.clock(),
-    );
-    let found = found.unwrap_err();
-    let told = found[0].to_string();
-    assert!(
-        told.contains("2 routes") && told.contains("tag-resource"),
-        "{told}"
-    );
-    assert!(matches!(
-        found.as_slice(),
-        [Obstacle::SeveralRoutes { count: 2, .. }]
-    ));
-}
-
 #[test]
 fn half_an_answer_is_none() {
     for member in [
@@ -221,7 +206,11 @@ fn found() -> Found {
 }
 
 fn found_on(side: Side) -> Found {
-    let mut lab = Lab::new(application());
+    found_in(application(), side)
+}
+
+fn found_in(application: Application, side: Side) -> Found {
+    let mut lab = Lab::new(application);
     lab.advance(100_000);
     let name = lab.place("1.3.0", side, 2, 0);
     lab.set_production(if side == Side::A {
@@ -230,10 +219,14 @@ fn found_on(side: Side) -> Found {
         [Some(0), Some(100)]
     });
     lab.services[0].shown.tags = Tags::default();
-    let group = ["tg-a", "tg-b"][side.index()];
+    let of_route = |route: &Route| {
+        let group = route.groups.for_life()[side.index()];
+        json!({"targetGroupArn": group, "containerName": route.container, "containerPort": route.port})
+    };
+    let bound: Vec<Value> = lab.application.routes.iter().map(of_route).collect();
     let candidate = candidate(|service| {
         service["serviceName"] = json!(name);
-        service["loadBalancers"][0]["targetGroupArn"] = json!(group);
+        service["loadBalancers"] = json!(bound);
     });
     Found {
         lab,
@@ -486,7 +479,7 @@ fn nothing_is_adopted_during_a_release() {
 
 #[test]
 fn it_is_bound_to_the_route_of_the_spec() {
-    let bound = |change: fn(&mut planner::adoption::Binding)| {
+    let bound = |change: fn(&mut Binding)| {
         let found = found().with(|found| change(&mut found.candidate.bindings[0]));
         found.obstacles()
     };
@@ -502,6 +495,63 @@ fn it_is_bound_to_the_route_of_the_spec() {
     assert_eq!(bound(|one| one.group = None), ["ClassicBalancer"]);
     let each = found().with(|found| found.lab.application = per_release());
     assert_eq!(each.obstacles(), ["PerRelease"]);
+}
+
+/// Its groups may stand in another order than the routes.
+#[test]
+fn of_several_routes_it_is_adopted_when_it_stands_on_one_side_of_all() {
+    for side in Side::BOTH {
+        let mut found = found_in(two_routes(), side);
+        assert_eq!(found.adopted().side, side);
+        found.candidate.bindings.reverse();
+        assert_eq!(found.adopted().side, side);
+    }
+}
+
+#[test]
+fn of_several_routes_it_is_told_which_one_it_does_not_stand_on() {
+    let told = |change: fn(&mut Vec<Binding>)| {
+        let mut found = found_in(two_routes(), Side::A);
+        change(&mut found.candidate.bindings);
+        let obstacles = found.adopted_on(&found.lab.observe()).unwrap_err();
+        let told: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
+        told.join("\n")
+    };
+    fn also(bound: &mut Vec<Binding>, route: usize, group: &str) {
+        let group = Some(TargetGroupArn::new(group));
+        let more = bound[route].clone();
+        bound.push(Binding { group, ..more });
+    }
+    let cases = [
+        (
+            told(|bound| bound.truncate(1)),
+            "is bound to no target group of the route web:9000: bind it to tg-admin-a or tg-admin-b too",
+        ),
+        (
+            told(|bound| bound[1].group = Some(TargetGroupArn::new("tg-admin-b"))),
+            "is bound to tg-a, the first of its pair, and to tg-admin-b, the second of its own",
+        ),
+        (
+            told(|bound| also(bound, 0, "tg-b")),
+            "is bound to tg-b too, and has a group of the route web:8080 already",
+        ),
+        (
+            told(|bound| also(bound, 1, "tg-of-others")),
+            "is bound to tg-of-others, which the spec does not name",
+        ),
+        (
+            told(|bound| bound[1].port = 8080),
+            "takes traffic at web:8080, and the spec's route is web:9000",
+        ),
+    ];
+    for (told, expected) in cases {
+        assert!(told.contains(expected), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    assert_eq!(told(Vec::clear).lines().count(), 1, "no load balancer");
+    let mut on_the_other = found_in(two_routes(), Side::B);
+    on_the_other.candidate.bindings.truncate(1);
+    assert_eq!(on_the_other.obstacles(), ["Unbound"]);
 }
 
 #[test]

@@ -297,7 +297,7 @@ pub(crate) struct Adopt {
     /// What it runs, as `teal release` takes it; its image tags say it if left out
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<String>,
-    /// Where there is no spec yet: create the second target group, like the first, and name it in the rules at weight 0
+    /// Where there is no spec yet: create the second target group of each route, like the first, and name it in the rules at weight 0
     #[arg(long, requires = "cluster")]
     pub(crate) create_group: bool,
     /// Say everything and change nothing

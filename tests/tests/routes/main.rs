@@ -8,6 +8,7 @@
     reason = "a test says so by failing"
 )]
 
+mod adoption;
 mod bindings;
 mod releases;
 mod scene;

@@ -124,16 +124,10 @@ impl Candidate {
                 members,
             });
         }
-        match self.bindings.as_slice() {
-            [] => obstacles.push(Obstacle::NoBalancer { name: name() }),
-            [Binding { group: None, .. }] => {
-                obstacles.push(Obstacle::ClassicBalancer { name: name() });
-            }
-            [_] => {}
-            several => obstacles.push(Obstacle::SeveralGroups {
-                name: name(),
-                count: several.len(),
-            }),
+        if self.bindings.is_empty() {
+            obstacles.push(Obstacle::NoBalancer { name: name() });
+        } else if self.bindings.iter().any(|one| one.group.is_none()) {
+            obstacles.push(Obstacle::ClassicBalancer { name: name() });
         }
         if self.deploying && self.controller == "ECS" {
             let cluster = cluster.to_owned();
@@ -145,19 +139,21 @@ impl Candidate {
 
     /// The command after which the same service is updated by Amazon ECS's rolling update, and by nothing else.
     fn way_to_rolling(&self, cluster: &str) -> String {
-        let bound = match self.bindings.as_slice() {
-            [
-                Binding {
-                    group: Some(group),
-                    container,
-                    port,
-                },
-            ] => {
-                format!(
-                    " --load-balancers targetGroupArn={group},containerName={container},containerPort={port}"
-                )
-            }
-            _ => String::new(),
+        let of_one = |one: &Binding| {
+            let Binding {
+                group,
+                container,
+                port,
+            } = one;
+            group.as_ref().map(|group| {
+                format!(" targetGroupArn={group},containerName={container},containerPort={port}")
+            })
+        };
+        let bound: String = self.bindings.iter().filter_map(of_one).collect();
+        let bound = if bound.is_empty() {
+            bound
+        } else {
+            format!(" --load-balancers{bound}")
         };
         let controller = if self.controller == "ECS" {
             ""

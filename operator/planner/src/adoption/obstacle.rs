@@ -77,26 +77,6 @@ pub enum Obstacle {
         /// The service.
         name: String,
     },
-    /// Several `loadBalancers`.
-    #[error(
-        "service {name} has {count} target groups, and only a service with one is adopted: take the others out of its `loadBalancers`, or let the first release create a service beside it (docs/decisions/routes.md)"
-    )]
-    SeveralGroups {
-        /// The service.
-        name: String,
-        /// How many.
-        count: usize,
-    },
-    /// The spec has several routes.
-    #[error(
-        "{application} has {count} routes, and only a service of one route is adopted: two tags make one that is bound to a group of each route the first blue (aws ecs tag-resource --resource-arn <its ARN> --tags key=teal:managed-by,value=teal key=teal:application,value={application})"
-    )]
-    SeveralRoutes {
-        /// The application.
-        application: String,
-        /// How many.
-        count: usize,
-    },
     /// A deployment is on its way.
     #[error(
         "service {name} is being deployed now: wait until that is over (aws ecs wait services-stable --cluster {cluster} --services {name})"
@@ -136,6 +116,42 @@ pub enum Obstacle {
         bound: String,
         /// Container and port of the spec.
         route: String,
+    },
+    /// A route of the spec has no group of the service.
+    #[error(
+        "service {name} is bound to no target group of the route {route}: bind it to {groups} too (`aws ecs update-service --load-balancers …` with all of its groups, which starts its tasks anew, a few at a time), or take that route out of the spec"
+    )]
+    Unbound {
+        /// The service.
+        name: String,
+        /// Container and port of the route.
+        route: String,
+        /// The groups that it could be bound to.
+        groups: String,
+    },
+    /// Two of its groups are one route's.
+    #[error(
+        "service {name} is bound to {group} too, and has a group of the route {route} already: take one of them out of its `loadBalancers`, since the next release needs an idle group there"
+    )]
+    BoundTwice {
+        /// The service.
+        name: String,
+        /// The other group.
+        group: String,
+        /// Container and port of the route.
+        route: String,
+    },
+    /// First of one route's pair, second of another one's.
+    #[error(
+        "service {name} is bound to {first}, the first of its pair, and to {second}, the second of its own: a release stands on the same side of every route, so change the order of one pair in the spec"
+    )]
+    BothSides {
+        /// The service.
+        name: String,
+        /// Its group that is the first of a pair.
+        first: String,
+        /// Its group that is the second of a pair.
+        second: String,
     },
     /// Its tags name another application.
     #[error(

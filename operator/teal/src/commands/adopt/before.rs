@@ -1,4 +1,4 @@
-//! Where there is no spec yet: what stands in the way of the service, and its second target group.
+//! Where there is no spec yet: what stands in the way of the service, and the second target group of each of its routes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,32 +8,37 @@ use crd_schema::application::RuleTarget;
 use crd_schema::{ApplicationName, TargetGroupArn};
 use planner::adoption::{Candidate, Obstacle};
 use planner::world::Action;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::cli;
 use crate::commands::second_group;
 use crate::connect::Aws;
 use crate::failure::{Exit, Failure};
 
-/// What was found of a service and its group.
+/// What was found of a service.
 struct Seen {
     candidate: Candidate,
+    /// What it is bound to, in its order.
+    routes: Vec<Bound>,
+}
+
+/// A group of the service, and what forwards to it.
+struct Bound {
     group: Group,
     attributes: BTreeMap<String, String>,
     places: Vec<Place>,
+    second: Second,
 }
 
-/// The second target group of a service that has one.
+/// The other target group of a pair.
 enum Second {
     /// Rules name it, without weight.
     There(TargetGroupArn),
     /// There is none.
     Missing,
-    /// Rules name several groups, or give another one weight.
-    Unclear(Vec<String>),
 }
 
-/// Says what is missing for a spec, and makes the second target group where that is asked for.
+/// Says what is missing for a spec, and makes each route's second target group where that is asked for.
 pub(super) async fn prepare(
     aws: &Aws,
     application: &ApplicationName,
@@ -45,33 +50,18 @@ pub(super) async fn prepare(
         ));
     };
     let service = service.rsplit('/').next().unwrap_or(service);
-    let seen = look(&Survey::new(&aws.connection), application, cluster, service).await?;
-    let second = seen.second();
-    if let Second::Unclear(names) = &second {
-        let obstacle = format!(
-            "the rules name {} too: which group is the second of the pair only you can tell, and it may have no traffic of its own",
-            names.join(", ")
-        );
-        return Err(Failure::new(
-            Exit::NeedsPerson,
-            format!("{application}: {obstacle}"),
-        ));
-    }
-    let create = arguments.create_group && matches!(second, Second::Missing);
-    let arn = match second {
-        Second::There(arn) => Some(arn),
-        Second::Missing if create && !arguments.dry_run => {
-            let moves = MoveIn::new(&aws.connection, aws.names.clone());
-            Some(seen.make_second(&moves).await?)
+    let mut seen = look(&Survey::new(&aws.connection), application, cluster, service).await?;
+    if arguments.create_group && !arguments.dry_run {
+        let moves = MoveIn::new(&aws.connection, aws.names.clone());
+        for route in &mut seen.routes {
+            route.make_second(&moves).await?;
         }
-        Second::Missing | Second::Unclear(_) => None,
-    };
+    }
     let told = Told {
         application,
         cluster,
         seen: &seen,
-        second: arn.as_ref(),
-        would_create: create && arguments.dry_run,
+        would_create: arguments.create_group && arguments.dry_run,
     };
     Ok((told.value(), told.text()))
 }
@@ -89,59 +79,79 @@ async fn look(
         let (name, owner) = (candidate.name.clone(), owner.clone());
         obstacles.push(Obstacle::OfAnother { name, owner });
     }
-    let [binding] = candidate.bindings.as_slice() else {
+    if !obstacles.is_empty() {
         return Err(super::refused(application, &obstacles));
+    }
+    let refused = |why: String| Failure::new(Exit::Refused, format!("{application}: {why}"));
+    let bound = || {
+        candidate
+            .bindings
+            .iter()
+            .filter_map(|one| one.group.as_ref())
     };
-    let Some(arn) = binding.group.clone().filter(|_| obstacles.is_empty()) else {
-        return Err(super::refused(application, &obstacles));
-    };
-    let group = survey.group(&arn).await?;
-    let attributes = survey.attributes(&arn).await?;
-    let [balancer] = group.load_balancers.as_slice() else {
-        let why = format!(
-            "{application}: {} load balancers forward to {}, the target group of service {service}: it must be one, an Application Load Balancer",
-            group.load_balancers.len(),
-            group.name
-        );
-        return Err(Failure::new(Exit::Refused, why));
-    };
-    let places = survey.places(balancer, &[Some(arn), None]).await?;
-    Ok(Seen {
-        candidate,
-        group,
-        attributes,
-        places,
-    })
+    let mut routes = Vec::new();
+    for arn in bound() {
+        let group = survey.group(arn).await?;
+        let attributes = survey.attributes(arn).await?;
+        let [balancer] = group.load_balancers.as_slice() else {
+            return Err(refused(format!(
+                "{} load balancers forward to {}, the target group of service {service}: it must be one, an Application Load Balancer",
+                group.load_balancers.len(),
+                group.name
+            )));
+        };
+        let places = survey.places(balancer, &[Some(arn.clone()), None]).await?;
+        if let Some(other) = bound().find(|other| others(&places).any(|(one, _)| one == *other)) {
+            return Err(refused(format!(
+                "a rule forwards to {} and to {}, two target groups of service {service}: each is a route of its own, and a rule belongs to one route",
+                group.name,
+                resource(other)
+            )));
+        }
+        let second = second(&places).map_err(|names| {
+            let why = format!(
+                "{application}: the rules name {} too: which group is the second of the pair only you can tell, and it may have no traffic of its own",
+                names.join(", ")
+            );
+            Failure::new(Exit::NeedsPerson, why)
+        })?;
+        routes.push(Bound {
+            group,
+            attributes,
+            places,
+            second,
+        });
+    }
+    Ok(Seen { candidate, routes })
 }
 
-impl Seen {
-    /// Another group that the rules name.
-    fn second(&self) -> Second {
-        let others = self.places.iter().filter_map(|place| match &place.action {
-            Action::Forward { others, .. } => Some(others),
-            Action::Other { .. } | Action::Missing => None,
-        });
-        let others: Vec<&(TargetGroupArn, u32)> = others.flatten().collect();
-        let names: BTreeSet<&TargetGroupArn> = others.iter().map(|(arn, _)| arn).collect();
-        let quiet = others.iter().all(|(_, weight)| *weight == 0);
-        match Vec::from_iter(names).as_slice() {
-            [] => Second::Missing,
-            [only] if quiet => Second::There((*only).clone()),
-            several => Second::Unclear(
-                several
-                    .iter()
-                    .map(|arn| {
-                        arn.as_str()
-                            .rsplit(':')
-                            .next()
-                            .unwrap_or_default()
-                            .to_owned()
-                    })
-                    .collect(),
-            ),
-        }
-    }
+/// Groups that the places name beside the one that they were looked for by, with their weights.
+fn others(places: &[Place]) -> impl Iterator<Item = &(TargetGroupArn, u32)> {
+    let others = places.iter().filter_map(|place| match &place.action {
+        Action::Forward { others, .. } => Some(others),
+        Action::Other { .. } | Action::Missing => None,
+    });
+    others.flatten()
+}
 
+/// # Errors
+/// The rules name several groups, or give another one weight: their names.
+fn second(places: &[Place]) -> Result<Second, Vec<&str>> {
+    let names: BTreeSet<&TargetGroupArn> = others(places).map(|(arn, _)| arn).collect();
+    let quiet = others(places).all(|(_, weight)| *weight == 0);
+    match Vec::from_iter(names).as_slice() {
+        [] => Ok(Second::Missing),
+        [only] if quiet => Ok(Second::There((*only).clone())),
+        several => Err(several.iter().map(|arn| resource(arn)).collect()),
+    }
+}
+
+/// The last part of an ARN.
+fn resource(arn: &TargetGroupArn) -> &str {
+    arn.as_str().rsplit(':').next().unwrap_or_default()
+}
+
+impl Bound {
     /// Rules that give the first group weight and do not name the second, each with that weight. One whose cookie
     /// outlasts weights is left to a person.
     fn to_name(&self) -> impl Iterator<Item = (&Place, u32)> {
@@ -155,7 +165,11 @@ impl Seen {
         })
     }
 
-    async fn make_second(&self, moves: &MoveIn) -> Result<TargetGroupArn, Failure> {
+    /// Makes the second group, and names it in the rules, where there is none.
+    async fn make_second(&mut self, moves: &MoveIn) -> Result<(), Failure> {
+        if matches!(self.second, Second::There(_)) {
+            return Ok(());
+        }
         let again = "What was done is there, and running this again does the rest.";
         let name = second_group::counterpart(&self.group.name);
         let made = moves
@@ -168,7 +182,8 @@ impl Seen {
                 .await;
             named.map_err(|error| Failure::from(error).next(again))?;
         }
-        Ok(second)
+        self.second = Second::There(second);
+        Ok(())
     }
 
     /// The AWS CLI's commands that do what `--create-group` does.
@@ -214,19 +229,19 @@ struct Told<'a> {
     application: &'a ApplicationName,
     cluster: &'a str,
     seen: &'a Seen,
-    second: Option<&'a TargetGroupArn>,
     would_create: bool,
 }
 
 impl Told<'_> {
     fn value(&self) -> Value {
-        let commands = self.second.is_none().then(|| self.seen.commands());
+        let routes = self.seen.routes.iter().map(|route| match &route.second {
+            Second::There(second) => json!({"group": route.group.arn, "second": second}),
+            Second::Missing => json!({"group": route.group.arn, "commands": route.commands()}),
+        });
         json!({
             "application": self.application,
             "service": self.seen.candidate.name,
-            "group": self.seen.group.arn,
-            "second": self.second,
-            "commands": commands,
+            "routes": routes.collect::<Vec<_>>(),
             "next": self.next(),
         })
     }
@@ -244,52 +259,65 @@ impl Told<'_> {
     }
 
     fn text(&self) -> String {
-        let Group { name, settings, .. } = &self.seen.group;
-        let settings: &Map<String, Value> = settings;
         let mut text = format!(
             "{}: nothing stands in the way of service {}, and there is no spec yet",
             self.application, self.seen.candidate.name
         );
-        match self.second {
-            Some(second) => {
-                text.push_str(&format!("\n  second target group  {second}, at weight 0"));
-            }
-            None => {
-                let will = if self.would_create {
-                    "--create-group would do this (nothing was changed)"
-                } else {
-                    "it has none; --create-group, or these commands, make one"
-                };
-                text.push_str(&format!("\n  second target group  {will}:\n"));
-                for line in self.seen.commands() {
-                    text.push_str(&format!("    {line}\n"));
-                }
-                let attributes = &self.seen.attributes;
-                let codes = [
-                    (
-                        "Terraform, where that makes the first one",
-                        second_group::terraform(name, settings, attributes),
-                    ),
-                    (
-                        "CloudFormation, where that does",
-                        second_group::cloudformation(name, settings, attributes),
-                    ),
-                ];
-                for (title, code) in codes {
-                    text.push_str(&format!("  {title} (Teal names it in the rules itself):\n"));
-                    for line in code.lines() {
-                        text.push_str(&format!("    {line}\n"));
-                    }
-                }
-                text.push_str(&format!(
-                    "  Or let Teal make one for each release: `targetGroups: {{perRelease: {{from: {}}}}}`, without adoption.",
-                    self.seen.group.arn
-                ));
-            }
+        for route in &self.seen.routes {
+            text.push_str(&self.of_route(route));
         }
         text.push_str("\n  next");
         for command in self.next() {
             text.push_str(&format!("\n    {command}"));
+        }
+        text
+    }
+
+    /// What is there of a route's second group, or what makes it.
+    fn of_route(&self, route: &Bound) -> String {
+        let Group { name, settings, .. } = &route.group;
+        let only = self.seen.routes.len() == 1;
+        let beside = if only {
+            String::new()
+        } else {
+            format!(", beside {name}")
+        };
+        let mut text = format!("\n  second target group{beside}");
+        if let Second::There(second) = &route.second {
+            text.push_str(&format!("  {second}, at weight 0"));
+            return text;
+        }
+        text.push_str(if self.would_create {
+            "  --create-group would do this (nothing was changed):\n"
+        } else {
+            "  it has none; --create-group, or these commands, make one:\n"
+        });
+        for line in route.commands() {
+            text.push_str(&format!("    {line}\n"));
+        }
+        let codes = [
+            (
+                "Terraform, where that makes the first one",
+                second_group::terraform(name, settings, &route.attributes),
+            ),
+            (
+                "CloudFormation, where that does",
+                second_group::cloudformation(name, settings, &route.attributes),
+            ),
+        ];
+        for (title, code) in codes {
+            text.push_str(&format!("  {title} (Teal names it in the rules itself):\n"));
+            for line in code.lines() {
+                text.push_str(&format!("    {line}\n"));
+            }
+        }
+        if only {
+            text.push_str(&format!(
+                "  Or let Teal make one for each release: `targetGroups: {{perRelease: {{from: {}}}}}`, without adoption.",
+                route.group.arn
+            ));
+        } else {
+            text.truncate(text.trim_end().len());
         }
         text
     }

@@ -97,7 +97,7 @@ impl Stage {
     }
 
     async fn service(&self, count: usize) {
-        let web = json!({"name": "web", "image": IMAGE, "essential": true, "portMappings": [{"containerPort": 8080}]});
+        let web = json!({"name": "web", "image": IMAGE, "essential": true, "portMappings": [{"containerPort": 8080}, {"containerPort": 9000}]});
         let definition = json!({
             "family": "blog", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
             "containerDefinitions": [web],
@@ -113,6 +113,28 @@ impl Stage {
             ],
         });
         self.call(Service::Ecs, "CreateService", input);
+    }
+
+    /// Binds the service to a second group too, of a load balancer of its own.
+    fn second_route(&self) {
+        let elb = |operation: &str, input: Value| self.call(Service::Elbv2, operation, input);
+        let subnets = ["subnet-0a0a0a0a0a0a0a0a0", "subnet-0b0b0b0b0b0b0b0b0"];
+        let input = json!({"Name": "office", "Scheme": "internal", "Subnets": subnets});
+        let made = elb("CreateLoadBalancer", input);
+        let balancer = &made["LoadBalancers"][0]["LoadBalancerArn"];
+        let input = json!({"Name": "office-a", "TargetType": "ip", "Protocol": "HTTP", "Port": 9000,
+            "VpcId": "vpc-0e0e0e0e0e0e0e0e0", "HealthCheckPath": "/health"});
+        let made = elb("CreateTargetGroup", input);
+        let group = &made["TargetGroups"][0]["TargetGroupArn"];
+        let forward = json!([{"Type": "forward", "TargetGroupArn": group}]);
+        let input = json!({"LoadBalancerArn": balancer, "Protocol": "HTTP", "Port": 8443, "DefaultActions": forward});
+        elb("CreateListener", input);
+        let bound = json!([
+            {"targetGroupArn": self.groups[0], "containerName": "web", "containerPort": 8080},
+            {"targetGroupArn": group, "containerName": "web", "containerPort": 9000},
+        ]);
+        let input = json!({"cluster": "prod", "service": "old-blog", "loadBalancers": bound});
+        self.call(Service::Ecs, "UpdateService", input);
     }
 
     /// Its tasks are up and its deployment has ended.
@@ -321,6 +343,29 @@ async fn before_there_is_a_spec_it_says_what_is_missing_and_makes_the_second_gro
     assert_eq!(weights, [&json!(1), &json!(0)], "{named}");
     let again = stage.adopt(bound).await.unwrap();
     assert!(again.contains("at weight 0"), "{again}");
+}
+
+/// The first one's is there: it is named, and the other one's is made.
+#[tokio::test]
+async fn of_two_groups_each_gets_its_second() {
+    let stage = Stage::new(100.0).await;
+    stage.second_route();
+    stage.steady().await;
+    let bound = |asked: &mut cli::Adopt| {
+        asked.cluster = Some("prod".to_owned());
+        asked.service = Some("old-blog".to_owned());
+    };
+    let text = stage.adopt(bound).await.unwrap();
+    insta::assert_snapshot!("before_a_spec_of_two_routes", text);
+    let create = |asked: &mut cli::Adopt| {
+        bound(asked);
+        asked.create_group = true;
+    };
+    for _ in 0..2 {
+        let made = stage.adopt(create).await.unwrap();
+        assert_eq!(made.matches("at weight 0").count(), 2, "{made}");
+        assert!(made.contains("office-b"), "{made}");
+    }
 }
 
 #[test]
