@@ -408,12 +408,12 @@ fn next_step(kind: Kind, code: &str, message: &str) -> Option<String> {
     }
     match kind {
         Kind::Credentials => Some(
-            "give the operator credentials: a task role on ECS, or AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY elsewhere"
+            "give it credentials: a task role on ECS, or AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY elsewhere"
                 .to_owned(),
         ),
         Kind::Denied => Some(match denied_action(message) {
-            Some(action) => format!("allow {action} in the policy of the operator's role"),
-            None => "add the action that the message names to the policy of the operator's role".to_owned(),
+            Some(action) => format!("allow {action} to whom AWS names here"),
+            None => "allow the action that AWS names to whom it names".to_owned(),
         }),
         Kind::Network => Some("check the route to AWS: endpoint, proxy, security group, DNS".to_owned()),
         Kind::NotFound if code.starts_with("TargetGroupNotFound") || code == "ClusterNotFoundException" => {
