@@ -107,10 +107,10 @@ fn updated_to(plan: &Plan) -> Option<&str> {
 
 /// What is waited for; of a hold, which one.
 fn label(plan: &Plan) -> &'static str {
-    match &plan.report.waiting_on {
-        WaitingOn::Hold(hold) => hold.label(),
-        other => other.label(),
+    if let WaitingOn::Hold(hold) = &plan.report.waiting_on {
+        return hold.label();
     }
+    plan.report.waiting_on.label()
 }
 
 fn record(scene: &mut Scene) -> &mut Record {
