@@ -307,13 +307,9 @@ fn about_adoption(draft: &mut Draft, asked: Asked<'_>, seen: &Seen) {
         Some(Strategy::Rolling) => "",
         None => " as the first blue",
     };
-    if seen.routes.len() > 1 {
-        by_two_tags(draft, asked, Described(&seen.service), blue);
-    } else {
-        draft.remark(format!(
-            "Teal takes the running service over{blue} by `teal adopt {application}`, after `teal apply`: nothing restarts."
-        ));
-    }
+    draft.remark(format!(
+        "Teal takes the running service over{blue} by `teal adopt {application}`, after `teal apply`: nothing restarts."
+    ));
 }
 
 /// The same where `teal adopt` does not do it.
