@@ -516,13 +516,14 @@ fn outgoing(view: &View<'_>) -> Option<ServiceReport> {
     })
 }
 
-/// The step of the strategy that runs, or the one that was written down last.
+/// The step of the strategy that runs, or the one that was written down last; a pause ends while traffic moves forward.
 fn step(view: &View<'_>, decision: &Decision) -> Option<StepReport> {
     let steps = &view.application.strategy.steps;
     let recorded = view.step();
     let index = decision.step.or(recorded.map(|(step, _)| step))?;
     let index = index.min(steps.len());
-    let since = recorded.filter(|(step, _)| *step == index);
+    let runs = decision.stage == Stage::Shift;
+    let since = recorded.filter(|(step, _)| runs && *step == index);
     let until = match (steps.get(index), since) {
         (Some(Step::Pause(Some(time))), Some((_, since))) => Some(instant_after(since, *time)),
         (

@@ -203,6 +203,13 @@ fn a_pause_has_its_own_end_and_no_other_step_s() {
     let told = report(&mut scene).step.unwrap();
     let end = since.as_millisecond() + 60_000;
     assert_eq!(told.until.unwrap().as_millisecond(), end);
+    // What goes back says where it was, and no end of that.
+    let mut back = scene.clone();
+    let rollout = back.lab.desired.as_ref().unwrap().0;
+    back.lab.intents.abort = Some(crd_schema::intent::Abort { rollout });
+    let plan = back.until(|_, plan| plan.report.stage == Stage::RollBack);
+    let step = plan.report.step.unwrap();
+    assert_eq!((step.index, step.until), (1, None));
     // Somebody takes green's traffic away: the first step runs again, of which nothing is written down.
     scene.lab.set_production([Some(100), Some(0)]);
     let plan = scene.first_plan_on(|_| ());
