@@ -27,15 +27,8 @@ struct Bound {
     group: Group,
     attributes: BTreeMap<String, String>,
     places: Vec<Place>,
-    second: Second,
-}
-
-/// The other target group of a pair.
-enum Second {
-    /// Rules name it, without weight.
-    There(TargetGroupArn),
-    /// There is none.
-    Missing,
+    /// The other group of its pair: rules name it, without weight.
+    second: Option<TargetGroupArn>,
 }
 
 /// Says what is missing for a spec, and makes each route's second target group where that is asked for.
@@ -134,14 +127,16 @@ fn others(places: &[Place]) -> impl Iterator<Item = &(TargetGroupArn, u32)> {
     others.flatten()
 }
 
+/// The other group of the pair, where the rules name one.
+///
 /// # Errors
 /// The rules name several groups, or give another one weight: their names.
-fn second(places: &[Place]) -> Result<Second, Vec<&str>> {
+fn second(places: &[Place]) -> Result<Option<TargetGroupArn>, Vec<&str>> {
     let names: BTreeSet<&TargetGroupArn> = others(places).map(|(arn, _)| arn).collect();
     let quiet = others(places).all(|(_, weight)| *weight == 0);
     match Vec::from_iter(names).as_slice() {
-        [] => Ok(Second::Missing),
-        [only] if quiet => Ok(Second::There((*only).clone())),
+        [] => Ok(None),
+        [only] if quiet => Ok(Some((*only).clone())),
         several => Err(several.iter().map(|arn| resource(arn)).collect()),
     }
 }
@@ -167,7 +162,7 @@ impl Bound {
 
     /// Makes the second group, and names it in the rules, where there is none.
     async fn make_second(&mut self, moves: &MoveIn) -> Result<(), Failure> {
-        if matches!(self.second, Second::There(_)) {
+        if self.second.is_some() {
             return Ok(());
         }
         let again = "What was done is there, and running this again does the rest.";
@@ -182,7 +177,7 @@ impl Bound {
                 .await;
             named.map_err(|error| Failure::from(error).next(again))?;
         }
-        self.second = Second::There(second);
+        self.second = Some(second);
         Ok(())
     }
 
@@ -235,8 +230,8 @@ struct Told<'a> {
 impl Told<'_> {
     fn value(&self) -> Value {
         let routes = self.seen.routes.iter().map(|route| match &route.second {
-            Second::There(second) => json!({"group": route.group.arn, "second": second}),
-            Second::Missing => json!({"group": route.group.arn, "commands": route.commands()}),
+            Some(second) => json!({"group": route.group.arn, "second": second}),
+            None => json!({"group": route.group.arn, "commands": route.commands()}),
         });
         json!({
             "application": self.application,
@@ -283,7 +278,7 @@ impl Told<'_> {
             format!(", beside {name}")
         };
         let mut text = format!("\n  second target group{beside}");
-        if let Second::There(second) = &route.second {
+        if let Some(second) = &route.second {
             text.push_str(&format!("  {second}, at weight 0"));
             return text;
         }

@@ -266,7 +266,7 @@ pub(super) fn begun(asked: Asked<'_>) -> Draft {
 pub(super) fn compose(asked: Asked<'_>, seen: &Seen) -> Draft {
     let service = Described(&seen.service);
     let mut draft = begun(asked);
-    about_adoption(&mut draft, asked, seen);
+    about_adoption(&mut draft, asked);
     about_the_controller(&mut draft, service);
     let first = seen.routes.first();
     let definition = (seen.revision.as_str(), &seen.definition);
@@ -301,7 +301,7 @@ pub(super) fn compose(asked: Asked<'_>, seen: &Seen) -> Draft {
 }
 
 /// How the running service becomes the application's.
-fn about_adoption(draft: &mut Draft, asked: Asked<'_>, seen: &Seen) {
+fn about_adoption(draft: &mut Draft, asked: Asked<'_>) {
     let application = asked.application;
     let blue = match asked.strategy {
         Some(Strategy::Rolling) => "",
