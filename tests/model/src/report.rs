@@ -1,5 +1,6 @@
 //! Runs a search and says what it found.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use stateright::{Checker, HasDiscoveries, Model, Path};
@@ -35,9 +36,76 @@ pub struct Dose {
     pub threads: usize,
 }
 
+impl Dose {
+    /// So many states, in one thread.
+    pub fn of(states: usize) -> Self {
+        Self { states, threads: 1 }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            states,
+            depth,
+            exhausted,
+            most_writes,
+            took,
+            violated: _,
+        } = self;
+        let all = if *exhausted { "all" } else { "bounded" };
+        let took = took.as_secs_f32();
+        write!(
+            f,
+            "{states} distinct states, depth {depth}, {all}, at most {most_writes} writes to converge, {took:.1} s"
+        )
+    }
+}
+
+impl Found {
+    /// The history of each violation, for people.
+    pub fn histories(&self) -> Vec<String> {
+        let violated = self.violated.iter();
+        violated
+            .map(|(property, path)| format!("{property}:\n{path}"))
+            .collect()
+    }
+}
+
 /// More is searched than every run of the tests has time for: `TEAL_DOSE` is `full` or `nightly`.
 pub fn thorough() -> bool {
     std::env::var("TEAL_DOSE").is_ok_and(|dose| dose == "full" || dose == "nightly")
+}
+
+/// Searches, and prints what was seen.
+pub fn look(name: &str, setup: Setup, dose: Dose) -> Found {
+    let found = search(setup, dose);
+    println!("{name}: {found}");
+    found
+}
+
+/// How many distinct states a search without a violation looked at.
+///
+/// # Panics
+/// When a property does not hold, with the ways there.
+pub fn holds(name: &str, setup: Setup, dose: Dose) -> usize {
+    let found = look(name, setup, dose);
+    let violated = found.histories();
+    assert!(violated.is_empty(), "{name}: {}", violated.join("\n\n"));
+    found.states
+}
+
+/// Finds that `property` does not hold.
+///
+/// # Panics
+/// When it does.
+pub fn breaks(setup: Setup, property: &str, dose: Dose) {
+    let found = look(property, setup, dose);
+    let names: Vec<&str> = found.violated.iter().map(|(name, _)| *name).collect();
+    assert!(
+        names.contains(&property),
+        "{property} was predicted, {names:?} found"
+    );
 }
 
 /// Searches until a property does not hold, every state was seen, or the dose is spent.

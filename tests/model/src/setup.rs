@@ -63,6 +63,21 @@ pub struct Faults {
     pub together: u8,
 }
 
+/// So many faults together, among these.
+pub fn faults(together: u8, change: impl FnOnce(&mut Faults)) -> Faults {
+    let mut faults = Faults {
+        together,
+        ..Faults::default()
+    };
+    change(&mut faults);
+    faults
+}
+
+/// One fault, of these.
+pub fn one(change: impl FnOnce(&mut Faults)) -> Faults {
+    faults(1, change)
+}
+
 /// Which APIs may answer with something older than the truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stale {

@@ -9,23 +9,13 @@
 use crd_schema::GateName;
 use crd_schema::record::Stage;
 use crd_schema::strategy::{Share, Step};
-use model::report::{Dose, search};
-use model::setup::{Faults, Setup, Stale, Start, ticks};
+use model::report::{self, Dose};
+use model::setup::{Setup, Stale, Start, faults, ticks};
 use planner::ablation::Rule;
 
 /// Finds that `property` does not hold.
 fn breaks(setup: Setup, property: &str) {
-    let dose = Dose {
-        states: 100_000,
-        threads: 1,
-    };
-    let found = search(setup, dose);
-    println!("{} states, {:.1} s", found.states, found.took.as_secs_f32());
-    let names: Vec<&str> = found.violated.iter().map(|(name, _)| *name).collect();
-    assert!(
-        names.contains(&property),
-        "{property} was predicted, {names:?} found"
-    );
+    report::breaks(setup, property, Dose::of(100_000));
 }
 
 /// The guard stops it; without the guard `property` breaks.
@@ -61,18 +51,9 @@ fn two_operators() -> Setup {
     }
 }
 
-fn faults(change: impl FnOnce(&mut Faults)) -> Faults {
-    let mut faults = Faults {
-        together: 2,
-        ..Faults::default()
-    };
-    change(&mut faults);
-    faults
-}
-
 #[test]
 fn authority() {
-    let setup = two_operators().faults(faults(|f| f.pause = 1));
+    let setup = two_operators().faults(faults(2, |f| f.pause = 1));
     breaks(setup.without(&[Rule::Authority]), "S16");
 }
 
@@ -106,13 +87,13 @@ fn drain_wait() {
 
 #[test]
 fn empty_group_first() {
-    let setup = both(50, 50).faults(faults(|f| f.person = 1));
+    let setup = both(50, 50).faults(faults(2, |f| f.person = 1));
     breaks(setup.without(&[Rule::EmptyGroupFirst]), "S2");
 }
 
 #[test]
 fn fall_back() {
-    let setup = bad_release(1).faults(faults(|f| f.person = 1));
+    let setup = bad_release(1).faults(faults(2, |f| f.person = 1));
     breaks(setup.without(&[Rule::FallBack]), "L1");
 }
 
@@ -128,13 +109,13 @@ fn gates() {
 
 #[test]
 fn freezes() {
-    let frozen = Setup::new(1).faults(faults(|f| f.freeze = 1));
+    let frozen = Setup::new(1).faults(faults(2, |f| f.freeze = 1));
     breaks(frozen.without(&[Rule::Freeze]), "Freeze");
 }
 
 #[test]
 fn alarms_and_analyses() {
-    let says = |setup: Setup| setup.faults(faults(|f| f.says = 1));
+    let says = |setup: Setup| setup.faults(faults(2, |f| f.says = 1));
     let alarm = says(Setup::new(1).alarm());
     breaks(alarm.without(&[Rule::Watches]), "S17");
     let half = Step::SetWeight(Share::of(1, 2));
@@ -156,14 +137,14 @@ fn scaling_moves() {
 fn look_again() {
     let setup = Setup {
         wishes: 1,
-        ..both(100, 0).faults(faults(|f| f.person = 1))
+        ..both(100, 0).faults(faults(2, |f| f.person = 1))
     };
     breaks(setup.without(&[Rule::LookAgain]), "S4");
 }
 
 #[test]
 fn new_name() {
-    let setup = Setup::new(1).faults(faults(|f| f.person = 1));
+    let setup = Setup::new(1).faults(faults(2, |f| f.person = 1));
     guarded(&setup, Rule::NewName, "S10");
 }
 
@@ -182,7 +163,7 @@ fn newest_desired() {
 
 #[test]
 fn panic_repair() {
-    let setup = both(50, 50).faults(faults(|f| f.flip = 1));
+    let setup = both(50, 50).faults(faults(2, |f| f.flip = 1));
     breaks(setup.without(&[Rule::PanicRepair]), "L2");
 }
 
@@ -199,7 +180,7 @@ fn rejection_in_the_record() {
 
 #[test]
 fn start_wait() {
-    let setup = Setup::new(1).faults(faults(|f| {
+    let setup = Setup::new(1).faults(faults(2, |f| {
         f.unanswered = 1;
         f.restart = 1;
     }));
@@ -223,13 +204,13 @@ fn supersede_first() {
 
 #[test]
 fn two_readings() {
-    let setup = both(100, 0).faults(faults(|f| f.flip = 2));
+    let setup = both(100, 0).faults(faults(2, |f| f.flip = 2));
     breaks(setup.without(&[Rule::TwoReadings]), "S2");
 }
 
 #[test]
 fn age_of_plans_and_evidence() {
-    let setup = both(100, 0).faults(faults(|f| f.flip = 1));
+    let setup = both(100, 0).faults(faults(2, |f| f.flip = 1));
     let setup = setup.tuning(|tuning| {
         tuning.plan_age = ticks(100);
         tuning.evidence_age = ticks(100);
@@ -239,7 +220,7 @@ fn age_of_plans_and_evidence() {
 
 #[test]
 fn quiescence() {
-    let setup = Setup::new(1).faults(faults(|f| f.unanswered = 1));
+    let setup = Setup::new(1).faults(faults(2, |f| f.unanswered = 1));
     breaks(setup.tuning(|tuning| tuning.quiescence = ticks(0)), "S7");
 }
 
@@ -259,13 +240,15 @@ fn own_tasks() {
         health: true,
         ..Stale::default()
     };
-    let setup = both(100, 0).faults(faults(|f| f.person = 1)).stale(stale);
+    let setup = both(100, 0)
+        .faults(faults(2, |f| f.person = 1))
+        .stale(stale);
     breaks(setup.without(&[Rule::OwnTasks]), "guard");
 }
 
 #[test]
 fn reject_the_dead() {
-    let setup = both(100, 0).faults(faults(|f| f.flip = 2));
+    let setup = both(100, 0).faults(faults(2, |f| f.flip = 2));
     breaks(setup.without(&[Rule::RejectTheDead]), "S13");
 }
 
@@ -273,7 +256,7 @@ fn reject_the_dead() {
 fn revive() {
     let setup = Setup {
         broken: vec![1],
-        ..both(100, 0).faults(faults(|f| f.person = 1))
+        ..both(100, 0).faults(faults(2, |f| f.person = 1))
     };
     breaks(setup.without(&[Rule::Revive]), "L2");
 }
@@ -291,7 +274,7 @@ fn weightless_repair() {
 fn lease() {
     let setup = Setup {
         operators: 2,
-        ..one_wish(0, 100).faults(faults(|f| f.unanswered = 1))
+        ..one_wish(0, 100).faults(faults(2, |f| f.unanswered = 1))
     };
     breaks(setup, "S7");
 }
@@ -300,7 +283,7 @@ fn lease() {
 fn long_quiescence_before_deletions() {
     let setup = Setup {
         late: 3,
-        ..one_wish(0, 100).faults(faults(|f| f.unanswered = 1))
+        ..one_wish(0, 100).faults(faults(2, |f| f.unanswered = 1))
     };
     breaks(
         setup.tuning(|tuning| tuning.quiescence_destructive = ticks(2)),

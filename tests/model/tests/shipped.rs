@@ -11,47 +11,11 @@ use crd_schema::application::RuleTarget;
 use crd_schema::record::Stage;
 use crd_schema::strategy::{Share, Step};
 use crd_schema::{GateName, ListenerArn};
-use model::report::{Dose, search, thorough};
-use model::setup::{Faults, Setup, Stale, Start, ticks};
+use model::report::{Dose, holds, look, thorough};
+use model::setup::{Faults, Setup, Stale, Start, faults, one, ticks};
 
 /// A name, what is looked at, and how many states the search goes on from.
 type Planned = (&'static str, Setup, usize);
-
-/// Fails on any violation, and counts distinct states.
-fn holds(name: &str, setup: Setup, states: usize, threads: usize) -> usize {
-    let (states, violated) = looked_at(name, setup, states, threads);
-    assert!(violated.is_empty(), "{name}: {}", violated.join("\n\n"));
-    states
-}
-
-/// Searches and prints what was seen: how many distinct states, and the ways to each violation.
-fn looked_at(name: &str, setup: Setup, states: usize, threads: usize) -> (usize, Vec<String>) {
-    let found = search(setup, Dose { states, threads });
-    println!(
-        "{name}: {} distinct states, depth {}, {}, at most {} writes to converge, {:.1} s",
-        found.states,
-        found.depth,
-        if found.exhausted { "all" } else { "bounded" },
-        found.most_writes,
-        found.took.as_secs_f32()
-    );
-    let violated = found.violated.iter();
-    let violated = violated.map(|(property, path)| format!("{property}:\n{path}"));
-    (found.states, violated.collect())
-}
-
-fn one(change: impl FnOnce(&mut Faults)) -> Faults {
-    faults(1, change)
-}
-
-fn faults(together: u8, change: impl FnOnce(&mut Faults)) -> Faults {
-    let mut faults = Faults {
-        together,
-        ..Faults::default()
-    };
-    change(&mut faults);
-    faults
-}
 
 fn bad_release() -> Setup {
     Setup {
@@ -632,7 +596,7 @@ fn pairs() -> Vec<(String, Setup, usize)> {
 fn all_hold(searches: Vec<Planned>) -> usize {
     let searches = Mutex::new(searches);
     let next = || searches.lock().ok()?.pop();
-    let look = |(name, setup, states): Planned| holds(name, setup, states, 1);
+    let look = |(name, setup, states): Planned| holds(name, setup, Dose::of(states));
     let sum = || -> usize { std::iter::from_fn(next).map(look).sum() };
     let threads = available_parallelism().map_or(1, usize::from);
     let states: usize = std::thread::scope(|scope| {
@@ -683,10 +647,15 @@ fn no_property_is_violated_by_two_faults() {
     let named = |name: &str| only.as_ref().is_none_or(|only| name.contains(only));
     let (mut states, mut wrong) = (0, Vec::new());
     for (name, setup, most) in pairs().into_iter().filter(|(name, ..)| named(name)) {
-        let (found, violated) = looked_at(&name, setup, most, threads);
-        states += found;
+        let dose = Dose {
+            states: most,
+            threads,
+        };
+        let found = look(&name, setup, dose);
+        states += found.states;
         println!("{states} distinct states so far");
-        wrong.extend(violated.into_iter().map(|way| format!("{name}: {way}")));
+        let ways = found.histories().into_iter();
+        wrong.extend(ways.map(|way| format!("{name}: {way}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(states > 0, "no search is named {only:?}");

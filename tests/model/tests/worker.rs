@@ -3,55 +3,13 @@
 #![allow(missing_docs, reason = "tests say what they do")]
 
 use crd_schema::record::Stage;
-use model::report::{Dose, Found, search, thorough};
-use model::setup::{Faults, Setup, Stale, Start};
+use model::report::{Dose, breaks, holds, thorough};
+use model::setup::{Faults, Setup, Stale, Start, one};
 use planner::ablation::Rule;
 
 /// One operator, and a settled worker.
 fn worker(wishes: u8) -> Setup {
     Setup::new(wishes).worker()
-}
-
-fn look(name: &str, setup: Setup, states: usize) -> Found {
-    let found = search(setup, Dose { states, threads: 1 });
-    println!(
-        "{name}: {} distinct states, depth {}, {}, at most {} writes to converge, {:.1} s",
-        found.states,
-        found.depth,
-        if found.exhausted { "all" } else { "bounded" },
-        found.most_writes,
-        found.took.as_secs_f32()
-    );
-    found
-}
-
-fn holds(name: &str, setup: Setup, states: usize) -> usize {
-    let found = look(name, setup, states);
-    let violated: Vec<String> = found
-        .violated
-        .iter()
-        .map(|(property, path)| format!("{property}:\n{path}"))
-        .collect();
-    assert!(violated.is_empty(), "{name}: {}", violated.join("\n\n"));
-    found.states
-}
-
-fn breaks(setup: Setup, property: &str) {
-    let found = look(property, setup, 20_000);
-    let names: Vec<&str> = found.violated.iter().map(|(name, _)| *name).collect();
-    assert!(
-        names.contains(&property),
-        "{property} was predicted, {names:?} found"
-    );
-}
-
-fn faults(change: impl FnOnce(&mut Faults)) -> Faults {
-    let mut faults = Faults {
-        together: 1,
-        ..Faults::default()
-    };
-    change(&mut faults);
-    faults
 }
 
 /// Blue and green both work, and green is wished for.
@@ -83,29 +41,21 @@ fn no_property_is_ever_violated_without_a_load_balancer() {
         ("stale reads", worker(1).stale(Stale::ALL), some),
         (
             "an unanswered write",
-            worker(1).faults(faults(|f| f.unanswered = 1)),
+            worker(1).faults(one(|f| f.unanswered = 1)),
             some,
         ),
         (
             "an unanswered write while both work",
-            both().faults(faults(|f| f.unanswered = 1)),
+            both().faults(one(|f| f.unanswered = 1)),
             some,
         ),
-        ("a crash", worker(2).faults(faults(|f| f.restart = 1)), some),
-        (
-            "a task dies",
-            worker(1).faults(faults(|f| f.crash = 1)),
-            all,
-        ),
-        ("health goes", worker(1).faults(faults(|f| f.flip = 1)), all),
-        ("a person", worker(1).faults(faults(|f| f.person = 1)), some),
-        ("a verb", worker(1).faults(faults(|f| f.verb = 1)), all),
-        (
-            "a read fails",
-            worker(1).faults(faults(|f| f.unread = 1)),
-            all,
-        ),
-        ("two operators", two.faults(faults(|f| f.pause = 1)), some),
+        ("a crash", worker(2).faults(one(|f| f.restart = 1)), some),
+        ("a task dies", worker(1).faults(one(|f| f.crash = 1)), all),
+        ("health goes", worker(1).faults(one(|f| f.flip = 1)), all),
+        ("a person", worker(1).faults(one(|f| f.person = 1)), some),
+        ("a verb", worker(1).faults(one(|f| f.verb = 1)), all),
+        ("a read fails", worker(1).faults(one(|f| f.unread = 1)), all),
+        ("two operators", two.faults(one(|f| f.pause = 1)), some),
         (
             "a gate before blue goes",
             worker(1).gate("smoke", Some(Stage::CleanUp)),
@@ -113,29 +63,36 @@ fn no_property_is_ever_violated_without_a_load_balancer() {
         ),
         (
             "alarms speak",
-            worker(1).alarm().faults(faults(|f| f.says = 1)),
+            worker(1).alarm().faults(one(|f| f.says = 1)),
             some,
         ),
     ];
-    let states = searches.map(|(name, setup, states)| holds(name, setup, states));
+    let states = searches.map(|(name, setup, states)| holds(name, setup, Dose::of(states)));
     println!("{} distinct states", states.iter().sum::<usize>());
 }
 
+/// How many states it takes to find what a rule prevents.
+const FOUND: usize = 20_000;
+
 #[test]
 fn nobody_stops_before_somebody_works_in_its_place() {
-    let health_goes = || both().faults(faults(|f| f.flip = 1));
+    let health_goes = || both().faults(one(|f| f.flip = 1));
     let without = |rules: &[Rule]| health_goes().without(rules);
-    breaks(without(&[Rule::WorkerCover, Rule::RejectTheDead]), "guard");
+    breaks(
+        without(&[Rule::WorkerCover, Rule::RejectTheDead]),
+        "guard",
+        Dose::of(FOUND),
+    );
     let guard = [Rule::WorkerCover, Rule::RejectTheDead, Rule::Guard];
-    breaks(without(&guard), "S4");
+    breaks(without(&guard), "S4", Dose::of(FOUND));
 }
 
 #[test]
 fn blue_stays_until_green_is_tested() {
     let gated = worker(1).gate("smoke", Some(Stage::CleanUp));
-    breaks(gated.without(&[Rule::Gates]), "S17");
-    let watched = worker(1).alarm().faults(faults(|f| f.says = 1));
-    breaks(watched.without(&[Rule::Watches]), "S17");
+    breaks(gated.without(&[Rule::Gates]), "S17", Dose::of(FOUND));
+    let watched = worker(1).alarm().faults(one(|f| f.says = 1));
+    breaks(watched.without(&[Rule::Watches]), "S17", Dose::of(FOUND));
 }
 
 #[test]
@@ -146,5 +103,5 @@ fn an_earlier_self_may_still_write() {
         together: 2,
         ..Faults::default()
     });
-    breaks(restarts.without(&[Rule::StartWait]), "S7");
+    breaks(restarts.without(&[Rule::StartWait]), "S7", Dose::of(FOUND));
 }
