@@ -67,7 +67,7 @@ pub(crate) fn document(facts: &Facts<'_>) -> Status {
         desired: desired(facts),
         observed_generation: observed(facts),
         serving: report
-            .and_then(serving)
+            .and_then(|report| serving(report, rolled(facts)))
             .or_else(|| before.and_then(|before| before.serving.clone())),
         last_good: record.last_good.as_ref().map(|release| ReleaseName {
             version: release.version.clone(),
@@ -203,8 +203,8 @@ fn observed(facts: &Facts<'_>) -> Option<Generation> {
     newest.or_else(|| facts.before.and_then(|before| before.observed_generation))
 }
 
-/// The service that most production weight goes to.
-fn serving(report: &Report) -> Option<Serving> {
+/// The service that most production weight goes to; of two with as much, the one that no rollout brings.
+fn serving(report: &Report, rolled: Option<&str>) -> Option<Serving> {
     let weight = |service: &&ServiceReport| {
         let side = service.side.map(Side::index);
         let production = report
@@ -220,7 +220,7 @@ fn serving(report: &Report) -> Option<Serving> {
         .services
         .iter()
         .filter(|service| service.serving && service.active)
-        .max_by_key(weight)?;
+        .max_by_key(|service| (weight(service), service.digest.as_deref() != rolled))?;
     Some(Serving {
         version: service.version.clone().unwrap_or_default(),
         digest: service.digest.clone().unwrap_or_default(),
@@ -228,16 +228,18 @@ fn serving(report: &Report) -> Option<Serving> {
     })
 }
 
+/// The release of the rollout that is on its way, by its digest.
+fn rolled<'a>(facts: &Facts<'a>) -> Option<&'a str> {
+    let rollout = facts.record.rollout.as_ref();
+    rollout.map(|rollout| rollout.release.digest.as_str())
+}
+
 /// Blue and green. While settled, what serves is blue.
 fn colours<'a>(facts: &Facts<'a>) -> (Option<&'a ServiceReport>, Option<&'a ServiceReport>) {
     let Some(report) = facts.report else {
         return (None, None);
     };
-    let rolled = facts
-        .record
-        .rollout
-        .as_ref()
-        .map(|rollout| rollout.release.digest.as_str());
+    let rolled = rolled(facts);
     let is_green =
         |service: &&ServiceReport| rolled.is_some() && service.digest.as_deref() == rolled;
     let active = || report.services.iter().filter(|service| service.active);

@@ -196,6 +196,9 @@ fn a_canary_as_people_see_it() {
     scene.tell();
     scene.lab.wish("1.1.0");
     let mut told = scene.tell();
+    // Half of the traffic is not yet more than what serves has.
+    let serving = scene.status().serving.as_ref().unwrap();
+    assert_eq!(serving.version, "1.0.0");
     scene.lab.intents.paused = true;
     write!(told, "\npaused\n{}", scene.tell()).unwrap();
     assert_eq!(truths(scene.status()), [false, true, false]);
