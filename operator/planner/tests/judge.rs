@@ -25,17 +25,8 @@ fn watch(what: What) -> Watch {
 
 fn analysis(metric: Metric) -> Analysis {
     Analysis {
-        metric,
-        in_a_step: false,
-        initial_delay: Duration::ZERO,
-        interval: Duration::from_secs(60),
-        count: 1,
-        failure_limit: 0,
-        error_limit: 0,
         min_requests: 100,
-        on_error: Otherwise::Hold,
-        on_no_data: Otherwise::Hold,
-        dry_run: false,
+        ..planner::lab::analysis(metric)
     }
 }
 

@@ -11,32 +11,16 @@
 use std::time::Duration;
 
 use crd_schema::AnalysisName;
-use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric, Otherwise};
+use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric};
 use crd_schema::intent::Promote;
 use crd_schema::record::{Outcome, Stage};
 use crd_schema::strategy::{Share, Step};
 use planner::gate::Verdict;
-use planner::lab::{Ending, Lab, Operator, application};
+use planner::lab::{Ending, Lab, Operator, analysis, application};
 use planner::memory::weight;
 use planner::watch::What;
 use planner::world::{Role, Side};
 use planner::{Plan, WaitingOn};
-
-fn analysis(metric: Metric) -> Analysis {
-    Analysis {
-        metric,
-        in_a_step: false,
-        initial_delay: Duration::ZERO,
-        interval: Duration::from_secs(60),
-        count: 1,
-        failure_limit: 0,
-        error_limit: 0,
-        min_requests: 1,
-        on_error: Otherwise::Hold,
-        on_no_data: Otherwise::Hold,
-        dry_run: false,
-    }
-}
 
 fn errors() -> Analysis {
     analysis(Metric::SuccessRate { at_least: 0.99 })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric, Otherwise};
+use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric};
 use crd_schema::application::{RuleTarget, TargetGroups};
 use crd_schema::desired::Desired;
 use crd_schema::gate::{Check, EcsTask, Gate, OnAbort, OnError};
@@ -320,17 +320,8 @@ impl Setup {
     /// With an analysis that goes on while traffic moves.
     pub fn analysis(self) -> Self {
         let analysis = Analysis {
-            metric: Metric::SuccessRate { at_least: 0.99 },
-            in_a_step: false,
-            initial_delay: ticks(0),
             interval: ticks(1),
-            count: 1,
-            failure_limit: 0,
-            error_limit: 0,
-            min_requests: 1,
-            on_error: Otherwise::Hold,
-            on_no_data: Otherwise::Hold,
-            dry_run: false,
+            ..lab::analysis(Metric::SuccessRate { at_least: 0.99 })
         };
         self.application(|application| {
             application

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric, Otherwise};
+use crd_schema::analysis::{Alarms, AlreadyInAlarm, Analysis, Metric};
 use crd_schema::application::Application;
 use crd_schema::gate::{Check, Gate, Http, OnError};
 use crd_schema::record::{Record, Release, Stage};
@@ -271,17 +271,10 @@ fn with_a_small_green(application: &mut Application) {
     ];
     application.strategy.steps = steps.into_iter().flatten().collect();
     let analysis = |in_a_step| Analysis {
-        metric: Metric::SuccessRate { at_least: 0.99 },
         in_a_step,
-        initial_delay: Duration::ZERO,
         interval: Duration::from_secs(10),
-        count: 1,
-        failure_limit: 0,
         error_limit: 1,
-        min_requests: 1,
-        on_error: Otherwise::Hold,
-        on_no_data: Otherwise::Hold,
-        dry_run: false,
+        ..planner::lab::analysis(Metric::SuccessRate { at_least: 0.99 })
     };
     application.analyses = BTreeMap::from([
         (AnalysisName::new("errors"), analysis(false)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crd_schema::analysis::{Analysis, Metric, Otherwise};
 use crd_schema::application::{
     Application, BaseTaskDefinition, CleanUp, Deadlines, Drift, DuringBake, OnFailure,
     OnNewRelease, Route, RuleTarget, TargetGroups, Template,
@@ -107,6 +108,23 @@ pub fn rolling_behind_a_load_balancer() -> Application {
         route.groups = TargetGroups::Single(TargetGroupArn::new("tg-a"));
     }
     application
+}
+
+/// One look a minute, which no failure passes; what cannot be told holds.
+pub fn analysis(metric: Metric) -> Analysis {
+    Analysis {
+        metric,
+        in_a_step: false,
+        initial_delay: Duration::ZERO,
+        interval: Duration::from_secs(60),
+        count: 1,
+        failure_limit: 0,
+        error_limit: 0,
+        min_requests: 1,
+        on_error: Otherwise::Hold,
+        on_no_data: Otherwise::Hold,
+        dry_run: false,
+    }
 }
 
 /// A wish for `version`.

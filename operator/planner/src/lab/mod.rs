@@ -14,7 +14,8 @@ mod scaling;
 
 pub use account::{DELETION, DRAIN, Lab, LabService, TASK_START, tags_of};
 pub use example::{
-    application, desired, per_release, rolling, rolling_behind_a_load_balancer, two_routes, worker,
+    analysis, application, desired, per_release, rolling, rolling_behind_a_load_balancer,
+    two_routes, worker,
 };
 pub use gates::{Tests, required};
 pub use groups::LabGroup;

@@ -1,13 +1,11 @@
 //! One decision about a service that is updated in place.
 
-use std::time::Duration;
-
-use crd_schema::analysis::{Analysis, Metric, Otherwise};
+use crd_schema::analysis::Metric;
 use crd_schema::application::{Drift, OnFailure};
 use crd_schema::record::{Generation, Record, Rejection, Stage};
 use crd_schema::schedule::{Schedule, Window, zone};
 use crd_schema::{AnalysisName, Application};
-use planner::lab::{Operator, application, rolling_behind_a_load_balancer};
+use planner::lab::{Operator, analysis, application, rolling_behind_a_load_balancer};
 use planner::world::{Read, Service, Target, TargetState, World};
 use planner::{Plan, WaitingOn, Write};
 
@@ -317,19 +315,7 @@ fn what_serves_and_is_not_well_is_told_while_nothing_is_on_its_way() {
 #[test]
 fn only_the_release_itself_is_measured() {
     let mut application = in_place();
-    let errors = Analysis {
-        metric: Metric::SuccessRate { at_least: 0.99 },
-        in_a_step: false,
-        initial_delay: Duration::ZERO,
-        interval: Duration::from_secs(60),
-        count: 1,
-        failure_limit: 0,
-        error_limit: 0,
-        min_requests: 1,
-        on_error: Otherwise::Hold,
-        on_no_data: Otherwise::Hold,
-        dry_run: false,
-    };
+    let errors = analysis(Metric::SuccessRate { at_least: 0.99 });
     let name = AnalysisName::new("errors");
     application.analyses.insert(name, errors);
     let measured = |mut scene: Scene| !scene.plan().watches.is_empty();
