@@ -61,6 +61,14 @@ fn parse(given: &Map<String, Value>) -> Result<Schedule, String> {
     if (*day_of_month == "?") == (*day_of_week == "?") {
         return Err(wrong("one of day-of-month and day-of-week is ?"));
     }
+    // An empty item would be taken for a field that never comes, and looked for through all years.
+    let plain = |item: &str| {
+        let known = |c: char| c.is_ascii_alphanumeric() || "*?/#-".contains(c);
+        !item.is_empty() && item.chars().all(known)
+    };
+    if !each.iter().all(|field| field.split(',').all(plain)) {
+        return Err(wrong("a field has something that cron does not know"));
+    }
     let parser = CronParser::builder()
         .seconds(Seconds::Required)
         .year(Year::Required)
@@ -242,6 +250,13 @@ mod tests {
     }
 
     #[test]
+    fn what_no_year_has_never_comes() {
+        for expression in ["cron(0 9 31 2 ? *)", "cron(0 9 * * ? 2025)"] {
+            assert_eq!(told(schedule(expression)), Ok(None), "{expression}");
+        }
+    }
+
+    #[test]
     fn it_goes_by_the_clock_of_its_zone() {
         let berlin =
             |expression: &str| comes(json!({"Schedule": expression, "Timezone": "Europe/Berlin"}));
@@ -285,6 +300,10 @@ mod tests {
             "cron(0 9 ? * ? *)",
             "cron(0 9 * * ?)",
             "cron(0 25 * * ? *)",
+            "cron(, 9 * * ? *)",
+            "cron(0, 9 * * ? *)",
+            "cron(0 9 * * + ?)",
+            "cron(0 9 ? * + *)",
             "0 9 * * ? *",
             "",
         ] {
