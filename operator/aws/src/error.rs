@@ -412,8 +412,8 @@ fn next_step(kind: Kind, code: &str, message: &str) -> Option<String> {
                 .to_owned(),
         ),
         Kind::Denied => Some(match denied_action(message) {
-            Some(action) => format!("allow {action} to whom AWS names here"),
-            None => "allow the action that AWS names to whom it names".to_owned(),
+            Some(action) => format!("allow {action} in the policy of whom AWS names here"),
+            None => "allow the action in the policy of whom AWS names here".to_owned(),
         }),
         Kind::Network => Some("check the route to AWS: endpoint, proxy, security group, DNS".to_owned()),
         Kind::NotFound if code.starts_with("TargetGroupNotFound") || code == "ClusterNotFoundException" => {

@@ -183,7 +183,7 @@ async fn denials_say_what_and_what_to_do() {
         "ecs:DeleteService on resource: arn:aws:ecs:eu-west-1:123456789012:service/prod/blog-1"
     ));
     assert!(
-        reason.contains("allow ecs:DeleteService to whom AWS names here"),
+        reason.contains("allow ecs:DeleteService in the policy of whom AWS names here"),
         "{reason}"
     );
     let body = r#"{"__type":"InvalidParameterException","message":"Unable to assume the service linked role. Please verify that the ECS service linked role exists."}"#;
